@@ -1,0 +1,394 @@
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::ExportLocation;
+use crate::progress::{Counters, Event, Observer};
+use crate::retry::Backoff;
+
+/// What an issuer gives.
+#[derive(Debug)]
+pub struct Grant<C> {
+    /// The credentials.
+    pub credentials: C,
+    /// What they are for.
+    pub location: ExportLocation,
+    /// How long they live from now on; `None` for ever.
+    pub lifetime: Option<Duration>,
+}
+
+/// Issues credentials, anew at every call.
+#[async_trait]
+pub trait Issuer: Send + Sync {
+    /// What is issued.
+    type Credentials: Send + Sync + 'static;
+
+    /// Obtains fresh credentials by one request.
+    async fn issue(&self) -> Result<Grant<Self::Credentials>>;
+}
+
+/// Credentials in use.
+pub struct Issued<C> {
+    /// Counts up from 1; a refusal names the credentials it met by this number.
+    pub serial: u64,
+    /// The credentials.
+    pub credentials: C,
+    /// What they are for.
+    pub location: ExportLocation,
+    /// When they were asked for, by the monotonic clock.
+    issued_at: Instant,
+    lifetime: Option<Duration>,
+    /// Whether they replaced credentials that were refused before they were due.
+    follows_early_refusal: bool,
+}
+
+impl<C> Issued<C> {
+    /// How much of their life is left; `None` for ever.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.lifetime.map(|lifetime| lifetime.saturating_sub(self.issued_at.elapsed()))
+    }
+
+    fn is_alive(&self) -> bool {
+        self.remaining().is_none_or(|remaining| !remaining.is_zero())
+    }
+}
+
+impl<C> fmt::Debug for Issued<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Issued(serial {})", self.serial)
+    }
+}
+
+/// When credentials are renewed and how long a failing exchange is borne.
+#[derive(Clone, Debug)]
+pub struct RenewalSettings {
+    /// Renewal begins this long before the end, or a fifth of the life before it if that is later.
+    pub margin_max: Duration,
+    /// How long an exchange may stay away during a run (domain.md section 1).
+    pub outage_max: Duration,
+    /// How long it may stay away before the first credentials.
+    pub first_outage_max: Duration,
+}
+
+impl Default for RenewalSettings {
+    fn default() -> Self {
+        Self {
+            margin_max: Duration::from_secs(300),
+            outage_max: Duration::from_secs(3 * 3600),
+            first_outage_max: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Holds the current credentials and renews them: ahead of time, and when a server refuses them.
+///
+/// However many requests wait, one exchange serves them all. A refusal names the credentials that
+/// were refused, so that a late refusal of old ones does not throw fresh ones away.
+pub struct Renewer<C> {
+    issuer: Box<dyn Issuer<Credentials = C>>,
+    settings: RenewalSettings,
+    observer: Arc<dyn Observer>,
+    counters: Arc<Counters>,
+    current: RwLock<Option<Arc<Issued<C>>>>,
+    /// The serial number of the youngest credentials that a server accepted.
+    accepted_serial: AtomicU64,
+    /// Held by the one request for new credentials; holds the error that ended all renewal.
+    gate: Mutex<Option<Error>>,
+}
+
+impl<C: Send + Sync + 'static> Renewer<C> {
+    /// How often a refused token is tried again during a run (domain.md section 1).
+    const REFUSALS_MAX: u32 = 3;
+
+    /// A renewer without credentials yet.
+    pub fn new(
+        issuer: Box<dyn Issuer<Credentials = C>>,
+        settings: RenewalSettings,
+        observer: Arc<dyn Observer>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            issuer,
+            settings,
+            observer,
+            counters,
+            current: RwLock::new(None),
+            accepted_serial: AtomicU64::new(0),
+            gate: Mutex::new(None),
+        }
+    }
+
+    /// Credentials that are alive; waits for new ones only where the present ones have ended.
+    ///
+    /// # Errors
+    /// What the exchange answers for good, or [`ErrorKind::ExchangeUnavailable`] when it stays away
+    /// longer than the settings bear.
+    pub async fn current(&self) -> Result<Arc<Issued<C>>> {
+        match self.peek() {
+            Some(issued) if issued.is_alive() => Ok(issued),
+            ended => self.renew_unless_done(ended.map(|issued| issued.serial), false).await,
+        }
+    }
+
+    /// Replaces credentials that a server refused, unless another request has done so already.
+    ///
+    /// # Errors
+    /// As [`Renewer::current`]; [`ErrorKind::CredentialsRefused`] when fresh credentials that
+    /// never worked are refused again: then renewal cannot help.
+    pub async fn replace_refused(&self, refused: &Issued<C>) -> Result<Arc<Issued<C>>> {
+        let never_worked = self.accepted_serial.load(Ordering::Relaxed) < refused.serial;
+        let is_early = refused.is_alive();
+        if is_early && never_worked && refused.follows_early_refusal {
+            return Err(Error::new(ErrorKind::CredentialsRefused, "the source refuses credentials that were just issued")
+                .with_hint("the clock of this machine may be wrong, or the export was moved; `e3sync doctor` and the vendor's support can tell"));
+        }
+        self.renew_unless_done(Some(refused.serial), is_early).await
+    }
+
+    /// How long the present credentials still live; `None` where they do not end or there are none.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.peek().and_then(|issued| issued.remaining())
+    }
+
+    /// Notes that a server accepted the credentials.
+    pub fn accepted(&self, issued: &Issued<C>) {
+        self.accepted_serial.fetch_max(issued.serial, Ordering::Relaxed);
+    }
+
+    /// Renews ahead of time for as long as it is polled; returns the error that ended all renewal.
+    pub async fn keep_fresh(&self) -> Error {
+        loop {
+            let issued = self.peek();
+            let Some(due) = issued.as_ref().and_then(|issued| self.due(issued)) else {
+                return std::future::pending().await;
+            };
+            tokio::time::sleep_until(due).await;
+            let serial = issued.map(|issued| issued.serial);
+            if let Err(error) = self.renew_unless_done(serial, false).await {
+                return error;
+            }
+        }
+    }
+
+    fn due(&self, issued: &Issued<C>) -> Option<Instant> {
+        let lifetime = issued.lifetime?;
+        Some(issued.issued_at + lifetime - self.settings.margin_max.min(lifetime / 5))
+    }
+
+    fn peek(&self) -> Option<Arc<Issued<C>>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Renews unless the credentials in use are others than `serial` by the time the gate is free.
+    async fn renew_unless_done(&self, serial: Option<u64>, follows_early_refusal: bool) -> Result<Arc<Issued<C>>> {
+        let mut gate = self.gate.lock().await;
+        if let Some(issued) = self.peek().filter(|issued| Some(issued.serial) != serial && issued.is_alive()) {
+            return Ok(issued);
+        }
+        if let Some(error) = gate.as_ref() {
+            return Err(error.clone());
+        }
+        match self.issue_patiently(follows_early_refusal).await {
+            Ok(issued) => Ok(issued),
+            Err(error) => {
+                *gate = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    async fn issue_patiently(&self, follows_early_refusal: bool) -> Result<Arc<Issued<C>>> {
+        let began = Instant::now();
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+        let mut refusals = 0;
+        loop {
+            let asked_at = Instant::now();
+            let error = match self.issuer.issue().await {
+                Ok(grant) => return self.install(grant, asked_at, follows_early_refusal),
+                Err(error) => error,
+            };
+            refusals += u32::from(error.kind() == ErrorKind::TokenRefused);
+            if !self.bears(&error, refusals, began.elapsed()) {
+                return Err(error);
+            }
+            let pause = backoff.next_pause(&error);
+            self.observer.observe(&Event::CredentialsWaiting { error: &error, pause });
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Whether the exchange is asked again after `error`.
+    fn bears(&self, error: &Error, refusals: u32, elapsed: Duration) -> bool {
+        let is_first = self.peek().is_none();
+        let outage_max = if is_first { self.settings.first_outage_max } else { self.settings.outage_max };
+        match error.kind() {
+            ErrorKind::ExchangeUnavailable => elapsed < outage_max,
+            ErrorKind::TokenRefused => !is_first && refusals < Self::REFUSALS_MAX,
+            _ => false,
+        }
+    }
+
+    fn install(&self, grant: Grant<C>, asked_at: Instant, follows_early_refusal: bool) -> Result<Arc<Issued<C>>> {
+        let previous = self.peek();
+        if let Some(previous) = &previous
+            && previous.location != grant.location
+        {
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                format!("the renewed credentials are for {}, not for {}", grant.location, previous.location),
+            )
+            .with_hint("the token command or file gave another account's token during the run"));
+        }
+        let issued = Arc::new(Issued {
+            serial: previous.as_ref().map_or(1, |previous| previous.serial + 1),
+            credentials: grant.credentials,
+            location: grant.location,
+            issued_at: asked_at,
+            lifetime: grant.lifetime,
+            follows_early_refusal,
+        });
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(issued.clone());
+        if previous.is_some() {
+            self.counters.renewals.add(1);
+            self.observer.observe(&Event::CredentialsRenewed { remaining: issued.remaining() });
+        }
+        Ok(issued)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+    use crate::export::AccountId;
+    use crate::progress::Silent;
+
+    /// Issues numbers with a life of `lifetime`, or the scripted error instead.
+    struct Script {
+        calls: Arc<AtomicU32>,
+        lifetime: Duration,
+        error: Box<dyn Fn(u32) -> Option<Error> + Send + Sync>,
+    }
+
+    #[async_trait]
+    impl Issuer for Script {
+        type Credentials = u32;
+
+        async fn issue(&self) -> Result<Grant<u32>> {
+            let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            match (self.error)(call) {
+                Some(error) => Err(error),
+                None => Ok(Grant {
+                    credentials: call,
+                    location: ExportLocation::of_account("s3", "bucket", AccountId::parse("1").unwrap()),
+                    lifetime: Some(self.lifetime),
+                }),
+            }
+        }
+    }
+
+    fn renewer(error: impl Fn(u32) -> Option<Error> + Send + Sync + 'static) -> (Arc<Renewer<u32>>, Arc<AtomicU32>) {
+        let calls = Arc::new(AtomicU32::new(0));
+        let script = Script { calls: calls.clone(), lifetime: Duration::from_secs(100), error: Box::new(error) };
+        let renewer =
+            Renewer::new(Box::new(script), RenewalSettings::default(), Arc::new(Silent), Arc::new(Counters::default()));
+        (Arc::new(renewer), calls)
+    }
+
+    fn outage() -> Error {
+        Error::new(ErrorKind::ExchangeUnavailable, "outage")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hundred_waiters_cost_one_exchange() {
+        let (renewer, calls) = renewer(|_| None);
+        let waiters: Vec<_> = (0..100).map(|_| renewer.current()).collect();
+        for issued in futures::future::join_all(waiters).await {
+            assert_eq!(issued.unwrap().credentials, 1);
+        }
+        let refused = renewer.current().await.unwrap();
+        let waiters: Vec<_> = (0..100).map(|_| renewer.replace_refused(&refused)).collect();
+        for issued in futures::future::join_all(waiters).await {
+            assert_eq!(issued.unwrap().credentials, 2);
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_refusal_of_old_credentials_keeps_the_fresh_ones() {
+        let (renewer, calls) = renewer(|_| None);
+        let first = renewer.current().await.unwrap();
+        let second = renewer.replace_refused(&first).await.unwrap();
+        let again = renewer.replace_refused(&first).await.unwrap();
+        assert_eq!((second.serial, again.serial), (2, 2));
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fresh_credentials_that_never_worked_are_not_renewed_for_ever() {
+        let (renewer, calls) = renewer(|_| None);
+        let first = renewer.current().await.unwrap();
+        renewer.accepted(&first);
+        let second = renewer.replace_refused(&first).await.unwrap();
+        let error = renewer.replace_refused(&second).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CredentialsRefused);
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_are_renewed_before_they_end() {
+        let (renewer, _) = renewer(|_| None);
+        renewer.current().await.unwrap();
+        let _ = tokio::time::timeout(Duration::from_secs(250), renewer.keep_fresh()).await;
+        let issued = renewer.current().await.unwrap();
+        assert_eq!(issued.serial, 4, "one every eighty seconds");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_waited_out_while_the_old_credentials_serve() {
+        let (renewer, _) = renewer(|call| (2..50).contains(&call).then(outage));
+        renewer.current().await.unwrap();
+        let keeper = renewer.clone();
+        let task = tokio::spawn(async move { keeper.keep_fresh().await });
+        tokio::time::sleep(Duration::from_secs(95)).await;
+        assert_eq!(renewer.current().await.unwrap().serial, 1, "still alive, no waiting");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(renewer.current().await.unwrap().serial, 2, "waited for the exchange to return");
+        task.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_beyond_the_budget_ends_the_waiting() {
+        let (renewer, _) = renewer(|call| (call > 1).then(outage));
+        let first = renewer.current().await.unwrap();
+        let began = Instant::now();
+        let error = renewer.replace_refused(&first).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ExchangeUnavailable);
+        assert!(began.elapsed() >= Duration::from_secs(3 * 3600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revoked_token_costs_a_few_calls_and_no_storm() {
+        let (renewer, calls) = renewer(|call| (call > 1).then(|| Error::new(ErrorKind::TokenRefused, "revoked")));
+        let first = renewer.current().await.unwrap();
+        for _ in 0..20 {
+            assert_eq!(renewer.replace_refused(&first).await.unwrap_err().kind(), ErrorKind::TokenRefused);
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_refused_at_the_start_is_final() {
+        let (renewer, calls) = renewer(|_| Some(Error::new(ErrorKind::TokenRefused, "revoked")));
+        assert_eq!(renewer.current().await.unwrap_err().kind(), ErrorKind::TokenRefused);
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+    }
+}

@@ -1,0 +1,129 @@
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The longest token that is accepted; a Personal Access Token has about 54 characters.
+const TOKEN_BYTES_MAX: u64 = 16 * 1024;
+
+/// How long a command that prints the token may take.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where the vendor's token comes from. Read again at every exchange, which serves OAuth users
+/// whose access tokens change (domain.md section 1).
+#[derive(Clone, Debug)]
+pub enum TokenSource {
+    /// The token itself, from the environment or standard input.
+    Value(SecretString),
+    /// A file that holds nothing else.
+    File(PathBuf),
+    /// A command line for the system's shell that prints it.
+    Command(String),
+}
+
+impl TokenSource {
+    /// Obtains the token.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when the file or command gives none, or one that cannot be a token.
+    /// The token's text is in no message.
+    pub async fn read(&self) -> Result<SecretString> {
+        let text = match self {
+            Self::Value(token) => token.expose_secret().to_owned(),
+            Self::File(path) => read_file(path).await?,
+            Self::Command(command) => run(command).await?,
+        };
+        check(text.trim())
+    }
+}
+
+fn check(token: &str) -> Result<SecretString> {
+    if token.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "the token is empty")
+            .with_hint("put a Personal Access Token into OPTIMIZELY_API_TOKEN, or name a file with --token-file"));
+    }
+    // Anything else cannot stand in a header, and most likely is not the token but a message.
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::new(ErrorKind::Usage, "the token has characters that no token has")
+            .with_hint("check that the file, variable or command holds the token and nothing else"));
+    }
+    Ok(SecretString::from(token))
+}
+
+async fn read_file(path: &std::path::Path) -> Result<String> {
+    let refuse = |cause: std::io::Error| {
+        Error::new(ErrorKind::Usage, format!("cannot read the token from {}", path.display()))
+            .with_hint("name a readable text file that holds the token and nothing else")
+            .with_cause(cause)
+    };
+    let file = tokio::fs::File::open(path).await.map_err(refuse)?;
+    let mut text = String::new();
+    file.take(TOKEN_BYTES_MAX).read_to_string(&mut text).await.map_err(refuse)?;
+    Ok(text)
+}
+
+async fn run(command: &str) -> Result<String> {
+    let refuse = |reason: &str| {
+        Error::new(ErrorKind::Usage, format!("the token command {reason}"))
+            .with_hint("run it by hand: it must print the token to standard output and exit 0 within a minute")
+    };
+    let mut child = Command::new("/bin/sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|cause| refuse("cannot be started").with_cause(cause))?;
+    let stdout = child.stdout.take().ok_or_else(|| refuse("has no output"))?;
+    let mut text = String::new();
+    let mut output = stdout.take(TOKEN_BYTES_MAX);
+    let reading = async {
+        output.read_to_string(&mut text).await?;
+        drop(output);
+        child.wait().await
+    };
+    match tokio::time::timeout(COMMAND_TIMEOUT, reading).await {
+        Err(_) => Err(refuse("takes too long")),
+        Ok(Err(cause)) => Err(refuse("does not print text").with_cause(cause)),
+        Ok(Ok(status)) if !status.success() => Err(refuse(&format!("failed with {status}"))),
+        Ok(Ok(_)) => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(source: TokenSource) -> Result<String> {
+        source.read().await.map(|token| token.expose_secret().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_token_comes_from_a_value_a_file_or_a_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "2:abc\n").unwrap();
+        assert_eq!(read(TokenSource::Value("2:abc ".into())).await.unwrap(), "2:abc");
+        assert_eq!(read(TokenSource::File(path)).await.unwrap(), "2:abc");
+        assert_eq!(read(TokenSource::Command("echo 2:abc".into())).await.unwrap(), "2:abc");
+    }
+
+    #[tokio::test]
+    async fn what_gives_no_token_is_refused_without_showing_it() {
+        for source in [
+            TokenSource::Value("".into()),
+            TokenSource::Value("secret with spaces".into()),
+            TokenSource::File("/nonexistent".into()),
+            TokenSource::Command("echo secret; exit 3".into()),
+        ] {
+            let error = read(source).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! The one error type of the crate.
+//!
+//! An [`Error`] says what failed (the object or request), what kind of failure it is, and what a
+//! person can do about it. The kind alone decides the [`Retry`] and the [`ExitCode`], in two
+//! exhaustive matches, so no caller ever inspects a message.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The result of every fallible function of the crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// What kind of failure an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// Arguments or settings that cannot be used.
+    Usage,
+    /// The Authentication API refused the token: 401 or 403 (domain.md section 1).
+    TokenRefused,
+    /// The Authentication API cannot be reached or answers nonsense; it may come back.
+    ExchangeUnavailable,
+    /// The temporary credentials were refused as expired or invalid (domain.md section 2).
+    CredentialsRefused,
+    /// The source or the destination forbids the request for good.
+    AccessDenied,
+    /// The server asks for fewer requests: 429, 503, `SlowDown`.
+    Throttled,
+    /// A server error, a cut or stalled connection, or no connection at all.
+    Unavailable,
+    /// The object is no longer the one that was listed: replaced, deleted, or of another size.
+    SourceChanged,
+    /// The bytes differ from a checksum that the source offers.
+    ChecksumMismatch,
+    /// An answer that does not prove to be the listing that was asked for.
+    ListingUntrusted,
+    /// A key that cannot be stored below the destination.
+    KeyRefused,
+    /// The server breaks its protocol in a way that a repetition will not mend.
+    Protocol,
+    /// The destination belongs to another account or to a newer version of the tool.
+    DestinationForeign,
+    /// The destination has no room, or no more files may be open.
+    DestinationFull,
+    /// The destination cannot be read or written.
+    DestinationUnusable,
+    /// A manifest is torn or altered.
+    ManifestDamaged,
+    /// Another run holds the destination.
+    Held,
+    /// The source has not declared the day complete.
+    NotReady,
+    /// A rewritten day is so much smaller than the published one that it is held back.
+    Shrunk,
+    /// The run reached its time limit.
+    DeadlineReached,
+    /// SIGINT stopped the run.
+    Interrupted,
+    /// SIGTERM or SIGHUP stopped the run.
+    Terminated,
+    /// A defect of this tool.
+    Internal,
+}
+
+/// What the engine does after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// The same request fails again: give up at once.
+    Never,
+    /// Wait with jitter, then repeat the request.
+    BackOff,
+    /// Renew the credentials once for all who wait, then repeat; costs no retry.
+    Renew,
+    /// Fetch the object again on another connection, a few times.
+    Refetch,
+    /// Take the partition's listing again and bring the plan up to date.
+    Relist,
+}
+
+/// The documented exit codes of the command (cli.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Everything selected is published, or there was nothing to do.
+    Success = 0,
+    /// Failed, and will fail again.
+    Failure = 1,
+    /// Wrong usage or configuration.
+    Usage = 2,
+    /// Some objects failed or days stay incomplete; run again.
+    Partial = 3,
+    /// Authentication or authorisation was refused.
+    Refused = 4,
+    /// Verification found a difference.
+    Difference = 5,
+    /// The source is not ready.
+    NotReady = 6,
+    /// Another run holds the destination.
+    Held = 7,
+    /// Only for `plan --exit-code`: there are changes.
+    Changes = 10,
+    /// Temporary: run again later.
+    Temporary = 75,
+    /// Stopped by SIGINT.
+    Interrupted = 130,
+    /// Stopped by SIGTERM or SIGHUP.
+    Terminated = 143,
+}
+
+impl ErrorKind {
+    /// What the engine does after a failure of this kind.
+    pub fn retry(self) -> Retry {
+        match self {
+            Self::ExchangeUnavailable | Self::Throttled | Self::Unavailable | Self::ListingUntrusted => Retry::BackOff,
+            Self::CredentialsRefused => Retry::Renew,
+            Self::ChecksumMismatch => Retry::Refetch,
+            Self::SourceChanged => Retry::Relist,
+            Self::Usage
+            | Self::TokenRefused
+            | Self::AccessDenied
+            | Self::KeyRefused
+            | Self::Protocol
+            | Self::DestinationForeign
+            | Self::DestinationFull
+            | Self::DestinationUnusable
+            | Self::ManifestDamaged
+            | Self::Held
+            | Self::NotReady
+            | Self::Shrunk
+            | Self::DeadlineReached
+            | Self::Interrupted
+            | Self::Terminated
+            | Self::Internal => Retry::Never,
+        }
+    }
+
+    /// The exit code of a command that ends with a failure of this kind.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Usage | Self::DestinationForeign => ExitCode::Usage,
+            Self::TokenRefused | Self::CredentialsRefused | Self::AccessDenied => ExitCode::Refused,
+            Self::ExchangeUnavailable | Self::Throttled | Self::Unavailable | Self::DeadlineReached => {
+                ExitCode::Temporary
+            }
+            Self::SourceChanged | Self::KeyRefused | Self::Shrunk => ExitCode::Partial,
+            Self::ChecksumMismatch | Self::ManifestDamaged => ExitCode::Difference,
+            Self::NotReady => ExitCode::NotReady,
+            Self::Held => ExitCode::Held,
+            Self::Interrupted => ExitCode::Interrupted,
+            Self::Terminated => ExitCode::Terminated,
+            Self::ListingUntrusted
+            | Self::Protocol
+            | Self::DestinationFull
+            | Self::DestinationUnusable
+            | Self::Internal => ExitCode::Failure,
+        }
+    }
+
+    /// Whether a failure of this kind concerns the whole run, so that nothing new is begun.
+    pub fn stops_the_run(self) -> bool {
+        match self {
+            Self::TokenRefused
+            | Self::ExchangeUnavailable
+            | Self::CredentialsRefused
+            | Self::AccessDenied
+            | Self::DestinationForeign
+            | Self::DestinationFull
+            | Self::DestinationUnusable
+            | Self::Held
+            | Self::DeadlineReached
+            | Self::Interrupted
+            | Self::Terminated
+            | Self::Usage
+            | Self::Internal => true,
+            Self::Throttled
+            | Self::Unavailable
+            | Self::SourceChanged
+            | Self::ChecksumMismatch
+            | Self::ListingUntrusted
+            | Self::KeyRefused
+            | Self::Protocol
+            | Self::ManifestDamaged
+            | Self::NotReady
+            | Self::Shrunk => false,
+        }
+    }
+
+    /// The kind's name in JSON output: lower case, words joined by underscores.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::TokenRefused => "token_refused",
+            Self::ExchangeUnavailable => "exchange_unavailable",
+            Self::CredentialsRefused => "credentials_refused",
+            Self::AccessDenied => "access_denied",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::SourceChanged => "source_changed",
+            Self::ChecksumMismatch => "checksum_mismatch",
+            Self::ListingUntrusted => "listing_untrusted",
+            Self::KeyRefused => "key_refused",
+            Self::Protocol => "protocol",
+            Self::DestinationForeign => "destination_foreign",
+            Self::DestinationFull => "destination_full",
+            Self::DestinationUnusable => "destination_unusable",
+            Self::ManifestDamaged => "manifest_damaged",
+            Self::Held => "held",
+            Self::NotReady => "not_ready",
+            Self::Shrunk => "shrunk",
+            Self::DeadlineReached => "deadline_reached",
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// A failure: its kind, what it happened to, what to do, and what caused it.
+///
+/// Displayed as one lower-case fragment without the hint; the hint stands apart ([`Error::hint`]).
+/// No constructor takes a secret, and causes come from libraries that print none.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    what: String,
+    hint: Option<Cow<'static, str>>,
+    retry_after: Option<Duration>,
+    cause: Option<Cause>,
+}
+
+impl Error {
+    /// A failure of `kind`; `what` names the object and the request in a lower-case fragment.
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, what: what.into(), hint: None, retry_after: None, cause: None }))
+    }
+
+    /// The same failure with advice on what to do next.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same failure with the error that caused it.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.0.cause = Some(Arc::new(cause));
+        self
+    }
+
+    /// The same failure with the pause that the server asked for (`Retry-After`).
+    #[must_use]
+    pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.0.retry_after = retry_after;
+        self
+    }
+
+    /// The same failure seen from outside: `context: what`.
+    #[must_use]
+    pub fn within(mut self, context: impl fmt::Display) -> Self {
+        self.0.what = format!("{context}: {}", self.0.what);
+        self
+    }
+
+    /// The same failure as another kind, where the caller knows better what it means.
+    #[must_use]
+    pub fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What a person can do about it, if anything is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// How long the server asked to wait before the next request.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// What the engine does after this failure.
+    pub fn retry(&self) -> Retry {
+        self.0.kind.retry()
+    }
+
+    /// The exit code of a command that ends with this failure.
+    pub fn exit_code(&self) -> ExitCode {
+        self.0.kind.exit_code()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.what)?;
+        let mut cause = self.0.cause.as_deref().map(|cause| cause as &dyn std::error::Error);
+        let mut last = String::new();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Libraries often repeat their cause inside their own message.
+            if !last.contains(&text) {
+                write!(formatter, ": {text}")?;
+                last = text;
+            }
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {self}", self.0.kind.name())
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_repeats_its_own_cause_is_printed_once() {
+        let cause = std::io::Error::other("disk on fire");
+        let error = Error::new(ErrorKind::DestinationUnusable, "cannot write a").with_cause(cause);
+        assert_eq!(error.to_string(), "cannot write a: disk on fire");
+    }
+
+    #[test]
+    fn retryable_kinds_end_as_temporary_or_are_named_otherwise() {
+        assert_eq!(ErrorKind::Throttled.retry(), Retry::BackOff);
+        assert_eq!(ErrorKind::Throttled.exit_code(), ExitCode::Temporary);
+        assert_eq!(ErrorKind::TokenRefused.retry(), Retry::Never);
+        assert_eq!(ErrorKind::TokenRefused.exit_code(), ExitCode::Refused);
+    }
+}

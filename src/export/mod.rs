@@ -1,0 +1,20 @@
+//! The vendor's words: accounts, days, partitions, objects, selections. No input or output.
+
+mod account;
+mod checksums;
+mod days;
+mod escape;
+mod filter;
+mod object;
+mod partition;
+mod path;
+
+pub use account::AccountId;
+pub use checksums::{Base64, Checksums};
+pub use days::{DaySpec, Days};
+pub use escape::{hive_escape, hive_unescape, printable};
+pub use filter::{Filter, NamePattern, Scope};
+pub use object::{Object, SUCCESS_MARKER};
+pub(crate) use partition::day_of_folder;
+pub use partition::{ExportLocation, Partition, TypeName};
+pub use path::{FilePath, SEGMENT_BYTES_MAX};

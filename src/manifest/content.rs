@@ -1,0 +1,31 @@
+use crate::export::Checksums;
+
+/// What is known of an object's bytes after every one of them was hashed on its way through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifiedContent {
+    /// The SHA-256 of the bytes.
+    pub sha256: [u8; 32],
+    /// The checksums that the source offered; all of them matched the bytes.
+    pub checksums: Checksums,
+    /// The number of rows by the Parquet footer; `None` for what is not Parquet.
+    pub rows: Option<u64>,
+}
+
+impl VerifiedContent {
+    /// What the bytes were compared with besides their number: the names of the source's
+    /// checksums joined by `+`, or `size` where the source offered none.
+    pub fn verified_against(&self) -> String {
+        let Checksums { crc64nvme, crc32c, crc32, sha256, sha1, md5 } = &self.checksums;
+        let offered = [
+            ("crc64nvme", crc64nvme.is_some()),
+            ("crc32c", crc32c.is_some()),
+            ("crc32", crc32.is_some()),
+            ("sha256", sha256.is_some()),
+            ("sha1", sha1.is_some()),
+            ("md5", md5.is_some()),
+        ];
+        let names: Vec<&str> =
+            offered.into_iter().filter_map(|(name, is_offered)| is_offered.then_some(name)).collect();
+        if names.is_empty() { "size".to_owned() } else { names.join("+") }
+    }
+}

@@ -1,0 +1,177 @@
+//! What every HTTP client here shares: how it is built, which addresses it may use, how the
+//! headers that both clouds and the Authentication API send are read.
+
+mod sdk_transport;
+
+use std::sync::Once;
+use std::time::Duration;
+
+use http::HeaderMap;
+use jiff::Timestamp;
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
+
+use crate::error::{Error, ErrorKind, Result};
+
+pub(crate) use sdk_transport::UntrustedAnswer;
+pub use sdk_transport::{AnswerCheck, SdkTransport};
+
+/// How connections are made.
+#[derive(Clone, Debug)]
+pub struct NetSettings {
+    /// How long a connection may take to come about.
+    pub connect_timeout: Duration,
+    /// How long an answer or the next bytes of a body may stay away before the connection is dropped.
+    pub stall_timeout: Duration,
+    /// A proxy for HTTPS, and the hosts that are reached without it (`NO_PROXY` syntax).
+    pub proxy: Option<(String, String)>,
+}
+
+impl Default for NetSettings {
+    fn default() -> Self {
+        Self { connect_timeout: Duration::from_secs(10), stall_timeout: Duration::from_secs(20), proxy: None }
+    }
+}
+
+/// A pooled HTTP/1.1 client that follows no redirect: no token or signature goes to a second host.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a proxy address that is none.
+pub fn build_client(settings: &NetSettings) -> Result<Client> {
+    finish(client_builder(settings)?)
+}
+
+/// A client like [`build_client`]'s that opens a new connection for every request.
+///
+/// # Errors
+/// As [`build_client`].
+pub fn build_client_without_pool(settings: &NetSettings) -> Result<Client> {
+    finish(client_builder(settings)?.pool_max_idle_per_host(0))
+}
+
+fn client_builder(settings: &NetSettings) -> Result<ClientBuilder> {
+    install_tls_provider();
+    let builder = Client::builder()
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(settings.connect_timeout)
+        .pool_idle_timeout(Duration::from_secs(20))
+        .tcp_nodelay(true)
+        .user_agent(concat!("e3sync/", env!("CARGO_PKG_VERSION")));
+    with_proxy(builder, settings)
+}
+
+fn finish(builder: ClientBuilder) -> Result<Client> {
+    builder.build().map_err(|cause| Error::new(ErrorKind::Internal, "cannot set up HTTPS").with_cause(cause))
+}
+
+fn with_proxy(builder: ClientBuilder, settings: &NetSettings) -> Result<ClientBuilder> {
+    let Some((address, exceptions)) = &settings.proxy else {
+        return Ok(builder.no_proxy());
+    };
+    let proxy = Proxy::https(address.as_str()).map_err(|cause| {
+        Error::new(ErrorKind::Usage, "the proxy's address is not a URL")
+            .with_hint("check HTTPS_PROXY; it has the form http://host:port")
+            .with_cause(cause.without_url())
+    })?;
+    Ok(builder.proxy(proxy.no_proxy(NoProxy::from_string(exceptions))))
+}
+
+fn install_tls_provider() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Another part of the process may have chosen a provider already; that one serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+/// Reads the address of a service: HTTPS, or plain HTTP to this machine only.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for anything else, or for an address with a user name, query or fragment.
+pub fn parse_endpoint(option: &str, text: &str) -> Result<Url> {
+    let refuse = |reason: &str| {
+        Error::new(ErrorKind::Usage, format!("the address given to {option} {reason}"))
+            .with_hint("use https://HOST, or http://127.0.0.1:PORT for a simulator on this machine")
+    };
+    let url = Url::parse(text).map_err(|_| refuse("is not a URL"))?;
+    let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if !is_plain || url.password().is_some() {
+        return Err(refuse("has more than a scheme, a host and a path"));
+    }
+    match url.scheme() {
+        "https" if url.has_host() => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        _ => Err(refuse("is neither HTTPS nor plain HTTP on this machine")),
+    }
+}
+
+/// Whether a URL's host is this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => {
+            host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        None => false,
+    }
+}
+
+/// The pause that a `Retry-After` header asks for, in either of its forms (RFC 9110 section 10.2.3).
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = parse_http_date(text)?;
+    Duration::try_from(until.duration_since(server_time(headers)?)).ok()
+}
+
+/// The server's clock by the answer's `Date` header.
+pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
+    parse_http_date(headers.get(http::header::DATE)?.to_str().ok()?)
+}
+
+fn parse_http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}
+
+/// The failure of a request that brought no answer.
+pub fn connection_error(what: impl Into<String>, cause: reqwest::Error) -> Error {
+    // The address may hold a signature; it is dropped from the message.
+    Error::new(ErrorKind::Unavailable, what).with_cause(cause.without_url())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_reaches_only_this_machine() {
+        for good in ["https://api.optimizely.com", "http://127.0.0.1:8080", "http://[::1]:1/", "http://localhost:9"] {
+            assert!(parse_endpoint("--api-url", good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://example.com",
+            "http://127.0.0.1.example.com",
+            "https://user:pw@example.com",
+            "https://example.com/?a=b",
+            "ftp://127.0.0.1",
+            "api.optimizely.com",
+            "",
+        ] {
+            assert!(parse_endpoint("--api-url", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pause_is_read_in_seconds_and_as_a_date() {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", "120".parse().unwrap());
+        assert_eq!(retry_after(&headers), Some(Duration::from_secs(120)));
+        headers.insert("date", "Fri, 20 Nov 2026 10:00:00 GMT".parse().unwrap());
+        headers.insert("retry-after", "Fri, 20 Nov 2026 10:00:30 GMT".parse().unwrap());
+        assert_eq!(retry_after(&headers), Some(Duration::from_secs(30)));
+        headers.insert("retry-after", "soon".parse().unwrap());
+        assert_eq!(retry_after(&headers), None);
+    }
+}

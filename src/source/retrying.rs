@@ -1,0 +1,75 @@
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::civil::Date;
+
+use super::{OpenObject, Page, PageToken, ReadRequest, Source};
+use crate::error::{Error, Result};
+use crate::export::{ExportLocation, Object, Partition, TypeName};
+use crate::progress::{Counters, Event, Observer};
+use crate::retry::Patience;
+
+/// A source whose listings are repeated after passing failures.
+///
+/// Opening an object is passed through: the engine repeats it, since it knows how many bytes it
+/// already has.
+pub struct Retrying<S> {
+    source: S,
+    attempts_max: u32,
+    observer: Arc<dyn Observer>,
+    counters: Arc<Counters>,
+}
+
+impl<S: Source> Retrying<S> {
+    /// Repeats each failing request of `source` up to `attempts_max` times.
+    pub fn new(source: S, attempts_max: u32, observer: Arc<dyn Observer>, counters: Arc<Counters>) -> Self {
+        Self { source, attempts_max, observer, counters }
+    }
+
+    async fn retry<T, F: Future<Output = Result<T>>>(&self, request: impl Fn() -> F) -> Result<T> {
+        let mut patience = Patience::new(self.attempts_max);
+        loop {
+            let error = match request().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let Some(pause) = patience.after(&error) else { return Err(error) };
+            self.counters.retries.add(1);
+            self.observer.observe(&Event::Retrying { error: &error, pause });
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Source> Source for Retrying<S> {
+    async fn location(&self) -> Result<ExportLocation> {
+        self.source.location().await
+    }
+
+    async fn list_types(&self) -> Result<Vec<TypeName>> {
+        self.retry(|| self.source.list_types()).await
+    }
+
+    async fn list_days(&self, type_name: &TypeName) -> Result<Vec<Date>> {
+        self.retry(|| self.source.list_days(type_name)).await
+    }
+
+    async fn list_page(&self, partition: &Partition, prefix: &str, from: Option<&PageToken>) -> Result<Page> {
+        self.retry(|| self.source.list_page(partition, prefix, from)).await
+    }
+
+    async fn open(&self, partition: &Partition, object: &Object, request: ReadRequest) -> Result<OpenObject> {
+        self.source.open(partition, object, request).await
+    }
+
+    async fn keep_fresh(&self) -> Error {
+        self.source.keep_fresh().await
+    }
+
+    fn credentials_remaining(&self) -> Option<Duration> {
+        self.source.credentials_remaining()
+    }
+}

@@ -1,0 +1,137 @@
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Config, Region, StalledStreamProtectionConfig};
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_smithy_types::timeout::TimeoutConfigBuilder;
+
+use super::{S3Settings, S3Source, failure};
+use crate::clock::Clock;
+use crate::credentials::{AwsCredentials, Issued};
+use crate::error::Result;
+use crate::export::{ExportLocation, Object};
+use crate::net::SdkTransport;
+use crate::source::PageToken;
+use crate::source::page::{RawPage, untrusted};
+
+/// The most pages of folders that are read: a thousand years of days.
+const FOLDER_PAGES_MAX: usize = 400;
+
+/// The SDK's settings, all but the credentials: those are given with each request, so that it is
+/// known which ones a refusal is about.
+pub(super) fn sdk_config(settings: &S3Settings, transport: SdkTransport, clock: Arc<Clock>) -> Config {
+    let mut builder = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(settings.region.clone()))
+        .http_client(transport)
+        .time_source(SigningTime(clock))
+        // Repeating is the engine's business, which knows what the failure means.
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(no_timeouts())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .identity_cache(aws_sdk_s3::config::IdentityCache::no_cache())
+        .force_path_style(settings.endpoint_url.is_some());
+    if let Some(url) = &settings.endpoint_url {
+        builder = builder.endpoint_url(url.as_str().trim_end_matches('/'));
+    }
+    builder.build()
+}
+
+/// The transport has its own.
+fn no_timeouts() -> TimeoutConfig {
+    TimeoutConfigBuilder::new().build()
+}
+
+/// Signs by our clock, which a server can set right.
+#[derive(Debug)]
+struct SigningTime(Arc<Clock>);
+
+impl aws_smithy_async::time::TimeSource for SigningTime {
+    fn now(&self) -> SystemTime {
+        self.0.now().into()
+    }
+}
+
+impl S3Source {
+    /// One listing request.
+    pub(super) async fn list_raw(
+        &self,
+        issued: &Issued<AwsCredentials>,
+        prefix: &str,
+        delimiter: Option<&str>,
+        from: Option<&PageToken>,
+    ) -> Result<RawPage> {
+        self.counters.list_requests.add(1);
+        let bucket = &issued.location.bucket;
+        let config = self.sdk_config.to_builder().credentials_provider(issued.credentials.to_sdk()).build();
+        let answer = Client::from_conf(config)
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .set_delimiter(delimiter.map(str::to_owned))
+            .set_continuation_token(from.map(|from| from.token.clone()))
+            .send()
+            .await
+            .map_err(|error| failure::of_listing(error, prefix, &self.clock))?;
+        raw_page(answer, bucket, prefix)
+    }
+
+    /// The names of the folders directly below a prefix, all pages of them.
+    pub(super) async fn list_folders(
+        &self,
+        prefix: impl Fn(&ExportLocation) -> String + Send + Sync,
+    ) -> Result<Vec<String>> {
+        let mut folders = Vec::new();
+        let mut from: Option<PageToken> = None;
+        for _ in 0..FOLDER_PAGES_MAX {
+            let (page, next) = self
+                .with_credentials(|issued| {
+                    let prefix = prefix(&issued.location);
+                    let from = from.clone();
+                    async move {
+                        let raw = self.list_raw(&issued, &prefix, Some("/"), from.as_ref()).await?;
+                        raw.into_folders(&prefix, from.as_ref())
+                    }
+                })
+                .await?;
+            folders.extend(page);
+            match next {
+                Some(next) => from = Some(next),
+                None => return Ok(folders),
+            }
+        }
+        Err(untrusted("the account", "it has no end"))
+    }
+}
+
+/// The answer in the words of both clouds; the bucket and the number of keys must be right.
+fn raw_page(answer: ListObjectsV2Output, bucket: &str, prefix: &str) -> Result<RawPage> {
+    if answer.name().is_some_and(|name| name != bucket) {
+        return Err(untrusted(prefix, "it says that it lists another bucket"));
+    }
+    let keys = answer.contents().len() + answer.common_prefixes().len();
+    if answer.key_count().is_some_and(|count| usize::try_from(count) != Ok(keys)) {
+        return Err(untrusted(prefix, "it has another number of keys than it says"));
+    }
+    if answer.is_truncated() == Some(true) && answer.next_continuation_token().is_none() {
+        return Err(untrusted(prefix, "it breaks off without saying where it goes on"));
+    }
+    let is_truncated = answer.is_truncated() == Some(true);
+    let folders = answer.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix).collect();
+    let contents = answer.contents.unwrap_or_default();
+    let objects = contents.into_iter().map(|object| read_object(object, prefix)).collect::<Result<_>>()?;
+    let next_token = answer.next_continuation_token.filter(|_| is_truncated);
+    Ok(RawPage { prefix: answer.prefix, objects, folders, next_token })
+}
+
+fn read_object(object: aws_sdk_s3::types::Object, prefix: &str) -> Result<Object> {
+    let key = object.key.ok_or_else(|| untrusted(prefix, "an object has no key"))?;
+    let size_bytes = object
+        .size
+        .and_then(|size| u64::try_from(size).ok())
+        .ok_or_else(|| untrusted(prefix, "an object has no size"))?;
+    Ok(Object { key, size_bytes, etag: object.e_tag, ..Object::default() })
+}
