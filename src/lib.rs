@@ -1,10 +1,19 @@
 //! Mirrors Optimizely's Experimentation Events Export, partition by partition.
 pub mod clock;
 pub mod credentials;
+pub mod destination;
 pub mod error;
 pub mod export;
+pub mod hash;
 pub mod manifest;
 pub mod net;
+pub mod plan;
 pub mod progress;
 pub mod retry;
+pub mod select;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 pub mod source;
+pub mod status;
+pub mod sync;
+pub mod transfer;

@@ -145,6 +145,8 @@ pub struct Counters {
     pub concurrency: Counter,
     /// Repeated requests.
     pub retries: Counter,
+    /// Answers that asked for fewer requests.
+    pub throttles: Counter,
     /// Credentials obtained after the first.
     pub renewals: Counter,
     /// Requests to the Authentication API.
@@ -168,6 +170,12 @@ impl Counter {
     /// Takes from the number.
     pub fn subtract(&self, amount: u64) {
         self.0.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    /// Puts one part of the number in the place of another.
+    pub fn replace(&self, before: u64, now: u64) {
+        self.add(now);
+        self.subtract(before);
     }
 
     /// Sets the number.

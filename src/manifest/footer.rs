@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 /// How much of an object's end is kept to read the Parquet footer from, in bytes.
-const TAIL_BYTES_MAX: u64 = 256 * 1024;
+pub const TAIL_BYTES_MAX: u64 = 256 * 1024;
 
 /// The magic number at both ends of a Parquet file.
 const MAGIC: &[u8; 4] = b"PAR1";

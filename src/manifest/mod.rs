@@ -5,12 +5,15 @@ mod content;
 mod digest;
 mod footer;
 mod format;
+mod join;
 mod reader;
 mod writer;
 
 pub use content::VerifiedContent;
 pub use digest::{ListingDigest, ListingSummary, ListingTally};
-pub use footer::{FooterTail, ParquetFooter};
+pub(crate) use digest::{from_hex, to_hex};
+pub use footer::{FooterTail, ParquetFooter, TAIL_BYTES_MAX};
 pub use format::{Completeness, Entry, FORMAT_NAME, FORMAT_VERSION, Header};
+pub(crate) use join::join;
 pub use reader::{EntryReader, read_header, verify};
 pub use writer::ManifestWriter;

@@ -1,5 +1,6 @@
 //! The source port: what is in the export, and the bytes of its objects.
 
+mod connect;
 mod get;
 mod page;
 mod retrying;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use jiff::civil::Date;
 
+pub use connect::{Access, SourceSettings};
 pub use retrying::Retrying;
 
 use crate::error::{Error, Result};

@@ -1,0 +1,87 @@
+use std::time::Duration;
+
+use e3sync::credentials::{AwsCredentials, Grant};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+
+use super::Outcome;
+use crate::cli::args::{AuthArgs, AuthFormat};
+use crate::cli::decide::{self, Present};
+use crate::cli::{output, success};
+
+/// Runs `e3sync auth`: the one command whose very purpose is to print secrets.
+pub async fn run(arguments: AuthArgs) -> Outcome {
+    let present = Present::read(None)?;
+    let settings = decide::source(&arguments.source)?;
+    let grant = settings.issue_once(&present.clock).await?;
+    let ends = grant.lifetime.map(|lifetime| end(present.clock.now(), lifetime));
+    output::line(text(&grant, ends, arguments.format));
+    success()
+}
+
+fn end(now: Timestamp, lifetime: Duration) -> Timestamp {
+    let lifetime = SignedDuration::try_from(lifetime).unwrap_or(SignedDuration::ZERO);
+    now.saturating_add(lifetime).unwrap_or(now)
+}
+
+fn text(grant: &Grant<AwsCredentials>, ends: Option<Timestamp>, format: AuthFormat) -> String {
+    let credentials = &grant.credentials;
+    let secret = credentials.secret_access_key.expose_secret();
+    let token = credentials.session_token.as_ref().map(|token| token.expose_secret());
+    let expiration = ends.map(|ends| format!("{ends:.0}"));
+    match format {
+        AuthFormat::Json => json!({
+            "accessKeyId": credentials.access_key_id, "secretAccessKey": secret, "sessionToken": token,
+            "expiration": expiration, "s3Path": grant.location.to_string(),
+        })
+        .to_string(),
+        AuthFormat::CredentialProcess => json!({
+            "Version": 1, "AccessKeyId": credentials.access_key_id, "SecretAccessKey": secret,
+            "SessionToken": token, "Expiration": expiration,
+        })
+        .to_string(),
+        AuthFormat::Env => variables(grant, secret, token, expiration)
+            .map(|(name, value)| format!("export {name}={}", shell_quote(&value)))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        AuthFormat::Dotenv => variables(grant, secret, token, expiration)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    }
+}
+
+/// The variables that AWS tools read, and the two that the vendor's own tool sets besides.
+fn variables(
+    grant: &Grant<AwsCredentials>,
+    secret: &str,
+    token: Option<&str>,
+    expiration: Option<String>,
+) -> impl Iterator<Item = (&'static str, String)> {
+    [
+        ("AWS_ACCESS_KEY_ID", Some(grant.credentials.access_key_id.clone())),
+        ("AWS_SECRET_ACCESS_KEY", Some(secret.to_owned())),
+        ("AWS_SESSION_TOKEN", token.map(str::to_owned)),
+        ("AWS_SESSION_EXPIRATION", expiration),
+        ("S3_BASE_PATH", Some(grant.location.to_string())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+}
+
+/// A value as one word of a shell, whatever is in it.
+fn shell_quote(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_stays_one_word_of_a_shell() {
+        assert_eq!(shell_quote("a b$(c)"), "'a b$(c)'");
+        assert_eq!(shell_quote("it's"), r"'it'\''s'");
+    }
+}

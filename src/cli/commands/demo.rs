@@ -1,0 +1,95 @@
+use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource};
+use e3sync::destination::directory::{DirectoryDestination, DirectorySettings};
+use e3sync::error::{Error, ErrorKind, Result};
+use e3sync::export::{Days, Scope};
+use e3sync::net::{self, NetSettings};
+use e3sync::plan::{PlanOptions, Ready};
+use e3sync::select::{DaysWanted, Selection};
+use e3sync::simulator::Simulator;
+use e3sync::source::s3::S3Settings;
+use e3sync::source::{Access, SourceSettings};
+use e3sync::status;
+use e3sync::sync::SyncRequest;
+use e3sync::transfer::TransferSettings;
+use jiff::{SignedDuration, ToSpan as _};
+use secrecy::SecretString;
+
+use super::{Outcome, simulate, sync};
+use crate::cli::args::DemoArgs;
+use crate::cli::decide::{self, Present};
+use crate::cli::output::{self, Paint};
+use crate::cli::render;
+
+/// Runs `e3sync demo`: an export on loopback, mirrored, and its calendar shown.
+pub async fn run(arguments: DemoArgs) -> Outcome {
+    let simulator = simulate::start(&arguments.simulator).await?;
+    output::message(format_args!("a simulated export is served at {}", simulator.url()));
+    let folder = tempfile::tempdir().map_err(|cause| {
+        Error::new(ErrorKind::DestinationUnusable, "cannot make a temporary directory").with_cause(cause)
+    })?;
+    let destination = arguments.keep.clone().unwrap_or_else(|| folder.path().join("events"));
+    let present = Present::read(None)?;
+    let days = Days::new(present.today.saturating_sub(i64::from(arguments.simulator.days).days()), present.today)?;
+    let code = Box::pin(sync::execute(decided(&arguments, &simulator, present.clone(), days, &destination)?)).await?;
+    if !arguments.output.json && !arguments.output.quiet {
+        show_calendar(&destination, &present)?;
+    }
+    simulator.stop().await;
+    Ok(code)
+}
+
+fn show_calendar(destination: &std::path::Path, present: &Present) -> Result<()> {
+    let Some(directory) = DirectoryDestination::read_only(destination)? else { return Ok(()) };
+    let yesterday = present.today.yesterday().unwrap_or(present.today);
+    output::line("");
+    for line in render::calendar(&status::calendar(&directory, None, yesterday)?, Paint::for_stdout()) {
+        output::line(line);
+    }
+    Ok(())
+}
+
+fn decided(
+    arguments: &DemoArgs,
+    simulator: &Simulator,
+    present: Present,
+    days: Days,
+    destination: &std::path::Path,
+) -> Result<sync::Decided> {
+    let url = net::parse_endpoint("the simulator", &simulator.url())?;
+    Ok(sync::Decided {
+        source: SourceSettings {
+            access: Access::Exchange(ExchangeSettings {
+                api_url: url.clone(),
+                token: TokenSource::Value(SecretString::from(simulator.token())),
+                duration_minutes: None,
+                account_id: None,
+                bucket: None,
+            }),
+            s3: S3Settings { region: "us-east-1".to_owned(), endpoint_url: Some(url), net: NetSettings::default() },
+            renewal: RenewalSettings::default(),
+            attempts_max: 8,
+        },
+        request: SyncRequest {
+            selection: Selection { types: Vec::new(), days: DaysWanted::Range(days), scope: Scope::All },
+            options: PlanOptions {
+                ready: Ready::Success,
+                grace: SignedDuration::from_hours(48),
+                lookback_from: days.from,
+                accept_shrink: false,
+                now: present.now,
+            },
+            transfer: TransferSettings::default(),
+            today: present.today,
+            spill_folder: destination.join("_e3sync").join("staging"),
+        },
+        destination: DirectorySettings {
+            path: destination.to_owned(),
+            holder: decide::holder(&present),
+            keep_superseded: false,
+        },
+        present,
+        output: arguments.output.clone(),
+        report: None,
+        max_duration: None,
+    })
+}

@@ -1,0 +1,163 @@
+use std::sync::Arc;
+
+use e3sync::destination::directory::{DirectoryDestination, ReadOnlyDirectory};
+use e3sync::destination::{PublishedDays, PublishedSets};
+use e3sync::error::{Error, ErrorKind, ExitCode, Result};
+use e3sync::export::{AccountId, Partition};
+use e3sync::manifest::{Entry, Header};
+use e3sync::progress::{Counters, Event};
+use e3sync::select::DaysWanted;
+use e3sync::sync::{self, PartitionPlan, SyncRequest};
+use e3sync::transfer::TransferSettings;
+
+use super::Outcome;
+use crate::cli::args::{PlanArgs, SyncArgs};
+use crate::cli::decide::{self, Present};
+use crate::cli::output;
+use crate::cli::render::{Display, json};
+use crate::cli::units::{Bytes, Count};
+
+impl SyncArgs {
+    /// The same request, to be planned only.
+    pub fn into_plan(self) -> PlanArgs {
+        PlanArgs {
+            destination: self.destination,
+            selection: self.selection,
+            planning: self.planning,
+            source: self.source,
+            output: self.output,
+            exit_code: false,
+        }
+    }
+}
+
+/// A directory that may not exist yet.
+struct MaybeDirectory(Option<ReadOnlyDirectory>);
+
+impl PublishedSets for MaybeDirectory {
+    fn header(&self, partition: &Partition) -> Result<Option<Header>> {
+        self.0.as_ref().map_or(Ok(None), |directory| directory.header(partition))
+    }
+
+    fn entries(&self, partition: &Partition) -> Result<Box<dyn Iterator<Item = Result<Entry>> + Send>> {
+        match &self.0 {
+            Some(directory) => directory.entries(partition),
+            None => Ok(Box::new(std::iter::empty())),
+        }
+    }
+
+    fn days(&self) -> Result<PublishedDays> {
+        self.0.as_ref().map_or(Ok(Vec::new()), PublishedSets::days)
+    }
+}
+
+/// Runs `e3sync plan`, and `e3sync sync --dry-run`.
+pub async fn run(arguments: PlanArgs) -> Outcome {
+    let present = Present::read(arguments.selection.today.as_deref())?;
+    let path = decide::destination(&arguments.destination)?;
+    let request = SyncRequest {
+        selection: decide::selection(&arguments.selection, &present, DaysWanted::Incremental)?,
+        options: decide::planning(&arguments.planning, &present)?,
+        transfer: TransferSettings::default(),
+        today: present.today,
+        spill_folder: std::env::temp_dir(),
+    };
+    let settings = decide::source(&arguments.source)?;
+    let counters = Arc::new(Counters::default());
+    // The plan's own lines are the result; events would only repeat them.
+    let display = Display::new(&arguments.output, &counters);
+    let observer = display.observer.clone();
+    let source = settings.connect(present.clock, observer.clone(), counters).await?;
+    let location = source.location().await?;
+    observer.observe(&Event::RunStarted {
+        account_id: location.account_id.as_str(),
+        source: &location.to_string(),
+        credentials_remaining: source.credentials_remaining(),
+    });
+    let published = MaybeDirectory(DirectoryDestination::read_only(&path)?);
+    check_account(&published, &location.account_id)?;
+    let mut totals = Totals::default();
+    sync::plan(request, source, &published, observer.as_ref(), |plan| match plan {
+        Ok(plan) => {
+            totals.add(&plan);
+            show(&plan, &arguments);
+        }
+        Err(error) => {
+            totals.failed += 1;
+            output::error(&error);
+        }
+    })
+    .await?;
+    display.clear();
+    totals.tell(&arguments);
+    Ok(totals.exit_code(arguments.exit_code))
+}
+
+fn check_account(published: &MaybeDirectory, account_id: &AccountId) -> Result<()> {
+    match published.0.as_ref().and_then(ReadOnlyDirectory::account_id) {
+        Some(other) if other != account_id.as_str() => Err(Error::new(
+            ErrorKind::DestinationForeign,
+            format!("the destination holds account {other}, not {account_id}"),
+        )
+        .with_hint("one destination holds one account; give each its own directory")),
+        _ => Ok(()),
+    }
+}
+
+fn show(plan: &PartitionPlan, arguments: &PlanArgs) {
+    if arguments.output.json {
+        output::json(&json::of_plan(plan));
+    } else if !arguments.output.quiet {
+        let amount = if plan.action.is_change() {
+            format!(
+                " · {} of {} objects, {}",
+                Count(plan.objects_to_transfer),
+                Count(plan.objects),
+                Bytes(plan.bytes_to_transfer)
+            )
+        } else {
+            String::new()
+        };
+        output::line(format_args!("{:<8} {} · {}{amount}", plan.action.name(), plan.partition, plan.reason));
+    }
+}
+
+#[derive(Default)]
+struct Totals {
+    changes: u64,
+    partitions: u64,
+    objects: u64,
+    bytes: u64,
+    failed: u64,
+}
+
+impl Totals {
+    fn add(&mut self, plan: &PartitionPlan) {
+        self.partitions += 1;
+        self.changes += u64::from(plan.action.is_change());
+        self.objects += plan.objects_to_transfer;
+        self.bytes += plan.bytes_to_transfer;
+    }
+
+    fn tell(&self, arguments: &PlanArgs) {
+        if !arguments.output.json && !arguments.output.quiet {
+            output::line(format_args!(
+                "plan: {} of {} partitions change · {} objects to transfer · {}",
+                Count(self.changes),
+                Count(self.partitions),
+                Count(self.objects),
+                Bytes(self.bytes)
+            ));
+        }
+    }
+
+    fn exit_code(&self, tells_changes: bool) -> ExitCode {
+        if self.failed > 0 {
+            ExitCode::Partial
+        } else if tells_changes && self.changes > 0 {
+            ExitCode::Changes
+        } else {
+            ExitCode::Success
+        }
+    }
+}

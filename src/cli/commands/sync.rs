@@ -1,0 +1,128 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use e3sync::destination::directory::{DirectoryDestination, DirectorySettings};
+use e3sync::error::{Error, ErrorKind, ExitCode, Result};
+use e3sync::progress::{Counters, Event};
+use e3sync::select::DaysWanted;
+use e3sync::source::SourceSettings;
+use e3sync::sync::{self, RunHandles, SyncRequest};
+
+use super::Outcome;
+use super::plan;
+use crate::cli::args::{OutputArgs, SyncArgs};
+use crate::cli::decide::{self, Present};
+use crate::cli::output;
+use crate::cli::render::{Display, Summary};
+use crate::cli::signals;
+
+/// A `sync` as decided.
+pub struct Decided {
+    pub source: SourceSettings,
+    pub destination: DirectorySettings,
+    pub request: SyncRequest,
+    pub present: Present,
+    pub output: OutputArgs,
+    pub report: Option<PathBuf>,
+    pub max_duration: Option<std::time::Duration>,
+}
+
+/// Runs `e3sync sync`.
+pub async fn run(arguments: SyncArgs) -> Outcome {
+    if arguments.dry_run {
+        return plan::run(arguments.into_plan()).await;
+    }
+    let present = Present::read(arguments.selection.today.as_deref())?;
+    let path = decide::destination(&arguments.destination)?;
+    let decided = Decided {
+        source: decide::source(&arguments.source)?,
+        request: SyncRequest {
+            selection: decide::selection(&arguments.selection, &present, DaysWanted::Incremental)?,
+            options: decide::planning(&arguments.planning, &present)?,
+            transfer: decide::transfer(&arguments.transfer, arguments.source.retries)?,
+            today: present.today,
+            spill_folder: path.join("_e3sync").join("staging"),
+        },
+        destination: DirectorySettings {
+            path,
+            holder: decide::holder(&present),
+            keep_superseded: arguments.keep_superseded,
+        },
+        max_duration: arguments.transfer.max_duration.map(|span| span.0),
+        output: arguments.output,
+        report: arguments.report,
+        present,
+    };
+    execute(decided).await
+}
+
+/// Carries a decided `sync` out: connects, transfers, tells.
+pub async fn execute(decided: Decided) -> Outcome {
+    let began = Instant::now();
+    let stop = signals::listen(decided.max_duration);
+    let counters = Arc::new(Counters::default());
+    let display = Display::new(&decided.output, &counters);
+    let clock = decided.present.clock.clone();
+    let source = decided.source.connect(clock.clone(), display.observer.clone(), counters.clone()).await?;
+    let location = unless_stopped(source.location(), &stop).await?;
+    display.observer.observe(&Event::RunStarted {
+        account_id: location.account_id.as_str(),
+        source: &location.to_string(),
+        credentials_remaining: source.credentials_remaining(),
+    });
+    let destination = Arc::new(DirectoryDestination::open(decided.destination, &location.account_id)?);
+    let ticker = display.tick(source.clone());
+    let handles = RunHandles { observer: display.observer.clone(), counters: counters.clone(), clock, stop };
+    let outcome = sync::sync(decided.request, &location, source, destination, handles).await;
+    drop(ticker);
+    display.clear();
+    let outcome = outcome?;
+    let summary = Summary {
+        outcome: &outcome,
+        counters: &counters,
+        verified: display.tally.verified(),
+        elapsed: began.elapsed(),
+        account_id: location.account_id.as_str(),
+        source: &location.to_string(),
+    };
+    let code = tell(&summary, &decided.output, decided.report.as_deref())?;
+    match outcome.stopped_by {
+        // The summary has the numbers; the error adds what to do.
+        Some(error) => Err(error),
+        None => Ok(code),
+    }
+}
+
+async fn unless_stopped<T>(
+    work: impl Future<Output = Result<T>>,
+    stop: &tokio::sync::watch::Receiver<Option<ErrorKind>>,
+) -> Result<T> {
+    let mut stop = stop.clone();
+    tokio::select! {
+        result = work => result,
+        Ok(kind) = async { stop.wait_for(Option::is_some).await.map(|kind| *kind) } => {
+            Err(Error::new(kind.unwrap_or(ErrorKind::Interrupted), "stopped before anything was transferred"))
+        }
+    }
+}
+
+fn tell(summary: &Summary<'_>, arguments: &OutputArgs, report: Option<&Path>) -> Result<ExitCode> {
+    let code = summary.exit_code();
+    if arguments.json {
+        output::json(&summary.json(code));
+    } else if !arguments.quiet {
+        for line in summary.lines() {
+            output::line(line);
+        }
+    }
+    if let Some(path) = report {
+        let text = format!("{:#}\n", summary.report(code));
+        std::fs::write(path, text).map_err(|cause| {
+            Error::new(ErrorKind::Usage, format!("cannot write the report to {}", path.display()))
+                .with_hint("the run itself is done; name a writable file with --report")
+                .with_cause(cause)
+        })?;
+    }
+    Ok(code)
+}

@@ -1,0 +1,237 @@
+//! Arguments as typed, and the environment, become settings as decided.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use e3sync::clock::Clock;
+use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource};
+use e3sync::error::{Error, ErrorKind, Result};
+use e3sync::export::{AccountId, DaySpec, Days, Filter, NamePattern, Scope, TypeName};
+use e3sync::net::{self, NetSettings};
+use e3sync::plan::{PlanOptions, Ready};
+use e3sync::select::{DaysWanted, Selection};
+use e3sync::source::s3::S3Settings;
+use e3sync::source::{Access, SourceSettings};
+use e3sync::transfer::{Concurrency, TransferSettings};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use secrecy::SecretString;
+
+use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArgs, TransferArgs};
+
+fn usage(what: impl Into<String>, hint: &'static str) -> Error {
+    Error::new(ErrorKind::Usage, what).with_hint(hint)
+}
+
+/// The present, read once.
+#[derive(Clone)]
+pub struct Present {
+    pub clock: Arc<Clock>,
+    /// The day that counts as today.
+    pub today: Date,
+    /// The time that day completeness is judged by.
+    pub now: Timestamp,
+}
+
+impl Present {
+    /// Reads the wall clock, unless `--today` says otherwise.
+    pub fn read(today: Option<&str>) -> Result<Self> {
+        let real_now = Timestamp::now();
+        let clock = Arc::new(Clock::starting_at(real_now));
+        let Some(text) = today else {
+            return Ok(Self { clock, today: utc_day(real_now), now: real_now });
+        };
+        let today = text.parse::<DaySpec>()?.resolve(utc_day(real_now))?;
+        // Another day than today is looked at as a whole: from its last moment.
+        let now = if today == utc_day(real_now) { real_now } else { end_of(today).unwrap_or(real_now) };
+        Ok(Self { clock, today, now })
+    }
+}
+
+fn utc_day(now: Timestamp) -> Date {
+    now.to_zoned(TimeZone::UTC).date()
+}
+
+fn end_of(day: Date) -> Option<Timestamp> {
+    Some(day.at(23, 59, 59, 0).to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+/// The directory of the mirror.
+pub fn destination(arguments: &DestinationArgs) -> Result<PathBuf> {
+    let named = arguments.destination.clone().or_else(|| arguments.output.clone());
+    let text = named.or_else(|| environment("OPTIMIZELY_DATA_DIR")).ok_or_else(|| {
+        usage("no destination is given", "name a directory, as in `e3sync sync ./events`, or set E3SYNC_DEST")
+    })?;
+    if text.is_empty() {
+        return Err(usage("the destination is empty", "name a directory, as in `e3sync sync ./events`"));
+    }
+    match text.split_once("://") {
+        Some(("file", path)) => Ok(PathBuf::from(path)),
+        Some((scheme, _)) => Err(usage(
+            format!("destinations with {scheme}:// are not supported by this version"),
+            "name a local directory",
+        )),
+        None => Ok(PathBuf::from(text)),
+    }
+}
+
+/// A variable's value, where it is set and not empty.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// What the command is about. `default_days` is what no choice of days means.
+pub fn selection(arguments: &SelectionArgs, present: &Present, default_days: DaysWanted) -> Result<Selection> {
+    let types = arguments.types.iter().map(|name| TypeName::parse(name)).collect::<Result<_>>()?;
+    let patterns = |texts: &[String]| texts.iter().map(|text| NamePattern::parse(text)).collect::<Result<Vec<_>>>();
+    let filter = Filter {
+        experiments: patterns(&arguments.experiment)?,
+        events: patterns(&arguments.event)?,
+        exclude_events: patterns(&arguments.exclude_event)?,
+    };
+    Ok(Selection { types, days: days(arguments, present.today, default_days)?, scope: Scope::of_filter(filter) })
+}
+
+fn days(arguments: &SelectionArgs, today: Date, default_days: DaysWanted) -> Result<DaysWanted> {
+    let yesterday = DaySpec::DaysAgo(1).resolve(today)?;
+    if !arguments.date.is_empty() {
+        let dates = arguments.date.iter().map(|day| day.resolve(today)).collect::<Result<_>>()?;
+        return Ok(DaysWanted::Dates(dates));
+    }
+    if let Some(days) = arguments.last {
+        return Ok(DaysWanted::Range(Days::new(DaySpec::DaysAgo(days).resolve(today)?, yesterday)?));
+    }
+    match (arguments.from, arguments.to) {
+        (None, None) => Ok(default_days),
+        (None, Some(_)) => Err(usage("--to is given without --from", "give the first day with --from as well")),
+        (Some(from), to) => {
+            let from = from.resolve(today)?;
+            let to = to.map_or(Ok(yesterday.max(from)), |to| to.resolve(today))?;
+            Ok(DaysWanted::Range(Days::new(from, to)?))
+        }
+    }
+}
+
+/// How to decide about partitions.
+pub fn planning(arguments: &PlanningArgs, present: &Present) -> Result<PlanOptions> {
+    let grace =
+        SignedDuration::try_from(arguments.grace.0).map_err(|_| usage("--grace is too long", "48h is the default"))?;
+    Ok(PlanOptions {
+        ready: match arguments.ready {
+            ReadyArg::Success => Ready::Success,
+            ReadyArg::Grace => Ready::Grace,
+            ReadyArg::Any => Ready::Any,
+        },
+        grace,
+        lookback_from: present.today.checked_sub(i64::from(arguments.lookback).days()).unwrap_or(Date::MIN),
+        accept_shrink: arguments.accept_shrink,
+        now: present.now,
+    })
+}
+
+/// How to transfer.
+pub fn transfer(arguments: &TransferArgs, retries: u32) -> Result<TransferSettings> {
+    let concurrency = match arguments.concurrency.as_str() {
+        "auto" => Concurrency::Adaptive { max: 256 },
+        text => match text.parse() {
+            Ok(limit @ 1..=4096) => Concurrency::Fixed(limit),
+            _ => return Err(usage(format!("`{text}` is not a concurrency"), "give auto, or a number from 1 to 4096")),
+        },
+    };
+    let part_size_bytes = arguments.part_size.0;
+    if part_size_bytes < 64 * 1024 {
+        return Err(usage("--part-size is too small", "parts have at least 64KiB; 16MiB is the default"));
+    }
+    if arguments.memory.0 < part_size_bytes {
+        return Err(usage(
+            "--memory is smaller than --part-size",
+            "give at least one part's size; 256MiB is the default",
+        ));
+    }
+    Ok(TransferSettings {
+        concurrency,
+        part_size_bytes,
+        ranged_from_bytes: part_size_bytes.saturating_mul(4),
+        memory_bytes_max: arguments.memory.0,
+        attempts_max: retries,
+        bandwidth_bytes_per_second: arguments.bwlimit.map(|rate| rate.0),
+        ..TransferSettings::default()
+    })
+}
+
+/// How to reach the export.
+pub fn source(arguments: &SourceArgs) -> Result<SourceSettings> {
+    let account_id = arguments.account_id.as_deref().map(AccountId::parse).transpose()?;
+    let endpoint_url = arguments.source_endpoint_url.as_deref();
+    Ok(SourceSettings {
+        access: access(arguments, account_id)?,
+        s3: S3Settings {
+            region: arguments.source_region.clone(),
+            endpoint_url: endpoint_url.map(|url| net::parse_endpoint("--source-endpoint-url", url)).transpose()?,
+            net: NetSettings { stall_timeout: arguments.stall_timeout.0, proxy: proxy(), ..NetSettings::default() },
+        },
+        renewal: RenewalSettings { outage_max: arguments.outage.0, ..RenewalSettings::default() },
+        attempts_max: arguments.retries,
+    })
+}
+
+fn access(arguments: &SourceArgs, account_id: Option<AccountId>) -> Result<Access> {
+    let bucket = arguments.source_bucket.clone();
+    if arguments.source_profile.is_some() || arguments.source_ambient {
+        let account_id = account_id.ok_or_else(|| {
+            usage("AWS credentials do not tell the account", "give the account's number with --account-id")
+        })?;
+        return Ok(Access::Ambient { profile: arguments.source_profile.clone(), account_id, bucket });
+    }
+    Ok(Access::Exchange(ExchangeSettings {
+        api_url: net::parse_endpoint("--api-url", &arguments.api_url)?,
+        token: token(arguments)?,
+        duration_minutes: arguments.credential_minutes,
+        account_id,
+        bucket,
+    }))
+}
+
+/// Where the token comes from: what is named, else the environment.
+fn token(arguments: &SourceArgs) -> Result<TokenSource> {
+    if let Some(command) = &arguments.token_command {
+        return Ok(TokenSource::Command(command.clone()));
+    }
+    match &arguments.token_file {
+        Some(path) if path.as_os_str() == "-" => token_from_stdin(),
+        Some(path) => Ok(TokenSource::File(path.clone())),
+        None => ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"]
+            .iter()
+            .find_map(|name| environment(name))
+            .map(|token| TokenSource::Value(SecretString::from(token)))
+            .ok_or_else(|| {
+                usage(
+                    "no token is given",
+                    "put a Personal Access Token (Profile > API Access) into OPTIMIZELY_API_TOKEN, or use --token-file or --token-command",
+                )
+            }),
+    }
+}
+
+fn token_from_stdin() -> Result<TokenSource> {
+    let mut text = String::new();
+    std::io::stdin().lock().take(16 * 1024).read_to_string(&mut text).map_err(|cause| {
+        usage("cannot read the token from standard input", "pipe a text into the command").with_cause(cause)
+    })?;
+    Ok(TokenSource::Value(SecretString::from(text)))
+}
+
+/// The proxy that the environment names, for HTTPS only: nothing else leaves this machine.
+fn proxy() -> Option<(String, String)> {
+    let either = |upper: &str, lower: &str| environment(upper).or_else(|| environment(lower));
+    let address = either("HTTPS_PROXY", "https_proxy")?;
+    Some((address, either("NO_PROXY", "no_proxy").unwrap_or_default()))
+}
+
+/// Who this run is, for another run that finds a partition locked.
+pub fn holder(present: &Present) -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("process {} on {host} since {:.0}", std::process::id(), present.now)
+}

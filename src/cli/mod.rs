@@ -1,0 +1,65 @@
+//! The command line: arguments as typed become settings as decided; below this folder nobody reads
+//! the terminal, the environment or the wall clock.
+
+mod args;
+mod commands;
+mod decide;
+mod output;
+mod render;
+mod signals;
+mod units;
+
+use std::process::ExitCode as ProcessExitCode;
+
+use clap::Parser as _;
+use e3sync::error::{Error, ErrorKind, ExitCode};
+
+use self::args::{Arguments, Command};
+use self::commands::Outcome;
+
+/// Parses, runs, and gives the exit code.
+pub fn main() -> ProcessExitCode {
+    let arguments = Arguments::parse();
+    let is_json = arguments.is_json();
+    let code = match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error);
+            if is_json {
+                output::json(&render::json::of_error(&error));
+            }
+            error.exit_code()
+        }
+    };
+    ProcessExitCode::from(code as u8)
+}
+
+fn run(arguments: Arguments) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::new(ErrorKind::Internal, "cannot start").with_cause(cause))?;
+    let outcome = runtime.block_on(execute(arguments));
+    // A file operation that hangs must not keep the command from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    outcome
+}
+
+async fn execute(arguments: Arguments) -> Outcome {
+    match arguments.command {
+        Command::Sync(arguments) => Box::pin(commands::sync::run(*arguments)).await,
+        Command::Plan(arguments) => Box::pin(commands::plan::run(*arguments)).await,
+        Command::Ls(arguments) => Box::pin(commands::ls::run(*arguments)).await,
+        Command::Auth(arguments) => commands::auth::run(*arguments).await,
+        Command::Status(arguments) => commands::status::run(&arguments),
+        #[cfg(feature = "simulator")]
+        Command::Simulate(arguments) => commands::simulate::run(*arguments).await,
+        #[cfg(feature = "simulator")]
+        Command::Demo(arguments) => Box::pin(commands::demo::run(*arguments)).await,
+    }
+}
+
+/// Whether everything went well, as an exit code.
+fn success() -> Outcome {
+    Ok(ExitCode::Success)
+}

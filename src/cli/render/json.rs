@@ -1,0 +1,86 @@
+//! The NDJSON of `--json`: one document on each line, `schema` says the version, fields are only
+//! ever added. docs/SCRIPTING.md describes them.
+
+use e3sync::error::Error;
+use e3sync::progress::{Event, Observer};
+use e3sync::sync::PartitionPlan;
+use serde_json::{Value, json};
+
+use crate::cli::output;
+
+/// The version of the documents.
+const SCHEMA: u32 = 1;
+
+/// Prints each event as a document.
+pub struct Json;
+
+impl Observer for Json {
+    fn observe(&self, event: &Event<'_>) {
+        if let Some(value) = of_event(event) {
+            output::json(&value);
+        }
+    }
+}
+
+fn of_event(event: &Event<'_>) -> Option<Value> {
+    Some(match event {
+        Event::RunStarted { account_id, source, credentials_remaining } => json!({
+            "schema": SCHEMA, "event": "start", "account_id": account_id, "source": source,
+            "credentials_seconds": credentials_remaining.map(|left| left.as_secs()),
+        }),
+        Event::PartitionsSelected { partitions, days } => json!({
+            "schema": SCHEMA, "event": "selection", "partitions": partitions,
+            "from": days.map(|days| days.from.to_string()), "to": days.map(|days| days.to.to_string()),
+        }),
+        Event::PartitionPlanned { partition, action, reason, objects, bytes, objects_here, bytes_here } => json!({
+            "schema": SCHEMA, "event": "plan", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
+            "action": action, "reason": reason, "objects": objects, "bytes": bytes,
+            "objects_here": objects_here, "bytes_here": bytes_here,
+        }),
+        Event::ObjectTransferred { partition, key, size_bytes, sha256, verified_against } => json!({
+            "schema": SCHEMA, "event": "object", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
+            "key": key, "size_bytes": size_bytes, "sha256": sha256, "verified_against": verified_against,
+        }),
+        Event::ObjectFailed { partition, key, error } => json!({
+            "schema": SCHEMA, "event": "object_failed", "type": partition.type_name.as_str(),
+            "date": partition.date.to_string(), "key": key, "error": error_fields(error),
+        }),
+        Event::PartitionPublished { partition, objects, bytes, rows, is_complete } => json!({
+            "schema": SCHEMA, "event": "partition", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
+            "objects": objects, "bytes": bytes, "rows": rows, "complete": is_complete,
+        }),
+        Event::PartitionFailed { partition, error } => json!({
+            "schema": SCHEMA, "event": "partition_failed", "type": partition.type_name.as_str(),
+            "date": partition.date.to_string(), "error": error_fields(error),
+        }),
+        Event::CredentialsRenewed { remaining } => json!({
+            "schema": SCHEMA, "event": "credentials", "seconds": remaining.map(|left| left.as_secs()),
+        }),
+        Event::CredentialsWaiting { error, pause } => json!({
+            "schema": SCHEMA, "event": "credentials_waiting", "pause_seconds": pause.as_secs_f64(), "error": error_fields(error),
+        }),
+        Event::Warning { message } => json!({ "schema": SCHEMA, "event": "warning", "message": message }),
+        Event::Retrying { .. } => return None,
+    })
+}
+
+/// A partition's plan.
+pub fn of_plan(plan: &PartitionPlan) -> Value {
+    json!({
+        "schema": SCHEMA, "event": "plan", "type": plan.partition.type_name.as_str(), "date": plan.partition.date.to_string(),
+        "action": plan.action.name(), "reason": plan.reason, "objects": plan.objects, "bytes": plan.bytes,
+        "objects_here": plan.objects - plan.objects_to_transfer, "bytes_here": plan.bytes - plan.bytes_to_transfer,
+    })
+}
+
+/// The error that ended the command.
+pub fn of_error(error: &Error) -> Value {
+    json!({ "schema": SCHEMA, "event": "error", "error": error_fields(error) })
+}
+
+/// An error's fields.
+pub fn error_fields(error: &Error) -> Value {
+    json!({
+        "kind": error.kind().name(), "message": error.to_string(), "hint": error.hint(), "exit_code": error.exit_code() as u8,
+    })
+}

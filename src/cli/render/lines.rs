@@ -1,0 +1,84 @@
+use e3sync::progress::{Counters, Event, Observer};
+
+use crate::cli::output;
+use crate::cli::units::{Bytes, Count, Elapsed};
+
+/// Messages for logs and pipes: one line each, no redrawing.
+pub struct Lines {
+    is_quiet: bool,
+    is_verbose: bool,
+}
+
+impl Lines {
+    pub fn new(is_quiet: bool, is_verbose: bool) -> Self {
+        Self { is_quiet, is_verbose }
+    }
+}
+
+impl Observer for Lines {
+    fn observe(&self, event: &Event<'_>) {
+        if let Some(text) = text_of(event, self.is_verbose)
+            && (!self.is_quiet || is_error(event))
+        {
+            output::message(text);
+        }
+    }
+}
+
+fn is_error(event: &Event<'_>) -> bool {
+    matches!(event, Event::ObjectFailed { .. } | Event::PartitionFailed { .. })
+}
+
+/// What a person is told about an event; `None` where silence is better.
+pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
+    Some(match event {
+        Event::RunStarted { account_id, source, credentials_remaining } => {
+            let valid = credentials_remaining
+                .map_or_else(String::new, |left| format!(" · credentials valid {}", Elapsed(left)));
+            format!("account {account_id} · {source}{valid}")
+        }
+        Event::PartitionsSelected { partitions, days } => match days {
+            Some(days) => format!("{} partitions · {} .. {} UTC", Count(*partitions), days.from, days.to),
+            None => "no partitions are selected".to_owned(),
+        },
+        Event::PartitionPublished { partition, objects, bytes, .. } if is_verbose => {
+            format!("published {partition} · {} objects · {}", Count(*objects), Bytes(*bytes))
+        }
+        Event::PartitionPlanned { partition, action, reason, .. } if is_verbose => {
+            format!("{action} {partition}: {reason}")
+        }
+        Event::ObjectFailed { partition, key, error } => {
+            format!("failed {partition}/{}: {error}", e3sync::export::printable(key))
+        }
+        Event::PartitionFailed { partition, error } => {
+            let hint = error.hint().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
+            format!("not published {partition}: {error}{hint}")
+        }
+        Event::CredentialsRenewed { remaining } if is_verbose => {
+            format!(
+                "credentials renewed{}",
+                remaining.map_or_else(String::new, |left| format!(", valid {}", Elapsed(left)))
+            )
+        }
+        Event::CredentialsWaiting { error, pause } => {
+            format!("credentials cannot be renewed: {error}; trying again in {}", Elapsed(*pause))
+        }
+        Event::Retrying { error, pause } if is_verbose => format!("again in {}: {error}", Elapsed(*pause)),
+        Event::Warning { message } => format!("warning: {message}"),
+        _ => return None,
+    })
+}
+
+/// One line about how far a run is.
+pub fn print_progress(counters: &Counters) {
+    output::message(format_args!(
+        "{}/{} objects · {}/{} · {} in flight · {} retries · credentials renewed {} times",
+        Count(counters.objects_done.get()),
+        Count(counters.objects_planned.get()),
+        Bytes(counters.bytes_done.get()),
+        Bytes(counters.bytes_planned.get()),
+        counters.in_flight.get(),
+        counters.retries.get(),
+        counters.renewals.get(),
+    ));
+}

@@ -1,0 +1,165 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use e3sync::error::ExitCode;
+use e3sync::plan::Action;
+use e3sync::progress::Counters;
+use e3sync::sync;
+use e3sync::transfer::{PartitionOutcome, RunOutcome};
+use serde_json::{Value, json};
+
+use super::json::error_fields;
+use crate::cli::units::{Bytes, Count, Elapsed};
+
+/// A run in numbers.
+pub struct Summary<'a> {
+    pub outcome: &'a RunOutcome,
+    pub counters: &'a Counters,
+    /// How many objects were verified against what.
+    pub verified: BTreeMap<String, u64>,
+    pub elapsed: Duration,
+    pub account_id: &'a str,
+    pub source: &'a str,
+}
+
+impl Summary<'_> {
+    fn count(&self, is_counted: impl Fn(&PartitionOutcome) -> bool) -> u64 {
+        self.outcome.partitions.iter().filter(|partition| is_counted(partition)).count() as u64
+    }
+
+    fn sum(&self, number: impl Fn(&PartitionOutcome) -> u64) -> u64 {
+        self.outcome.partitions.iter().map(number).sum()
+    }
+
+    fn with_action(&self, action: Action) -> u64 {
+        self.count(|partition| partition.action == action && partition.error.is_none())
+    }
+
+    fn published(&self) -> u64 {
+        self.count(|partition| partition.published.is_some())
+    }
+
+    /// Objects of the published sets that were here already.
+    fn objects_unchanged(&self) -> u64 {
+        self.sum(|partition| match &partition.published {
+            Some(header) => header.objects.saturating_sub(partition.objects_transferred),
+            None => 0,
+        })
+    }
+
+    /// The summary for people, a few lines.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.headline()];
+        lines.extend(self.waiting());
+        lines.extend(self.held());
+        if let Some(error) = &self.outcome.stopped_by {
+            lines.push(format!("the run ended early: {error}"));
+        }
+        lines
+    }
+
+    fn headline(&self) -> String {
+        let to_do = self.count(|partition| partition.action.is_change() || partition.error.is_some());
+        let transferred = self.sum(|partition| partition.objects_transferred);
+        if to_do == 0 {
+            let kept = self.with_action(Action::Keep) + self.with_action(Action::Expired);
+            return format!("nothing to do: {} partitions are up to date · {}", Count(kept), Elapsed(self.elapsed));
+        }
+        format!(
+            "{} of {} partitions published · {} copied, {} unchanged, {} failed · {} in {}{}",
+            Count(self.published()),
+            Count(to_do),
+            Count(transferred),
+            Count(self.objects_unchanged()),
+            Count(self.sum(|partition| partition.objects_failed)),
+            Bytes(self.sum(|partition| partition.bytes_transferred)),
+            Elapsed(self.elapsed),
+            self.verification(transferred),
+        )
+    }
+
+    fn verification(&self, transferred: u64) -> String {
+        if transferred == 0 {
+            return String::new();
+        }
+        let counts: Vec<String> = self
+            .verified
+            .iter()
+            .map(|(name, count)| format!("{} {}", if name == "size" { "size only" } else { name }, Count(*count)))
+            .collect();
+        format!(" · every byte hashed, verified ({})", counts.join(", "))
+    }
+
+    fn waiting(&self) -> Vec<String> {
+        let waits = self
+            .outcome
+            .partitions
+            .iter()
+            .filter(|partition| partition.action == Action::Wait && partition.error.is_none());
+        let all: Vec<String> =
+            waits.map(|partition| format!("{} {}", partition.partition.type_name, partition.partition.date)).collect();
+        match all.as_slice() {
+            [] => Vec::new(),
+            [one] => vec![format!("{one} is not complete at the source yet (no _SUCCESS); the next run will take it")],
+            [first, .., last] => vec![format!(
+                "{} days are not complete at the source yet (no _SUCCESS), {first} to {last}; the next run will take them",
+                all.len()
+            )],
+        }
+    }
+
+    fn held(&self) -> Vec<String> {
+        let held = self.outcome.partitions.iter().filter(|partition| partition.action == Action::Hold);
+        held.map(|partition| format!("held back: {} was {}", partition.partition, partition.reason)).collect()
+    }
+
+    /// The summary for machines: the last document of `--json`, and the whole of `--report`.
+    pub fn json(&self, code: ExitCode) -> Value {
+        let error = self.outcome.stopped_by.as_ref().map(error_fields);
+        json!({
+            "schema": 1, "event": "summary", "account_id": self.account_id, "source": self.source,
+            "tool_version": env!("CARGO_PKG_VERSION"), "exit_code": code as u8, "seconds": self.elapsed.as_secs_f64(),
+            "partitions": {
+                "published": self.published(), "unchanged": self.with_action(Action::Keep),
+                "waiting": self.with_action(Action::Wait), "held": self.with_action(Action::Hold),
+                "expired": self.with_action(Action::Expired), "missing": self.with_action(Action::Missing),
+                "failed": self.count(|partition| partition.error.is_some()),
+            },
+            "objects": {
+                "transferred": self.sum(|partition| partition.objects_transferred),
+                "unchanged": self.objects_unchanged(), "failed": self.sum(|partition| partition.objects_failed),
+            },
+            "bytes": {
+                "transferred": self.sum(|partition| partition.bytes_transferred), "received": self.counters.bytes_received.get(),
+            },
+            "requests": {
+                "exchange": self.counters.exchange_requests.get(), "list": self.counters.list_requests.get(),
+                "get": self.counters.get_requests.get(), "retries": self.counters.retries.get(),
+            },
+            "credentials_renewed": self.counters.renewals.get(), "verified_against": self.verified, "stopped_by": error,
+        })
+    }
+
+    /// The summary with every partition, for `--report`.
+    pub fn report(&self, code: ExitCode) -> Value {
+        let mut report = self.json(code);
+        report["event"] = "report".into();
+        report["days"] = self.outcome.partitions.iter().map(partition_fields).collect();
+        report
+    }
+
+    /// The exit code that the run deserves.
+    pub fn exit_code(&self) -> ExitCode {
+        sync::exit_code(self.outcome)
+    }
+}
+
+fn partition_fields(partition: &PartitionOutcome) -> Value {
+    json!({
+        "type": partition.partition.type_name.as_str(), "date": partition.partition.date.to_string(),
+        "action": partition.action.name(), "reason": partition.reason, "published": partition.published.is_some(),
+        "objects": partition.objects, "bytes": partition.bytes,
+        "objects_transferred": partition.objects_transferred, "bytes_transferred": partition.bytes_transferred,
+        "objects_failed": partition.objects_failed, "error": partition.error.as_ref().map(error_fields),
+    })
+}

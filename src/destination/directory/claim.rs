@@ -1,0 +1,209 @@
+use std::fs::File;
+use std::io::{BufReader, Read as _};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
+
+use super::folder::{Folder, failed};
+use super::layout;
+use super::ledger::Ledger;
+use super::lock::Lock;
+use super::record::{Place, Record};
+use super::writer::DirectoryWriter;
+use super::{Shared, publish};
+use crate::destination::{Claim, Inventory, Listing, ObjectWriter, Position, PublishTerms, Work};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{Object, Partition};
+use crate::hash::ObjectHasher;
+use crate::manifest::{EntryReader, Header, join};
+
+/// A partition of a directory that belongs to this run: its lock and its staging folder.
+pub(super) struct DirectoryClaim {
+    pub(super) shared: Arc<Shared>,
+    pub(super) partition: Partition,
+    /// `_e3sync/staging/type=T`, which holds the next folder.
+    pub(super) type_staging: Folder,
+    /// `_e3sync/staging/type=T/date=D`.
+    pub(super) staging: Folder,
+    pub(super) pool: Folder,
+    checkpoints: Arc<Folder>,
+    ledger: RwLock<Option<Arc<Ledger>>>,
+    _lock: Lock,
+}
+
+impl DirectoryClaim {
+    /// Takes the partition's lock and settles what a killed run left of a publication.
+    pub fn take(shared: &Arc<Shared>, partition: &Partition) -> Result<Self> {
+        let lock = Lock::take(&shared.locks, partition, &shared.settings.holder)?;
+        let type_staging = shared.staging.create_child(&partition.type_name.folder())?;
+        let staging = type_staging.create_child(&partition.date_folder())?;
+        publish::settle(shared, partition, &staging)?;
+        let claim = Self {
+            pool: staging.create_child(layout::POOL)?,
+            checkpoints: Arc::new(staging.create_child(layout::CHECKPOINTS)?),
+            shared: shared.clone(),
+            partition: partition.clone(),
+            type_staging,
+            staging,
+            ledger: RwLock::new(None),
+            _lock: lock,
+        };
+        claim.take_set_apart()?;
+        Ok(claim)
+    }
+
+    /// Puts the objects of a set that was assembled but not published back into the pool.
+    fn take_set_apart(&self) -> Result<()> {
+        let Some(set) = self.staging.child(layout::SET)? else { return Ok(()) };
+        for ledger in Ledger::open_all(&self.staging)? {
+            for object in ledger.objects(Position::default()) {
+                let object = object?;
+                let pool_name = layout::pool_name(&object);
+                if self.pool.inode_of(&pool_name).is_none() {
+                    publish::move_back(&set, &object, &self.pool, &pool_name)?;
+                }
+            }
+        }
+        self.staging.remove_tree(layout::SET)
+    }
+
+    /// The set that is being staged.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] before a listing was prepared.
+    pub fn ledger(&self) -> Result<Arc<Ledger>> {
+        let ledger = self.ledger.read().unwrap_or_else(PoisonError::into_inner);
+        ledger.clone().ok_or_else(|| Error::new(ErrorKind::Internal, format!("{} has no listing yet", self.partition)))
+    }
+
+    /// Marks the objects that the published set has unchanged, from the same source.
+    fn keep_published(&self, ledger: &Ledger, source: &str) -> Result<()> {
+        let Some((header, file)) = self.open_manifest()? else { return Ok(()) };
+        let Some(data) = self.open_published()? else { return Ok(()) };
+        if header.source != source {
+            return Ok(());
+        }
+        let entries = EntryReader::new(BufReader::new(file))?;
+        for pair in join(ledger.objects(Position::default()), entries) {
+            let pair = pair?;
+            let Some((_, entry)) = pair.right.filter(|(_, entry)| entry.is_of(&pair.left)) else { continue };
+            let is_missing = ledger.record(pair.left_index)?.place == Place::Missing;
+            if is_missing && publish::published_size_bytes(&data, entry.file_path())? == Some(pair.left.size_bytes) {
+                let record = Record { place: Place::Published, content: Some(entry.content()) };
+                ledger.set_record(pair.left_index, record)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open_manifest(&self) -> Result<Option<(Header, File)>> {
+        let Some(folder) = self.shared.manifests.child(&self.partition.type_name.folder())? else { return Ok(None) };
+        let name = layout::manifest_name(&self.partition);
+        let (Some(to_verify), Some(to_read)) = (folder.file(&name)?, folder.file(&name)?) else { return Ok(None) };
+        let header = crate::manifest::verify(BufReader::new(to_verify))?;
+        Ok(Some((header, to_read)))
+    }
+
+    fn open_published(&self) -> Result<Option<Folder>> {
+        match self.shared.root.child(&self.partition.type_name.folder())? {
+            Some(folder) => folder.child(&self.partition.date_folder()),
+            None => Ok(None),
+        }
+    }
+
+    fn inventory(&self, ledger: &Ledger) -> Result<Inventory> {
+        let mut inventory = Inventory::default();
+        for (index, object) in ledger.objects(Position::default()).enumerate() {
+            let object = object?;
+            match ledger.record(index as u64)?.place {
+                Place::Missing => {}
+                Place::Staged { run } if run != self.shared.run => {
+                    inventory.objects_staged += 1;
+                    inventory.bytes_staged += object.size_bytes;
+                }
+                Place::Staged { .. } | Place::Published => {
+                    inventory.objects_here += 1;
+                    inventory.bytes_here += object.size_bytes;
+                }
+            }
+        }
+        Ok(inventory)
+    }
+
+    fn read_work(&self, position: Position, count_max: usize) -> Result<Option<(Vec<Work>, Position)>> {
+        let ledger = self.ledger()?;
+        let mut lines = ledger.objects(position);
+        let mut index = position.index;
+        let mut work = Vec::with_capacity(count_max);
+        while work.len() < count_max {
+            let Some(object) = lines.next().transpose()? else { break };
+            match ledger.record(index)?.place {
+                Place::Published => {}
+                Place::Staged { run } if run == self.shared.run => {}
+                Place::Staged { .. } => work.push(Work { index, object, is_staged: true }),
+                Place::Missing => work.push(Work { index, object, is_staged: false }),
+            }
+            index += 1;
+        }
+        let position = Position { index, offset: position.offset + lines.offset };
+        Ok((!work.is_empty()).then_some((work, position)))
+    }
+
+    fn open_writer(&self, work: &Work, hasher: ObjectHasher) -> Result<(DirectoryWriter, ObjectHasher)> {
+        let name = layout::pool_name(&work.object);
+        DirectoryWriter::open(&self.pool, &self.checkpoints, name, work, self.ledger()?, self.shared.run, hasher)
+    }
+}
+
+/// Hashes a file of the pool and compares it with its record.
+fn is_as_recorded(pool: &Folder, object: &Object, record: &Record) -> Result<bool> {
+    let name = layout::pool_name(object);
+    let (Some(content), Some(mut file)) = (record.content, pool.file(&name)?) else { return Ok(false) };
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 128 * 1024];
+    let mut length_bytes = 0;
+    loop {
+        let count = file.read(&mut buffer).map_err(|cause| failed("read", &pool.path().join(&name), cause))?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&buffer[..count]);
+        length_bytes += count as u64;
+    }
+    let digest: [u8; 32] = hasher.finalize().into();
+    Ok(length_bytes == object.size_bytes && digest == content.sha256)
+}
+
+#[async_trait]
+impl Claim for DirectoryClaim {
+    async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
+        let ledger = Arc::new(Ledger::open(&self.staging, listing)?);
+        self.keep_published(&ledger, source)?;
+        let inventory = self.inventory(&ledger)?;
+        *self.ledger.write().unwrap_or_else(PoisonError::into_inner) = Some(ledger);
+        Ok(inventory)
+    }
+
+    async fn work(&self, position: Position, count_max: usize) -> Result<Option<(Vec<Work>, Position)>> {
+        self.read_work(position, count_max)
+    }
+
+    async fn recheck(&self, work: &Work) -> Result<bool> {
+        let ledger = self.ledger()?;
+        let record = ledger.record(work.index)?;
+        let is_whole = is_as_recorded(&self.pool, &work.object, &record)?;
+        let place = if is_whole { Place::Staged { run: self.shared.run } } else { Place::Missing };
+        ledger.set_record(work.index, Record { place, ..record })?;
+        Ok(is_whole)
+    }
+
+    async fn open(&self, work: &Work, hasher: ObjectHasher) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)> {
+        let (writer, hasher) = self.open_writer(work, hasher)?;
+        Ok((Box::new(writer), hasher))
+    }
+
+    async fn publish(&self, terms: PublishTerms) -> Result<Header> {
+        publish::publish(self, &terms)
+    }
+}

@@ -1,0 +1,271 @@
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// An open folder. Everything below it is reached from here name by name and never through a link,
+/// so that no key and no link planted in the destination leads elsewhere (design.md section 3).
+#[derive(Debug)]
+pub(super) struct Folder {
+    descriptor: OwnedFd,
+    /// Only for messages.
+    path: PathBuf,
+}
+
+const FOLDER_FLAGS: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl Folder {
+    /// Opens the destination itself, which may be reached through links as its owner likes.
+    pub fn open_root(path: &Path) -> Result<Self> {
+        let descriptor = rustix::fs::openat(CWD, path, FOLDER_FLAGS, Mode::empty())
+            .map_err(|errno| failed("open", path, errno.into()))?;
+        Ok(Self { descriptor, path: path.to_owned() })
+    }
+
+    /// Where the folder is, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a folder in this one; `None` where there is none.
+    pub fn child(&self, name: &str) -> Result<Option<Self>> {
+        match rustix::fs::openat(&self.descriptor, name, FOLDER_FLAGS | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(descriptor) => Ok(Some(Self { descriptor, path: self.path.join(name) })),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.no_folder(name, errno)),
+        }
+    }
+
+    /// Opens a folder in this one and makes it first where there is none.
+    pub fn create_child(&self, name: &str) -> Result<Self> {
+        if let Some(child) = self.child(name)? {
+            return Ok(child);
+        }
+        match rustix::fs::mkdirat(&self.descriptor, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(errno) => return Err(failed("create", &self.path.join(name), errno.into())),
+        }
+        self.child(name)?.ok_or_else(|| self.no_folder(name, rustix::io::Errno::NOENT))
+    }
+
+    /// Opens the folder at a path of several names, made first where missing.
+    pub fn create_descendant(&self, path: &str) -> Result<Self> {
+        let mut names = path.split('/').filter(|name| !name.is_empty());
+        let first = names.next().ok_or_else(|| self.no_folder(path, rustix::io::Errno::INVAL))?;
+        names.try_fold(self.create_child(first)?, |folder, name| folder.create_child(name))
+    }
+
+    /// Opens the folder at a path of several names; `None` where there is none.
+    pub fn descendant(&self, path: &str) -> Result<Option<Self>> {
+        let mut folder: Option<Self> = None;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            match folder.as_ref().unwrap_or(self).child(name)? {
+                Some(child) => folder = Some(child),
+                None => return Ok(None),
+            }
+        }
+        Ok(folder)
+    }
+
+    /// Makes a file, empty even where there was one, open for writing and reading.
+    pub fn create_file(&self, name: &str) -> Result<File> {
+        self.open_with(name, OFlags::CREATE | OFlags::TRUNC | OFlags::RDWR)
+    }
+
+    /// Opens a file for writing and reading, made first where missing, its content kept.
+    pub fn open_or_create_file(&self, name: &str) -> Result<File> {
+        self.open_with(name, OFlags::CREATE | OFlags::RDWR)
+    }
+
+    fn open_with(&self, name: &str, flags: OFlags) -> Result<File> {
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::openat(&self.descriptor, name, flags, Mode::from_raw_mode(0o666))
+            .map(File::from)
+            .map_err(|errno| failed("create", &self.path.join(name), errno.into()))
+    }
+
+    /// Opens a file for reading; `None` where there is none.
+    pub fn file(&self, name: &str) -> Result<Option<File>> {
+        // Without NONBLOCK a pipe of that name would keep us waiting for a writer.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        match rustix::fs::openat(&self.descriptor, name, flags, Mode::empty()) {
+            Ok(descriptor) => Ok(Some(File::from(descriptor))),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(errno) => Err(failed("open", &self.path.join(name), errno.into())),
+        }
+    }
+
+    /// The size of a file; `None` where there is no regular file of that name.
+    pub fn file_size_bytes(&self, name: &str) -> Option<u64> {
+        let stat = rustix::fs::statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        is_file.then(|| u64::try_from(stat.st_size).ok()).flatten()
+    }
+
+    /// The inode of an entry; `None` where there is none.
+    pub fn inode_of(&self, name: &str) -> Option<u64> {
+        rustix::fs::statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| stat.st_ino)
+    }
+
+    /// Renames an entry into another folder, replacing a file of that name.
+    pub fn rename(&self, name: &str, to: &Self, to_name: &str) -> Result<()> {
+        rustix::fs::renameat(&self.descriptor, name, &to.descriptor, to_name)
+            .map_err(|errno| failed("rename", &to.path.join(to_name), errno.into()))
+    }
+
+    /// Renames an entry into another folder unless there is one of that name; says whether it did.
+    pub fn rename_if_free(&self, name: &str, to: &Self, to_name: &str) -> Result<bool> {
+        match rename_with(self, name, to, to_name, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::EXIST) => Ok(false),
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => self.rename_if_seen_free(name, to, to_name),
+            Err(errno) => Err(failed("rename", &to.path.join(to_name), errno.into())),
+        }
+    }
+
+    /// For file systems without an exclusive rename; the target folder is ours alone.
+    fn rename_if_seen_free(&self, name: &str, to: &Self, to_name: &str) -> Result<bool> {
+        if to.inode_of(to_name).is_some() {
+            return Ok(false);
+        }
+        self.rename(name, to, to_name).map(|()| true)
+    }
+
+    /// Swaps two entries in one atomic step; `false` where the file system cannot.
+    pub fn exchange(&self, name: &str, with: &Self, with_name: &str) -> Result<bool> {
+        match rename_with(self, name, with, with_name, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => Ok(false),
+            Err(errno) => Err(failed("swap", &with.path.join(with_name), errno.into())),
+        }
+    }
+
+    /// Gives a file a second name; says whether the name was free and the file system could.
+    pub fn link(&self, name: &str, to: &Self, to_name: &str) -> Result<Linked> {
+        use rustix::io::Errno;
+        match rustix::fs::linkat(&self.descriptor, name, &to.descriptor, to_name, AtFlags::empty()) {
+            Ok(()) => Ok(Linked::Done),
+            Err(Errno::EXIST) => Ok(Linked::NameTaken),
+            Err(Errno::PERM | Errno::MLINK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::XDEV) => Ok(Linked::Unsupported),
+            Err(errno) => Err(failed("link", &to.path.join(to_name), errno.into())),
+        }
+    }
+
+    /// Removes a file, if there is one.
+    pub fn remove_file(&self, name: &str) -> Result<()> {
+        match rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(errno) => Err(failed("remove", &self.path.join(name), errno.into())),
+        }
+    }
+
+    /// Removes a folder with all that is in it, if there is one. Links are removed, not followed.
+    pub fn remove_tree(&self, name: &str) -> Result<()> {
+        let Some(folder) = self.child(name)? else { return Ok(()) };
+        for (entry, kind) in folder.entries()? {
+            match kind {
+                FileType::Directory => folder.remove_tree(&entry)?,
+                _ => folder.remove_file(&entry)?,
+            }
+        }
+        match rustix::fs::unlinkat(&self.descriptor, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(errno) => Err(failed("remove", &self.path.join(name), errno.into())),
+        }
+    }
+
+    /// The names in the folder and what they are, in no order. Names that are not text are left out:
+    /// nothing here makes any.
+    pub fn entries(&self) -> Result<Vec<(String, FileType)>> {
+        let read = |errno: rustix::io::Errno| failed("read", &self.path, errno.into());
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&self.descriptor).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            let Some(name) = name_of(entry.file_name()) else { continue };
+            let kind = match entry.file_type() {
+                FileType::Unknown => self.kind_of(&name),
+                kind => kind,
+            };
+            entries.push((name, kind));
+        }
+        Ok(entries)
+    }
+
+    fn kind_of(&self, name: &str) -> FileType {
+        rustix::fs::statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
+    }
+
+    /// Makes the folder's own entries durable.
+    pub fn sync(&self) -> Result<()> {
+        rustix::fs::fsync(&self.descriptor).map_err(|errno| failed("make durable", &self.path, errno.into()))
+    }
+
+    /// The folder's descriptor, for what concerns the whole file system.
+    pub fn descriptor(&self) -> &OwnedFd {
+        &self.descriptor
+    }
+
+    fn no_folder(&self, name: &str, errno: rustix::io::Errno) -> Error {
+        let path = self.path.join(name);
+        match errno {
+            rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => Error::new(
+                ErrorKind::DestinationUnusable,
+                format!("{} is a link or a file, not a folder", path.display()),
+            )
+            .with_hint("links inside a destination are not followed; move it away, or choose another destination"),
+            _ => failed("open", &path, errno.into()),
+        }
+    }
+}
+
+/// What came of giving a file a second name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Linked {
+    /// The file has the name.
+    Done,
+    /// Another file has it.
+    NameTaken,
+    /// The file system has no second names, or no more of them.
+    Unsupported,
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn rename_with(from: &Folder, name: &str, to: &Folder, to_name: &str, flags: RenameFlags) -> rustix::io::Result<()> {
+    rustix::fs::renameat_with(&from.descriptor, name, &to.descriptor, to_name, flags)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn rename_with(_: &Folder, _: &str, _: &Folder, _: &str, _: RenameFlags) -> rustix::io::Result<()> {
+    Err(rustix::io::Errno::NOSYS)
+}
+
+fn name_of(name: &CStr) -> Option<String> {
+    let name = name.to_str().ok()?;
+    (name != "." && name != "..").then(|| name.to_owned())
+}
+
+/// The failure of a file operation: what it means for the run, and what to do.
+pub(super) fn failed(verb: &str, path: &Path, cause: io::Error) -> Error {
+    let what = format!("cannot {verb} {}", path.display());
+    let (kind, hint) = match cause.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (ErrorKind::DestinationFull, "make room and run again; what is finished is kept and not fetched again")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => (ErrorKind::DestinationUnusable, "the file system is read-only"),
+        io::ErrorKind::PermissionDenied => (
+            ErrorKind::DestinationUnusable,
+            "this user may not write there; change the owner or choose another destination",
+        ),
+        _ if matches!(cause.raw_os_error(), Some(23 | 24)) => {
+            (ErrorKind::DestinationFull, "too many files are open; raise the limit (ulimit -n) or lower --concurrency")
+        }
+        _ => (ErrorKind::DestinationUnusable, "check the disk and the file system (its log may say more)"),
+    };
+    Error::new(kind, what).with_hint(hint).with_cause(cause)
+}

@@ -1,0 +1,284 @@
+//! A mirror in a local directory: each partition is swapped in by one atomic rename.
+
+mod claim;
+mod durable;
+mod folder;
+mod layout;
+mod ledger;
+mod lock;
+mod publish;
+mod record;
+mod writer;
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use self::claim::DirectoryClaim;
+use self::folder::{Folder, failed};
+use super::{Claim, Destination, PublishedDays, PublishedSets};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{AccountId, Partition, TypeName};
+use crate::manifest::{self, Entry, EntryReader, Header};
+
+/// How a directory is used as a destination.
+#[derive(Clone, Debug)]
+pub struct DirectorySettings {
+    /// The directory; its data begins at `type=`.
+    pub path: PathBuf,
+    /// What to write into locks: who holds them, for another run's message.
+    pub holder: String,
+    /// Whether replaced sets are kept aside instead of deleted.
+    pub keep_superseded: bool,
+}
+
+/// A mirror in a local directory.
+pub struct DirectoryDestination(Arc<Shared>);
+
+/// What a destination and its claimed partitions share.
+struct Shared {
+    root: Folder,
+    side: Folder,
+    manifests: Folder,
+    staging: Folder,
+    locks: Arc<Folder>,
+    account_id: AccountId,
+    settings: DirectorySettings,
+    /// This run's random number, by which it knows its own records.
+    run: u64,
+}
+
+/// The content of `destination.json`.
+#[derive(Serialize, Deserialize)]
+struct Identity {
+    format: String,
+    version: String,
+    account_id: String,
+}
+
+impl Identity {
+    const FORMAT: &str = "e3sync-destination";
+    const MAJOR_VERSION: &str = "1";
+
+    fn of_account(account_id: &AccountId) -> Self {
+        Self { format: Self::FORMAT.into(), version: "1.0".into(), account_id: account_id.as_str().into() }
+    }
+
+    fn check(&self, account_id: &AccountId) -> Result<()> {
+        let foreign = |what: String| Error::new(ErrorKind::DestinationForeign, what);
+        if self.format != Self::FORMAT || self.version.split('.').next() != Some(Self::MAJOR_VERSION) {
+            return Err(foreign(format!(
+                "the destination has format version {}, which this tool does not know",
+                self.version
+            ))
+            .with_hint("a newer e3sync wrote it; update this one"));
+        }
+        if self.account_id != account_id.as_str() {
+            return Err(foreign(format!("the destination holds account {}, not {account_id}", self.account_id))
+                .with_hint("one destination holds one account; give each its own directory"));
+        }
+        Ok(())
+    }
+}
+
+impl DirectoryDestination {
+    /// Opens a directory for an account's mirror, made first where missing, and finishes or undoes
+    /// what killed runs left.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DestinationForeign`] for another account's mirror,
+    /// [`ErrorKind::DestinationUnusable`] or [`ErrorKind::DestinationFull`] when it cannot be used.
+    pub fn open(settings: DirectorySettings, account_id: &AccountId) -> Result<Self> {
+        std::fs::create_dir_all(&settings.path).map_err(|cause| failed("create", &settings.path, cause))?;
+        let root = Folder::open_root(&settings.path)?;
+        let side = root.create_child(layout::SIDE_FOLDER)?;
+        claim_for_account(&side, account_id)?;
+        let shared = Shared {
+            manifests: side.create_child(layout::MANIFESTS)?,
+            staging: side.create_child(layout::STAGING)?,
+            locks: Arc::new(side.create_child(layout::LOCKS)?),
+            root,
+            side,
+            account_id: account_id.clone(),
+            settings,
+            run: rand::random(),
+        };
+        let destination = Self(Arc::new(shared));
+        destination.recover()?;
+        Ok(destination)
+    }
+
+    /// Opens a directory only to read what is published; `None` where there is no mirror yet.
+    ///
+    /// # Errors
+    /// As [`DirectoryDestination::open`]; nothing is written.
+    pub fn read_only(path: &Path) -> Result<Option<ReadOnlyDirectory>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let root = Folder::open_root(path)?;
+        let Some(side) = root.child(layout::SIDE_FOLDER)? else { return Ok(None) };
+        let Some(manifests) = side.child(layout::MANIFESTS)? else { return Ok(None) };
+        let account_id = read_identity(&side)?.map(|identity| identity.account_id);
+        Ok(Some(ReadOnlyDirectory { root, manifests, account_id }))
+    }
+
+    /// Where listings that are too long for memory are kept while they are needed.
+    pub fn spill_folder(&self) -> PathBuf {
+        self.0.staging.path().to_owned()
+    }
+
+    /// Claims each partition whose publication was begun and not ended, which settles it.
+    fn recover(&self) -> Result<()> {
+        for (type_folder, _) in self.0.manifests.entries()? {
+            let Some(type_name) = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok()) else {
+                continue;
+            };
+            let Some(folder) = self.0.manifests.child(&type_folder)? else { continue };
+            for (name, _) in folder.entries()? {
+                if let Some((date, _)) = layout::parse_next_manifest(&name) {
+                    let partition = Partition { type_name: type_name.clone(), date };
+                    match DirectoryClaim::take(&self.0, &partition) {
+                        // Another run is at it this very moment.
+                        Err(error) if error.kind() == ErrorKind::Held => {}
+                        settled => drop(settled?),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes the destination the account's, or checks that it is.
+fn claim_for_account(side: &Folder, account_id: &AccountId) -> Result<()> {
+    if let Some(identity) = read_identity(side)? {
+        return identity.check(account_id);
+    }
+    let name = format!("{}.{}", layout::DESTINATION_FILE, rand::random::<u64>());
+    durable::write_file(side, &name, |mut output| {
+        serde_json::to_writer_pretty(&mut output, &Identity::of_account(account_id))?;
+        Ok(output)
+    })?;
+    // Two first runs may come at once: only one of them names the account, both look at who it was.
+    if !side.rename_if_free(&name, side, layout::DESTINATION_FILE)? {
+        side.remove_file(&name)?;
+    }
+    side.sync()?;
+    match read_identity(side)? {
+        Some(identity) => identity.check(account_id),
+        None => Ok(()),
+    }
+}
+
+fn read_identity(side: &Folder) -> Result<Option<Identity>> {
+    let Some(file) = side.file(layout::DESTINATION_FILE)? else { return Ok(None) };
+    let path = side.path().join(layout::DESTINATION_FILE);
+    serde_json::from_reader(BufReader::new(file)).map(Some).map_err(|cause| {
+        Error::new(ErrorKind::DestinationForeign, format!("{} is not e3sync's", path.display()))
+            .with_hint("choose another directory, or move the file away if it is damaged")
+            .with_cause(cause)
+    })
+}
+
+/// What is published in a directory, for commands that change nothing.
+pub struct ReadOnlyDirectory {
+    root: Folder,
+    manifests: Folder,
+    account_id: Option<String>,
+}
+
+impl ReadOnlyDirectory {
+    /// The account whose mirror it is.
+    pub fn account_id(&self) -> Option<&str> {
+        self.account_id.as_deref()
+    }
+}
+
+impl PublishedSets for ReadOnlyDirectory {
+    fn header(&self, partition: &Partition) -> Result<Option<Header>> {
+        read_published(&self.root, &self.manifests, partition)
+    }
+
+    fn entries(&self, partition: &Partition) -> Result<Box<dyn Iterator<Item = Result<Entry>> + Send>> {
+        let folder = self.manifests.child(&partition.type_name.folder())?;
+        let file = match folder {
+            Some(folder) => folder.file(&layout::manifest_name(partition))?,
+            None => None,
+        };
+        Ok(match file {
+            Some(file) => Box::new(EntryReader::new(BufReader::new(file))?),
+            None => Box::new(std::iter::empty()),
+        })
+    }
+
+    fn days(&self) -> Result<PublishedDays> {
+        read_published_days(&self.manifests)
+    }
+}
+
+fn read_published(root: &Folder, manifests: &Folder, partition: &Partition) -> Result<Option<Header>> {
+    let data = match root.child(&partition.type_name.folder())? {
+        Some(folder) => folder.child(&partition.date_folder())?,
+        None => None,
+    };
+    let file = match manifests.child(&partition.type_name.folder())? {
+        Some(folder) => folder.file(&layout::manifest_name(partition))?,
+        None => None,
+    };
+    match (data, file) {
+        // A manifest without its folder describes nothing that is there.
+        (None, _) => Ok(None),
+        (Some(data), None) => check_unmanaged(&data).map(|()| None),
+        (Some(_), Some(file)) => {
+            manifest::verify(BufReader::new(file)).map(Some).map_err(|error| error.within(partition))
+        }
+    }
+}
+
+/// Data without a manifest is somebody else's; publishing over it would delete it.
+fn check_unmanaged(data: &Folder) -> Result<()> {
+    if data.entries()?.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::DestinationForeign,
+        format!("{} holds data that e3sync did not publish", data.path().display()),
+    )
+    .with_hint("move it away, or choose another destination; nothing there was touched"))
+}
+
+fn read_published_days(manifests: &Folder) -> Result<PublishedDays> {
+    let mut types = Vec::new();
+    for (type_folder, _) in manifests.entries()? {
+        let Some(type_name) = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok()) else {
+            continue;
+        };
+        let Some(folder) = manifests.child(&type_folder)? else { continue };
+        let mut days: Vec<Date> =
+            folder.entries()?.iter().filter_map(|(name, _)| layout::day_of_manifest(name)).collect();
+        days.sort();
+        types.push((type_name, days));
+    }
+    types.sort();
+    Ok(types)
+}
+
+#[async_trait]
+impl Destination for DirectoryDestination {
+    async fn published(&self, partition: &Partition) -> Result<Option<Header>> {
+        read_published(&self.0.root, &self.0.manifests, partition)
+    }
+
+    async fn published_days(&self) -> Result<PublishedDays> {
+        read_published_days(&self.0.manifests)
+    }
+
+    async fn claim(&self, partition: &Partition) -> Result<Arc<dyn Claim>> {
+        Ok(Arc::new(DirectoryClaim::take(&self.0, partition)?))
+    }
+}

@@ -1,0 +1,381 @@
+//! Making a staged set visible: the one place where verified objects become files under their own
+//! names, in the order that survives a kill and a power loss (design.md promises 1 and 6).
+
+use std::collections::HashMap;
+use std::io::BufReader;
+
+use super::claim::DirectoryClaim;
+use super::folder::{Folder, Linked, failed};
+use super::layout;
+use super::ledger::{Ledger, Totals};
+use super::record::Place;
+use super::{Shared, check_unmanaged, durable};
+use crate::destination::PublishTerms;
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{FilePath, Object, Partition, SUCCESS_MARKER, Scope, printable};
+use crate::manifest::{Entry, FORMAT_NAME, FORMAT_VERSION, Header, ManifestWriter, VerifiedContent, verify};
+
+/// Publishes the claimed partition's staged set.
+pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<Header> {
+    let shared = &claim.shared;
+    let partition = &claim.partition;
+    let ledger = claim.ledger()?;
+    let totals = ledger.totals(shared.run)?;
+    let manifests = shared.manifests.create_child(&partition.type_name.folder())?;
+    let replaced = published_header(&manifests, partition)?;
+    check_shrink(replaced.as_ref(), &totals, terms, partition)?;
+
+    let renamed = assemble(claim, &ledger, terms)?;
+    durable::sync_tree(&claim.staging)?;
+    let header = header(claim, &ledger, &totals, terms)?;
+    let set_inode = claim.staging.inode_of(layout::SET).ok_or_else(|| lost_set(partition))?;
+    let next_name = layout::next_manifest_name(partition, set_inode);
+    write_manifest(&manifests, &next_name, &header, &ledger, shared.run, &renamed)?;
+
+    swap_in(shared, partition, &claim.staging)?;
+    finish(shared, partition, &claim.staging, &manifests, &next_name)?;
+    claim.type_staging.remove_tree(&partition.date_folder())?;
+    Ok(header)
+}
+
+/// Finishes or undoes a publication that a killed run began, so that data and manifest fit again.
+///
+/// The inode in the next manifest's name says whether the swap had happened.
+pub(super) fn settle(shared: &Shared, partition: &Partition, staging: &Folder) -> Result<()> {
+    let Some(manifests) = shared.manifests.child(&partition.type_name.folder())? else { return Ok(()) };
+    for (name, _) in manifests.entries()? {
+        let Some((date, set_inode)) = layout::parse_next_manifest(&name) else { continue };
+        if date != partition.date {
+            continue;
+        }
+        let published = shared.root.child(&partition.type_name.folder())?;
+        let published_inode = published.as_ref().and_then(|folder| folder.inode_of(&partition.date_folder()));
+        if published_inode == Some(set_inode) {
+            finish(shared, partition, staging, &manifests, &name)?;
+        } else {
+            undo(partition, staging, published.as_ref(), published_inode)?;
+            manifests.remove_file(&name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the file system cannot swap, a kill can fall between the two renames.
+fn undo(
+    partition: &Partition,
+    staging: &Folder,
+    published: Option<&Folder>,
+    published_inode: Option<u64>,
+) -> Result<()> {
+    if let (Some(published), None) = (published, published_inode)
+        && staging.inode_of(layout::REPLACED).is_some()
+    {
+        staging.rename(layout::REPLACED, published, &partition.date_folder())?;
+        published.sync()?;
+    }
+    Ok(())
+}
+
+fn lost_set(partition: &Partition) -> Error {
+    Error::new(ErrorKind::DestinationUnusable, format!("the staged set of {partition} is gone"))
+        .with_hint("something else works in the side folder _e3sync; leave it to e3sync")
+}
+
+fn published_header(manifests: &Folder, partition: &Partition) -> Result<Option<Header>> {
+    match manifests.file(&layout::manifest_name(partition))? {
+        Some(file) => verify(BufReader::new(file)).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Holds a broken rerun back: under half the rows or bytes of what it would replace.
+fn check_shrink(replaced: Option<&Header>, totals: &Totals, terms: &PublishTerms, partition: &Partition) -> Result<()> {
+    let Some(replaced) = replaced.filter(|_| !terms.accept_shrink) else { return Ok(()) };
+    let rows_shrank = replaced.rows.zip(totals.rows).is_some_and(|(before, now)| now < before.div_ceil(2));
+    if rows_shrank || totals.bytes < replaced.bytes.div_ceil(2) {
+        return Err(Error::new(
+            ErrorKind::Shrunk,
+            format!("{partition} was rewritten at the source with less than half of its data"),
+        )
+        .with_hint("the published day is kept. If the new one is right, run again with --accept-shrink"));
+    }
+    Ok(())
+}
+
+fn header(claim: &DirectoryClaim, ledger: &Ledger, totals: &Totals, terms: &PublishTerms) -> Result<Header> {
+    Ok(Header {
+        format: FORMAT_NAME.to_owned(),
+        version: FORMAT_VERSION.to_owned(),
+        account_id: claim.shared.account_id.as_str().to_owned(),
+        source: terms.source.clone(),
+        type_name: claim.partition.type_name.as_str().to_owned(),
+        date: claim.partition.date,
+        selection: terms.scope.clone(),
+        listing_digest: ledger.digest()?,
+        objects: totals.objects,
+        bytes: totals.bytes,
+        rows: totals.rows,
+        completeness: terms.completeness,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        published_at: terms.now,
+        unknown_fields: serde_json::Map::new(),
+    })
+}
+
+/// The paths of the objects that could not have their ordinary one, by their number.
+type Renamed = HashMap<u64, String>;
+
+/// Builds the set: every finished object under its own name, and the marker of a complete day.
+fn assemble(claim: &DirectoryClaim, ledger: &Ledger, terms: &PublishTerms) -> Result<Renamed> {
+    let set = claim.staging.create_child(layout::SET)?;
+    let mut assembly = Assembly { claim, set: &set, last_folder: None, renamed: Renamed::new() };
+    for (index, finished) in ledger.finished(claim.shared.run).enumerate() {
+        let (object, place, content) = finished?;
+        assembly.add(index as u64, &object, place, &content)?;
+    }
+    let renamed = assembly.renamed;
+    if terms.completeness.is_complete() && terms.scope == Scope::All {
+        drop(set.create_file(SUCCESS_MARKER)?);
+    }
+    Ok(renamed)
+}
+
+struct Assembly<'a> {
+    claim: &'a DirectoryClaim,
+    set: &'a Folder,
+    /// Objects come in the order of their keys, so most lie in the same folder as the one before.
+    last_folder: Option<(String, Folder)>,
+    renamed: Renamed,
+}
+
+impl Assembly<'_> {
+    fn add(&mut self, index: u64, object: &Object, place: Place, content: &VerifiedContent) -> Result<()> {
+        let path = FilePath::of_key(&object.key)?;
+        if self.place_at(&path, object, place, content)? {
+            if path.as_str() != object.key {
+                self.renamed.insert(index, path.as_str().to_owned());
+            }
+            return Ok(());
+        }
+        // The name is taken by a key that this file system takes for the same.
+        let twin = FilePath::of_case_twin(&object.key)?;
+        if twin != path && self.place_at(&twin, object, place, content)? {
+            self.renamed.insert(index, twin.as_str().to_owned());
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::KeyRefused, format!("key `{}` has the same name as another", printable(&object.key)))
+            .with_hint("use a destination whose file system tells upper from lower case"))
+    }
+
+    /// Puts the object's bytes at `path` of the set; `false` if the name is taken.
+    fn place_at(&mut self, path: &FilePath, object: &Object, place: Place, content: &VerifiedContent) -> Result<bool> {
+        let (folder, name) = path.split();
+        if self.last_folder.as_ref().is_none_or(|(last, _)| last != folder) {
+            self.last_folder = None;
+            if !folder.is_empty() {
+                let opened = self.set.create_descendant(folder).map_err(|error| conflicting(error, object))?;
+                self.last_folder = Some((folder.to_owned(), opened));
+            }
+        }
+        let folder = self.last_folder.as_ref().map_or(self.set, |(_, folder)| folder);
+        match place {
+            Place::Published => self.link_published(path, object, content, folder, name),
+            Place::Staged { .. } | Place::Missing => {
+                self.claim.pool.rename_if_free(&layout::pool_name(object), folder, name)
+            }
+        }
+    }
+
+    fn link_published(
+        &self,
+        path: &FilePath,
+        object: &Object,
+        content: &VerifiedContent,
+        folder: &Folder,
+        name: &str,
+    ) -> Result<bool> {
+        let partition = &self.claim.partition;
+        let data = self.claim.shared.root.descendant(partition.prefix().trim_end_matches('/'))?;
+        let data = data.ok_or_else(|| lost_set(partition))?;
+        let (published_folder, published_name) = path.split();
+        let holder = if published_folder.is_empty() { None } else { data.descendant(published_folder)? };
+        let from = holder.as_ref().unwrap_or(&data);
+        match from.link(published_name, folder, name)? {
+            Linked::Done => Ok(true),
+            Linked::NameTaken => Ok(false),
+            Linked::Unsupported => copy_verified(from, published_name, folder, name, object, content).map(|()| true),
+        }
+    }
+}
+
+/// A file stands where the key needs a folder.
+fn conflicting(error: Error, object: &Object) -> Error {
+    if error.kind() == ErrorKind::DestinationUnusable {
+        return Error::new(
+            ErrorKind::KeyRefused,
+            format!("key `{}` needs a folder where another key is a file", printable(&object.key)),
+        )
+        .with_hint("no directory can hold both; a bucket can");
+    }
+    error
+}
+
+/// Copies an unchanged file where the file system has no hard links, and checks the copied bytes.
+fn copy_verified(
+    from: &Folder,
+    from_name: &str,
+    to: &Folder,
+    to_name: &str,
+    object: &Object,
+    content: &VerifiedContent,
+) -> Result<()> {
+    use std::io::{Read as _, Write as _};
+    let told = |cause| failed("copy", &to.path().join(to_name), cause);
+    let mut input = from.file(from_name)?.ok_or_else(|| told(std::io::ErrorKind::NotFound.into()))?;
+    let mut output = to.create_file(to_name)?;
+    let mut hasher = crate::hash::ObjectHasher::for_checksums(&crate::export::Checksums::default());
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        let count = input.read(&mut buffer).map_err(told)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&buffer[..count]);
+        output.write_all(&buffer[..count]).map_err(told)?;
+    }
+    if hasher.length_bytes() == object.size_bytes && hasher.sha256_so_far() == content.sha256 {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::ChecksumMismatch,
+        format!("the published file of key `{}` was altered", printable(&object.key)),
+    )
+    .with_hint("delete the altered file and run again; it is then fetched anew"))
+}
+
+fn write_manifest(
+    manifests: &Folder,
+    name: &str,
+    header: &Header,
+    ledger: &Ledger,
+    run: u64,
+    renamed: &Renamed,
+) -> Result<()> {
+    let mut failure = None;
+    durable::write_file(manifests, name, |output| {
+        let mut writer = ManifestWriter::new(output, header)?;
+        for (index, finished) in ledger.finished(run).enumerate() {
+            match finished {
+                Ok((object, _, content)) => {
+                    let path = renamed.get(&(index as u64)).unwrap_or(&object.key);
+                    writer.write(&Entry::new(&object, path, &content))?;
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        writer.finish()
+    })?;
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Makes the set the published partition: one atomic step for readers.
+fn swap_in(shared: &Shared, partition: &Partition, staging: &Folder) -> Result<()> {
+    let type_folder = shared.root.create_child(&partition.type_name.folder())?;
+    let name = partition.date_folder();
+    if !staging.rename_if_free(layout::SET, &type_folder, &name)? {
+        replace(shared, partition, staging, &type_folder)?;
+    }
+    type_folder.sync()?;
+    staging.sync()?;
+    shared.root.sync()
+}
+
+fn replace(shared: &Shared, partition: &Partition, staging: &Folder, type_folder: &Folder) -> Result<()> {
+    let name = partition.date_folder();
+    if super::read_published(&shared.root, &shared.manifests, partition)?.is_none()
+        && let Some(data) = type_folder.child(&name)?
+    {
+        check_unmanaged(&data)?;
+    }
+    if staging.exchange(layout::SET, type_folder, &name)? {
+        return Ok(());
+    }
+    // Without a swap a reader can find the day missing for an instant; docs/SEMANTICS.md says so.
+    type_folder.rename(&name, staging, layout::REPLACED)?;
+    staging.rename(layout::SET, type_folder, &name)
+}
+
+/// After the swap: the manifest takes its name, then the replaced set goes.
+fn finish(shared: &Shared, partition: &Partition, staging: &Folder, manifests: &Folder, next_name: &str) -> Result<()> {
+    manifests.rename(next_name, manifests, &layout::manifest_name(partition))?;
+    manifests.sync()?;
+    shared.manifests.sync()?;
+    for replaced in [layout::SET, layout::REPLACED] {
+        if staging.inode_of(replaced).is_none() {
+            continue;
+        }
+        if shared.settings.keep_superseded {
+            keep_superseded(shared, partition, staging, replaced)?;
+        } else {
+            staging.remove_tree(replaced)?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves a replaced set aside, its files with an ending that no reader takes for data.
+fn keep_superseded(shared: &Shared, partition: &Partition, staging: &Folder, name: &str) -> Result<()> {
+    let folder = shared.side.create_child(layout::SUPERSEDED)?.create_child(&partition.type_name.folder())?;
+    if let Some(set) = staging.child(name)? {
+        add_ending(&set)?;
+    }
+    for number in 1.. {
+        if staging.rename_if_free(name, &folder, &format!("{}.{number}", partition.date_folder()))? {
+            break;
+        }
+    }
+    folder.sync()
+}
+
+fn add_ending(folder: &Folder) -> Result<()> {
+    for (name, kind) in folder.entries()? {
+        if kind == rustix::fs::FileType::Directory {
+            if let Some(child) = folder.child(&name)? {
+                add_ending(&child)?;
+            }
+        } else {
+            let kept: String = name.chars().take(200).collect();
+            folder.rename(&name, folder, &format!("{kept}.superseded"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts an object of a set that was not published back into the pool, if it is there.
+pub(super) fn move_back(set: &Folder, object: &Object, pool: &Folder, pool_name: &str) -> Result<()> {
+    for path in [FilePath::of_key(&object.key)?, FilePath::of_case_twin(&object.key)?] {
+        let (folder, name) = path.split();
+        let holder = if folder.is_empty() { None } else { set.descendant(folder)? };
+        if folder.is_empty() || holder.is_some() {
+            let holder = holder.as_ref().unwrap_or(set);
+            if holder.file_size_bytes(name) == Some(object.size_bytes) {
+                return holder.rename(name, pool, pool_name);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The size of a published file; `None` where there is none.
+pub(super) fn published_size_bytes(data: &Folder, path: &str) -> Result<Option<u64>> {
+    Ok(match path.rsplit_once('/') {
+        Some((folder, name)) => data.descendant(folder)?.and_then(|folder| folder.file_size_bytes(name)),
+        None => data.file_size_bytes(path),
+    })
+}

@@ -1,0 +1,159 @@
+use crc_fast::CrcAlgorithm;
+
+use crate::export::{Base64, Checksums};
+use crate::manifest::VerifiedContent;
+
+/// The length of a record, in bytes.
+pub(super) const RECORD_BYTES: usize = 160;
+
+/// Where the verified bytes of an object are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Nowhere yet.
+    Missing,
+    /// In the staging folder, hashed by the run with this number.
+    Staged {
+        /// The run's random number.
+        run: u64,
+    },
+    /// In the published partition, unchanged.
+    Published,
+}
+
+/// What is known about one object of a staged set: a fixed number of bytes, so that the record of
+/// the n-th object is found without reading the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub place: Place,
+    /// `None` only while the object is missing.
+    pub content: Option<VerifiedContent>,
+}
+
+impl Record {
+    pub const MISSING: Self = Self { place: Place::Missing, content: None };
+
+    /// The record as bytes, the first four of them a checksum of the others.
+    pub fn to_bytes(self) -> [u8; RECORD_BYTES] {
+        let mut output = Output { bytes: [0; RECORD_BYTES], at: 4 };
+        let (place, run) = match self.place {
+            Place::Missing => (0, 0),
+            Place::Staged { run } => (1, run),
+            Place::Published => (2, 0),
+        };
+        output.put(&[place]);
+        output.put(&run.to_be_bytes());
+        if let Some(content) = self.content {
+            output.put(&content.sha256);
+            output.put_optional(content.rows.map(u64::to_be_bytes));
+            let Checksums { crc64nvme, crc32c, crc32, sha256: _, sha1, md5 } = content.checksums;
+            output.put_optional(crc64nvme.map(|value| value.0));
+            output.put_optional(crc32c.map(|value| value.0));
+            output.put_optional(crc32.map(|value| value.0));
+            output.put_optional(sha1.map(|value| value.0));
+            output.put_optional(md5.map(|value| value.0));
+            output.put(&[u8::from(content.checksums.sha256.is_some())]);
+        }
+        let crc = checksum(&output.bytes);
+        output.bytes[..4].copy_from_slice(&crc);
+        output.bytes
+    }
+
+    /// Reads a record; torn, altered and never written ones are [`Record::MISSING`].
+    pub fn from_bytes(bytes: &[u8; RECORD_BYTES]) -> Self {
+        if bytes[..4] != checksum(bytes) {
+            return Self::MISSING;
+        }
+        let mut input = Input { bytes, at: 4 };
+        let [place] = input.take();
+        let run = u64::from_be_bytes(input.take());
+        let place = match place {
+            1 => Place::Staged { run },
+            2 => Place::Published,
+            _ => return Self::MISSING,
+        };
+        let sha256 = input.take();
+        let rows = input.take_optional().map(u64::from_be_bytes);
+        let checksums = Checksums {
+            crc64nvme: input.take_optional().map(Base64),
+            crc32c: input.take_optional().map(Base64),
+            crc32: input.take_optional().map(Base64),
+            sha1: input.take_optional().map(Base64),
+            md5: input.take_optional().map(Base64),
+            sha256: (input.take::<1>() == [1]).then_some(Base64(sha256)),
+        };
+        Self { place, content: Some(VerifiedContent { sha256, checksums, rows }) }
+    }
+}
+
+/// CRC-32C of all but the first four bytes, turned so that a record of zeros does not match.
+fn checksum(bytes: &[u8; RECORD_BYTES]) -> [u8; 4] {
+    let crc = crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, &bytes[4..]);
+    (!u32::try_from(crc).unwrap_or_default()).to_be_bytes()
+}
+
+struct Output {
+    bytes: [u8; RECORD_BYTES],
+    at: usize,
+}
+
+impl Output {
+    fn put(&mut self, value: &[u8]) {
+        self.bytes[self.at..self.at + value.len()].copy_from_slice(value);
+        self.at += value.len();
+    }
+
+    fn put_optional<const N: usize>(&mut self, value: Option<[u8; N]>) {
+        self.put(&[u8::from(value.is_some())]);
+        self.put(&value.unwrap_or([0; N]));
+    }
+}
+
+struct Input<'a> {
+    bytes: &'a [u8; RECORD_BYTES],
+    at: usize,
+}
+
+impl Input<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let mut value = [0; N];
+        value.copy_from_slice(&self.bytes[self.at..self.at + N]);
+        self.at += N;
+        value
+    }
+
+    fn take_optional<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let is_some = self.take::<1>() == [1];
+        let value = self.take();
+        is_some.then_some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_as_it_was_and_damage_shows() {
+        let content = VerifiedContent {
+            sha256: [3; 32],
+            checksums: Checksums {
+                crc64nvme: Some(Base64([1; 8])),
+                crc32c: Some(Base64([2; 4])),
+                crc32: Some(Base64([3; 4])),
+                sha256: Some(Base64([3; 32])),
+                sha1: Some(Base64([5; 20])),
+                md5: Some(Base64([6; 16])),
+            },
+            rows: Some(u64::MAX),
+        };
+        let record = Record { place: Place::Staged { run: 77 }, content: Some(content) };
+        let bytes = record.to_bytes();
+        assert_eq!(Record::from_bytes(&bytes), record);
+        for index in 0..RECORD_BYTES {
+            let mut damaged = bytes;
+            damaged[index] ^= 1;
+            assert_eq!(Record::from_bytes(&damaged), Record::MISSING, "byte {index}");
+        }
+        assert_eq!(Record::from_bytes(&[0; RECORD_BYTES]), Record::MISSING);
+    }
+}

@@ -1,0 +1,145 @@
+//! The destination port: what is published, and a claimed partition that is staged and published.
+
+pub mod directory;
+mod listing;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+pub use listing::{Listing, ListingBuilder};
+
+use crate::error::Result;
+use crate::export::{Object, Partition, Scope, TypeName};
+use crate::hash::ObjectHasher;
+use crate::manifest::{Completeness, Entry, Header, VerifiedContent};
+
+/// The days that are published, each type's ascending.
+pub type PublishedDays = Vec<(TypeName, Vec<Date>)>;
+
+/// What is published at a destination, for looking at it without touching it.
+pub trait PublishedSets: Send + Sync {
+    /// The header of a partition's manifest; `None` where nothing is published.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::ManifestDamaged`] for a manifest that is torn or altered.
+    fn header(&self, partition: &Partition) -> Result<Option<Header>>;
+
+    /// The objects of a published partition, in ascending order of keys.
+    ///
+    /// # Errors
+    /// As [`PublishedSets::header`].
+    fn entries(&self, partition: &Partition) -> Result<Box<dyn Iterator<Item = Result<Entry>> + Send>>;
+
+    /// The published days.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::DestinationUnusable`] when they cannot be read.
+    fn days(&self) -> Result<PublishedDays>;
+}
+
+/// A place that holds one account's mirror.
+#[async_trait]
+pub trait Destination: Send + Sync {
+    /// The header of a partition's manifest; `None` where nothing is published.
+    async fn published(&self, partition: &Partition) -> Result<Option<Header>>;
+
+    /// The types and days that are published, each type's days ascending.
+    async fn published_days(&self) -> Result<PublishedDays>;
+
+    /// Claims a partition for this run, and finishes or undoes what a killed run left of it.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Held`] with the holder's name while another run has it.
+    async fn claim(&self, partition: &Partition) -> Result<Arc<dyn Claim>>;
+}
+
+/// A partition that belongs to this run until dropped: its new set is staged and then published.
+#[async_trait]
+pub trait Claim: Send + Sync {
+    /// Takes a listing as the set to be staged. Keeps what is staged already and still part of it,
+    /// and what is published unchanged (from the same source).
+    async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory>;
+
+    /// Up to `count_max` objects that are still to do, from the one at `position` on, and the
+    /// position after them; `None` behind the last.
+    async fn work(&self, position: Position, count_max: usize) -> Result<Option<(Vec<Work>, Position)>>;
+
+    /// Whether an object that a former run staged is still the bytes which that run verified.
+    async fn recheck(&self, work: &Work) -> Result<bool>;
+
+    /// Opens an object for writing. Bytes of it that an interrupted run left behind and that prove
+    /// to be the ones it had hashed are taken into `hasher`, which says how many they are.
+    async fn open(&self, work: &Work, hasher: ObjectHasher) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)>;
+
+    /// Makes the staged set visible as a whole, durably, with its manifest.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Shrunk`] when the set is held back.
+    async fn publish(&self, terms: PublishTerms) -> Result<Header>;
+}
+
+/// Receives one object's bytes.
+#[async_trait]
+pub trait ObjectWriter: Send + Sync {
+    /// Writes bytes at an offset.
+    async fn write(&self, offset: u64, bytes: &Bytes) -> Result<()>;
+
+    /// Notes that all bytes before `end` are written and have this SHA-256, so that an interrupted
+    /// transfer can continue here.
+    async fn checkpoint(&self, end: u64, prefix_sha256: [u8; 32]) -> Result<()>;
+
+    /// Ends the object: its bytes are whole and verified.
+    async fn finish(&self, content: &VerifiedContent) -> Result<()>;
+}
+
+/// Where in a partition's list of objects the work stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The number of the next object.
+    pub index: u64,
+    /// Where the next object's line begins in the stored listing, in bytes.
+    pub offset: u64,
+}
+
+/// One object that is to be at the destination and is not yet known to be.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// Its number in the listing.
+    pub index: u64,
+    /// The object.
+    pub object: Object,
+    /// Whether a former run has staged it, so that it only needs to be hashed again.
+    pub is_staged: bool,
+}
+
+/// How much of a listing is at the destination already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Objects that are published unchanged or were staged by this run.
+    pub objects_here: u64,
+    /// Their bytes.
+    pub bytes_here: u64,
+    /// Objects that a former run staged and that are hashed again before they count.
+    pub objects_staged: u64,
+    /// Their bytes.
+    pub bytes_staged: u64,
+}
+
+/// What a partition is published with.
+#[derive(Clone, Debug)]
+pub struct PublishTerms {
+    /// Where the export lies.
+    pub source: String,
+    /// How much of the partition was selected.
+    pub scope: Scope,
+    /// Whether the source counts the day as complete.
+    pub completeness: Completeness,
+    /// The time to put into the manifest.
+    pub now: Timestamp,
+    /// Whether to publish even a set under half the size of the one it replaces.
+    pub accept_shrink: bool,
+}

@@ -1,0 +1,307 @@
+//! Deciding what happens to a partition: pure functions from what is listed and what is published
+//! to a value. A dry run prints the value, a run carries it out.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::export::Scope;
+use crate::manifest::{Completeness, Header, ListingSummary};
+
+/// When a day counts as complete (`--ready`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// With the source's `_SUCCESS`; where a type never has one, after the grace period.
+    Success,
+    /// With `_SUCCESS`, or after the grace period.
+    Grace,
+    /// As it is.
+    Any,
+}
+
+/// The choices that decisions depend on.
+#[derive(Clone, Debug)]
+pub struct PlanOptions {
+    /// When a day counts as complete.
+    pub ready: Ready,
+    /// How long after a day's end it counts as complete without `_SUCCESS`. The vendor completes a
+    /// day by 13:00 UTC of the next (domain.md section 2).
+    pub grace: SignedDuration,
+    /// Published days from this one on are listed again; earlier ones are left alone.
+    pub lookback_from: Date,
+    /// Whether a rewritten day may be less than half of the published one.
+    pub accept_shrink: bool,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+/// What happens to a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// It is published for the first time.
+    Create,
+    /// The source rewrote it: the new set replaces the old one.
+    Replace,
+    /// More of it is wanted than is published.
+    Extend,
+    /// Its objects are the same, and the source now declares it complete.
+    Complete,
+    /// It is up to date.
+    Keep,
+    /// The source has not declared it complete.
+    Wait,
+    /// It was rewritten much smaller and is held back.
+    Hold,
+    /// It is gone at the source and kept here.
+    Expired,
+    /// There is nothing at the source, nor here.
+    Missing,
+}
+
+impl Action {
+    /// The action's name in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Replace => "replace",
+            Self::Extend => "extend",
+            Self::Complete => "complete",
+            Self::Keep => "keep",
+            Self::Wait => "wait",
+            Self::Hold => "hold",
+            Self::Expired => "expired",
+            Self::Missing => "missing",
+        }
+    }
+
+    /// Whether the destination changes.
+    pub fn is_change(self) -> bool {
+        match self {
+            Self::Create | Self::Replace | Self::Extend | Self::Complete => true,
+            Self::Keep | Self::Wait | Self::Hold | Self::Expired | Self::Missing => false,
+        }
+    }
+}
+
+/// An action and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What happens.
+    pub action: Action,
+    /// Why, as a lower-case fragment.
+    pub reason: &'static str,
+    /// Whether the day counts as complete, for the manifest.
+    pub completeness: Completeness,
+}
+
+impl Decision {
+    fn new(action: Action, reason: &'static str, completeness: Completeness) -> Self {
+        Self { action, reason, completeness }
+    }
+}
+
+/// How much of a partition is taken: what is asked for, and what is published already.
+pub fn target_scope(published: Option<&Header>, asked: &Scope) -> Scope {
+    published.map_or_else(|| asked.clone(), |header| header.selection.union(asked))
+}
+
+/// What is decided without a listing, if anything: settled days before the lookback, and parts of
+/// a day that is published as a whole.
+pub fn decide_unlisted(
+    published: Option<&Header>,
+    asked: &Scope,
+    date: Date,
+    options: &PlanOptions,
+) -> Option<Decision> {
+    let header = published.filter(|header| header.selection.covers(asked))?;
+    let keep = |reason| Some(Decision::new(Action::Keep, reason, header.completeness));
+    if header.selection == Scope::All && *asked != Scope::All {
+        return keep("the whole day is published");
+    }
+    let is_settled = header.completeness.is_complete() || options.ready == Ready::Any;
+    if is_settled && date < options.lookback_from {
+        return keep("published before the lookback");
+    }
+    None
+}
+
+/// Whether the day counts as complete: by the marker, by time, or not at all.
+///
+/// `type_has_markers` says whether the type's days have `_SUCCESS` at this source at all.
+pub fn completeness(date: Date, has_marker: bool, type_has_markers: bool, options: &PlanOptions) -> Completeness {
+    if has_marker {
+        return Completeness::Declared;
+    }
+    let may_count_by_time = options.ready != Ready::Success || !type_has_markers;
+    if may_count_by_time && is_grace_over(date, options) { Completeness::Grace } else { Completeness::Undeclared }
+}
+
+/// Whether the grace period after the day's end (UTC) is over.
+pub fn is_grace_over(date: Date, options: &PlanOptions) -> bool {
+    let ends = date.tomorrow().ok().and_then(|next| next.to_zoned(TimeZone::UTC).ok());
+    ends.is_some_and(|ends| options.now.duration_since(ends.timestamp()) >= options.grace)
+}
+
+/// What happens to a listed partition. `scope` is the [`target_scope`] that the listing was taken for.
+pub fn decide(
+    published: Option<&Header>,
+    listing: &ListingSummary,
+    scope: &Scope,
+    completeness: Completeness,
+    date: Date,
+    options: &PlanOptions,
+) -> Decision {
+    let decision = |action, reason| Decision::new(action, reason, completeness);
+    if listing.objects == 0 && !(listing.has_success_marker && *scope == Scope::All) {
+        return match published {
+            Some(_) => decision(Action::Expired, "gone at the source, kept here"),
+            None if is_grace_over(date, options) => decision(Action::Missing, "nothing at the source"),
+            None => decision(Action::Wait, "nothing at the source yet"),
+        };
+    }
+    let is_ready = completeness.is_complete() || options.ready == Ready::Any;
+    let Some(header) = published else {
+        return if is_ready {
+            decision(Action::Create, "not here yet")
+        } else {
+            decision(Action::Wait, "not complete at the source yet (no _SUCCESS)")
+        };
+    };
+    let is_same_scope = header.selection == *scope;
+    if is_same_scope && header.listing_digest == listing.digest {
+        return if completeness.is_complete() && !header.completeness.is_complete() {
+            decision(Action::Complete, "now complete at the source")
+        } else {
+            Decision::new(Action::Keep, "unchanged", header.completeness)
+        };
+    }
+    if !is_ready {
+        return decision(Action::Wait, "changed and not complete at the source yet (no _SUCCESS)");
+    }
+    if !is_same_scope {
+        return decision(Action::Extend, "more of it is wanted than is here");
+    }
+    if listing.bytes < header.bytes.div_ceil(2) && !options.accept_shrink {
+        return decision(Action::Hold, "rewritten with less than half of its bytes (accept with --accept-shrink)");
+    }
+    decision(Action::Replace, "rewritten at the source")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::{Filter, NamePattern};
+    use crate::manifest::{FORMAT_NAME, FORMAT_VERSION, ListingDigest};
+
+    fn day() -> Date {
+        "2026-11-18".parse().unwrap()
+    }
+
+    fn options(ready: Ready) -> PlanOptions {
+        PlanOptions {
+            ready,
+            grace: SignedDuration::from_hours(48),
+            lookback_from: "2026-11-14".parse().unwrap(),
+            accept_shrink: false,
+            now: "2026-11-21T12:00:00Z".parse().unwrap(),
+        }
+    }
+
+    fn listing(digest: u8, bytes: u64, has_success_marker: bool) -> ListingSummary {
+        let objects = u64::from(bytes > 0);
+        ListingSummary { digest: ListingDigest([digest; 32]), objects, bytes, has_success_marker, folder_markers: 0 }
+    }
+
+    fn header(digest: u8, bytes: u64, completeness: Completeness, selection: Scope) -> Header {
+        Header {
+            format: FORMAT_NAME.into(),
+            version: FORMAT_VERSION.into(),
+            account_id: "1".into(),
+            source: String::new(),
+            type_name: "events".into(),
+            date: day(),
+            selection,
+            listing_digest: ListingDigest([digest; 32]),
+            objects: 1,
+            bytes,
+            rows: None,
+            completeness,
+            tool_version: String::new(),
+            published_at: Timestamp::UNIX_EPOCH,
+            unknown_fields: serde_json::Map::new(),
+        }
+    }
+
+    fn part() -> Scope {
+        Scope::of_filter(Filter { events: vec![NamePattern::parse("cart").unwrap()], ..Filter::default() })
+    }
+
+    fn action(published: Option<&Header>, listing: &ListingSummary, completeness: Completeness) -> Action {
+        decide(published, listing, &Scope::All, completeness, day(), &options(Ready::Success)).action
+    }
+
+    #[test]
+    fn a_new_day_waits_for_its_marker() {
+        use Completeness::{Declared, Undeclared};
+        assert_eq!(action(None, &listing(1, 9, true), Declared), Action::Create);
+        assert_eq!(action(None, &listing(1, 9, false), Undeclared), Action::Wait);
+        let any = decide(None, &listing(1, 9, false), &Scope::All, Undeclared, day(), &options(Ready::Any));
+        assert_eq!(any.action, Action::Create);
+    }
+
+    #[test]
+    fn a_rewritten_day_replaces_and_a_shrunken_one_is_held() {
+        use Completeness::Declared;
+        let published = header(1, 100, Declared, Scope::All);
+        assert_eq!(action(Some(&published), &listing(1, 100, true), Declared), Action::Keep);
+        assert_eq!(action(Some(&published), &listing(2, 50, true), Declared), Action::Replace);
+        assert_eq!(action(Some(&published), &listing(2, 49, true), Declared), Action::Hold);
+        let accepting = PlanOptions { accept_shrink: true, ..options(Ready::Success) };
+        let decision = decide(Some(&published), &listing(2, 49, true), &Scope::All, Declared, day(), &accepting);
+        assert_eq!(decision.action, Action::Replace);
+    }
+
+    #[test]
+    fn an_empty_listing_never_empties_anything() {
+        let published = header(1, 100, Completeness::Declared, Scope::All);
+        for accept_shrink in [false, true] {
+            let options = PlanOptions { accept_shrink, ..options(Ready::Any) };
+            let empty = listing(0, 0, false);
+            let decision = decide(Some(&published), &empty, &Scope::All, Completeness::Grace, day(), &options);
+            assert_eq!(decision.action, Action::Expired);
+        }
+        assert_eq!(action(Some(&published), &listing(0, 0, true), Completeness::Declared), Action::Hold);
+        assert_eq!(action(None, &listing(0, 0, true), Completeness::Declared), Action::Create, "a day without events");
+        assert_eq!(action(None, &listing(0, 0, false), Completeness::Undeclared), Action::Missing);
+    }
+
+    #[test]
+    fn a_late_marker_completes_a_published_day() {
+        let published = header(1, 100, Completeness::Undeclared, Scope::All);
+        assert_eq!(action(Some(&published), &listing(1, 100, true), Completeness::Declared), Action::Complete);
+    }
+
+    #[test]
+    fn settled_days_before_the_lookback_are_not_listed() {
+        let options = options(Ready::Success);
+        let before: Date = "2026-11-13".parse().unwrap();
+        let declared = header(1, 100, Completeness::Declared, Scope::All);
+        let undeclared = header(1, 100, Completeness::Undeclared, Scope::All);
+        let partial = header(1, 100, Completeness::Declared, part());
+        assert!(decide_unlisted(Some(&declared), &Scope::All, before, &options).is_some());
+        assert!(decide_unlisted(Some(&declared), &Scope::All, options.lookback_from, &options).is_none());
+        assert!(decide_unlisted(Some(&undeclared), &Scope::All, before, &options).is_none());
+        assert!(decide_unlisted(Some(&partial), &Scope::All, before, &options).is_none());
+        assert!(decide_unlisted(Some(&declared), &part(), day(), &options).is_some(), "a part of a whole day");
+    }
+
+    #[test]
+    fn a_day_without_marker_counts_by_time_only_where_the_type_never_has_one() {
+        let options = options(Ready::Success);
+        let recent: Date = "2026-11-20".parse().unwrap();
+        assert_eq!(completeness(day(), false, false, &options), Completeness::Grace);
+        assert_eq!(completeness(day(), false, true, &options), Completeness::Undeclared);
+        assert_eq!(completeness(recent, false, false, &options), Completeness::Undeclared);
+        assert_eq!(completeness(recent, true, true, &options), Completeness::Declared);
+    }
+}

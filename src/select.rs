@@ -1,0 +1,122 @@
+//! Which partitions a command is about: types times days, by what the source and the destination
+//! have.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::civil::Date;
+
+use crate::destination::PublishedDays;
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{Days, Partition, Scope, TypeName};
+use crate::source::Source;
+
+/// Which days are wanted, as a user says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DaysWanted {
+    /// All days of a range.
+    Range(Days),
+    /// Single days.
+    Dates(Vec<Date>),
+    /// From the destination's oldest published day to yesterday: finished days are skipped, gaps
+    /// are filled, new days are taken.
+    Incremental,
+    /// Whatever days the source has.
+    All,
+}
+
+/// What a command is about.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The types; empty for the documented ones.
+    pub types: Vec<TypeName>,
+    /// The days.
+    pub days: DaysWanted,
+    /// How much of each partition.
+    pub scope: Scope,
+}
+
+/// The selected partitions, and what the source has of their types.
+#[derive(Debug)]
+pub struct Selected {
+    /// The partitions, oldest day first.
+    pub partitions: Vec<Partition>,
+    /// Between which days they lie.
+    pub days: Option<Days>,
+    /// The days of each selected type at the source, ascending.
+    pub source_days: HashMap<TypeName, Vec<Date>>,
+    /// Types at the source that are not documented and were not asked for.
+    pub other_types: Vec<TypeName>,
+}
+
+impl Selection {
+    /// Finds the selected partitions: one request for the types and one for each type's days.
+    ///
+    /// # Errors
+    /// What the source answers; [`ErrorKind::Usage`] for a type that the export does not have, or
+    /// for an incremental selection of an empty destination.
+    pub async fn select(&self, source: &dyn Source, published: &PublishedDays, today: Date) -> Result<Selected> {
+        let listed = source.list_types().await?;
+        let (types, other_types) = self.choose_types(&listed, published)?;
+        let mut source_days = HashMap::new();
+        for type_name in &types {
+            let is_listed = listed.contains(type_name);
+            let days = if is_listed { source.list_days(type_name).await? } else { Vec::new() };
+            source_days.insert(type_name.clone(), days);
+        }
+        let mut partitions = BTreeMap::new();
+        for type_name in &types {
+            for date in self.days_of(type_name, &source_days, published, today)? {
+                partitions.insert((date, type_name.clone()), Partition { type_name: type_name.clone(), date });
+            }
+        }
+        let days = partitions.keys().next().zip(partitions.keys().next_back());
+        let days = days.map(|((from, _), (to, _))| Days { from: *from, to: *to });
+        Ok(Selected { days, partitions: partitions.into_values().collect(), source_days, other_types })
+    }
+
+    /// The selected types, and those of the source that nobody asked for.
+    fn choose_types(&self, listed: &[TypeName], published: &PublishedDays) -> Result<(Vec<TypeName>, Vec<TypeName>)> {
+        if self.types.is_empty() {
+            let is_documented = |name: &TypeName| TypeName::DOCUMENTED.contains(&name.as_str());
+            let (chosen, others) = listed.iter().cloned().partition(is_documented);
+            return Ok((chosen, others));
+        }
+        let is_known = |name: &TypeName| listed.contains(name) || published.iter().any(|(known, _)| known == name);
+        if let Some(unknown) = self.types.iter().find(|name| !is_known(name)) {
+            let names: Vec<String> = listed.iter().map(ToString::to_string).collect();
+            return Err(Error::new(ErrorKind::Usage, format!("the export has no type `{unknown}`")).with_hint(
+                format!("it has: {}", if names.is_empty() { "none yet".to_owned() } else { names.join(", ") }),
+            ));
+        }
+        let mut chosen = self.types.clone();
+        chosen.sort();
+        chosen.dedup();
+        Ok((chosen, Vec::new()))
+    }
+
+    fn days_of(
+        &self,
+        type_name: &TypeName,
+        source_days: &HashMap<TypeName, Vec<Date>>,
+        published: &PublishedDays,
+        today: Date,
+    ) -> Result<Vec<Date>> {
+        Ok(match &self.days {
+            DaysWanted::Range(days) => days.iter().collect(),
+            DaysWanted::Dates(dates) => dates.clone(),
+            DaysWanted::All => source_days.get(type_name).cloned().unwrap_or_default(),
+            DaysWanted::Incremental => {
+                let oldest = published.iter().filter_map(|(_, days)| days.first()).min();
+                let oldest = *oldest.ok_or_else(nothing_published)?;
+                let yesterday = today.yesterday().unwrap_or(today);
+                if yesterday < oldest { Vec::new() } else { Days { from: oldest, to: yesterday }.iter().collect() }
+            }
+        })
+    }
+}
+
+fn nothing_published() -> Error {
+    Error::new(ErrorKind::Usage, "no days are given and the destination is empty").with_hint(
+        "the first backfill is your decision: give --from YYYY-MM-DD or --last 30d; `e3sync ls` shows what the source has",
+    )
+}

@@ -1,0 +1,211 @@
+//! The verbs `sync` and `plan`: bring a destination up to date, or say what that would take.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::destination::{Destination, PublishedDays, PublishedSets};
+use crate::error::{Error, ErrorKind, ExitCode, Result};
+use crate::export::{ExportLocation, Partition};
+use crate::manifest::join;
+use crate::plan::{Action, PlanOptions};
+use crate::progress::{Counters, Event, Observer};
+use crate::select::{Selected, Selection};
+use crate::source::Source;
+use crate::transfer::{Engine, PartitionOutcome, RunOutcome, Survey, Surveyor, TransferSettings};
+
+/// What a run is asked to do.
+pub struct SyncRequest {
+    /// The partitions.
+    pub selection: Selection,
+    /// How to decide about them.
+    pub options: PlanOptions,
+    /// How to transfer.
+    pub transfer: TransferSettings,
+    /// The present day (UTC).
+    pub today: Date,
+    /// Where long listings are kept while they are needed.
+    pub spill_folder: PathBuf,
+}
+
+/// What a run tells and by what it is told to stop.
+#[derive(Clone)]
+pub struct RunHandles {
+    /// Receives the events.
+    pub observer: Arc<dyn Observer>,
+    /// Are counted up.
+    pub counters: Arc<Counters>,
+    /// The time.
+    pub clock: Arc<Clock>,
+    /// A value ends the run early.
+    pub stop: watch::Receiver<Option<ErrorKind>>,
+}
+
+/// Brings `destination` up to date with `source`.
+///
+/// # Errors
+/// What keeps the run from beginning. What happens later is in the outcome.
+pub async fn sync(
+    request: SyncRequest,
+    location: &ExportLocation,
+    source: Arc<dyn Source>,
+    destination: Arc<dyn Destination>,
+    handles: RunHandles,
+) -> Result<RunOutcome> {
+    let published = destination.published_days().await?;
+    let selecting = select(&request, source.as_ref(), &published, handles.observer.as_ref());
+    let mut stop = handles.stop.clone();
+    let selected = tokio::select! {
+        selected = selecting => selected?,
+        error = stop_requested(&mut stop) => return Err(error),
+    };
+    let surveyor = Surveyor::new(
+        source.clone(),
+        request.selection.scope,
+        request.options,
+        request.spill_folder,
+        selected.source_days,
+    );
+    let engine = Engine::new(
+        source,
+        location.to_string(),
+        destination,
+        surveyor,
+        request.transfer,
+        handles.observer,
+        handles.counters,
+        handles.clock,
+        handles.stop,
+    );
+    Ok(engine.run(selected.partitions).await)
+}
+
+/// Ends when a stop is asked for before any transfer.
+async fn stop_requested(stop: &mut watch::Receiver<Option<ErrorKind>>) -> Error {
+    match stop.wait_for(Option::is_some).await {
+        Ok(kind) => Error::new(kind.unwrap_or(ErrorKind::Interrupted), "stopped before anything was transferred"),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+async fn select(
+    request: &SyncRequest,
+    source: &dyn Source,
+    published: &PublishedDays,
+    observer: &dyn Observer,
+) -> Result<Selected> {
+    let selected = request.selection.select(source, published, request.today).await?;
+    observer.observe(&Event::PartitionsSelected { partitions: selected.partitions.len() as u64, days: selected.days });
+    if !selected.other_types.is_empty() {
+        let names: Vec<String> = selected.other_types.iter().map(ToString::to_string).collect();
+        let message =
+            format!("the export also has type {}, which is not taken unless --type names it", names.join(", "));
+        observer.observe(&Event::Warning { message: &message });
+    }
+    Ok(selected)
+}
+
+/// What a run would do with one partition.
+#[derive(Clone, Debug)]
+pub struct PartitionPlan {
+    /// The partition.
+    pub partition: Partition,
+    /// The action.
+    pub action: Action,
+    /// Why.
+    pub reason: &'static str,
+    /// The objects of the new set.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The objects that would come over the network.
+    pub objects_to_transfer: u64,
+    /// Their bytes.
+    pub bytes_to_transfer: u64,
+}
+
+/// Finds out what a run would do, changing nothing; each partition's plan is handed to `show` as
+/// soon as it is known.
+///
+/// # Errors
+/// What the source answers or the manifests hold.
+pub async fn plan(
+    request: SyncRequest,
+    source: Arc<dyn Source>,
+    published: &dyn PublishedSets,
+    observer: &dyn Observer,
+    mut show: impl FnMut(Result<PartitionPlan>),
+) -> Result<()> {
+    use futures::StreamExt as _;
+    /// So many partitions are listed at once.
+    const LISTED_AT_ONCE: usize = 8;
+    let days = published.days()?;
+    let selected = select(&request, source.as_ref(), &days, observer).await?;
+    let surveyor =
+        Surveyor::new(source, request.selection.scope, request.options, request.spill_folder, selected.source_days);
+    let plans = selected.partitions.into_iter().map(|partition| plan_one(partition, &surveyor, published));
+    let mut plans = futures::stream::iter(plans).buffered(LISTED_AT_ONCE);
+    while let Some(plan) = plans.next().await {
+        match plan {
+            Err(error) if error.kind().stops_the_run() => return Err(error),
+            plan => show(plan),
+        }
+    }
+    Ok(())
+}
+
+async fn plan_one(partition: Partition, surveyor: &Surveyor, published: &dyn PublishedSets) -> Result<PartitionPlan> {
+    let header = published.header(&partition)?;
+    let Survey { decision, listing, .. } = surveyor.survey(&partition, header.as_ref()).await?;
+    let mut plan = PartitionPlan {
+        action: decision.action,
+        reason: decision.reason,
+        objects: 0,
+        bytes: 0,
+        objects_to_transfer: 0,
+        bytes_to_transfer: 0,
+        partition,
+    };
+    if let Some(mut listing) = listing {
+        (plan.objects, plan.bytes) = (listing.summary.objects, listing.summary.bytes);
+        if plan.action.is_change() {
+            for pair in join(listing.objects()?, published.entries(&plan.partition)?) {
+                let pair = pair?;
+                if !pair.right.is_some_and(|(_, entry)| entry.is_of(&pair.left)) {
+                    plan.objects_to_transfer += 1;
+                    plan.bytes_to_transfer += pair.left.size_bytes;
+                }
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// The exit code of a run, by the rule that docs/SCRIPTING.md states: what stopped it; else what
+/// failed; else what waits.
+pub fn exit_code(outcome: &RunOutcome) -> ExitCode {
+    if let Some(error) = &outcome.stopped_by {
+        return error.exit_code();
+    }
+    let errors: Vec<ExitCode> =
+        outcome.partitions.iter().filter_map(|partition| partition.error.as_ref()).map(Error::exit_code).collect();
+    if errors.contains(&ExitCode::Difference) {
+        return ExitCode::Difference;
+    }
+    if let Some(first) = errors.first() {
+        let is_alone = outcome.partitions.iter().all(|partition| partition.error.is_some());
+        let is_same = errors.iter().all(|code| code == first);
+        return if is_alone && is_same { *first } else { ExitCode::Partial };
+    }
+    let any = |action| outcome.partitions.iter().any(|partition: &PartitionOutcome| partition.action == action);
+    if any(Action::Hold) {
+        ExitCode::Partial
+    } else if any(Action::Wait) {
+        ExitCode::NotReady
+    } else {
+        ExitCode::Success
+    }
+}

@@ -1,0 +1,460 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::TransferSettings;
+use super::limit::Limiter;
+use super::object::{Arrival, Common, ObjectTransfer};
+use super::partition::{Active, Confirmation, Context, Prepared};
+use super::survey::Surveyor;
+use crate::clock::Clock;
+use crate::destination::{Destination, Work};
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::export::Partition;
+use crate::manifest::{Header, ListingSummary, to_hex};
+use crate::plan::{Action, Decision};
+use crate::progress::{Counters, Event, Observer};
+use crate::source::Source;
+
+/// So many partitions are listed at once.
+const PREPARING_MAX: usize = 8;
+
+/// So many partitions are staged, confirmed or published at once.
+const ACTIVE_MAX: usize = 64;
+
+/// So many partitions are published at once: each waits for the disk, and they share it.
+const PUBLISHING_MAX: usize = 4;
+
+/// After so many failures in a row, over all objects, the run gives up.
+const FAILURES_IN_A_ROW_MAX: u32 = 50;
+
+/// What became of one partition.
+#[derive(Clone, Debug)]
+pub struct PartitionOutcome {
+    /// The partition.
+    pub partition: Partition,
+    /// What was to be done.
+    pub action: Action,
+    /// Why.
+    pub reason: &'static str,
+    /// The objects of the listed set.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The objects that came over the network.
+    pub objects_transferred: u64,
+    /// Their bytes.
+    pub bytes_transferred: u64,
+    /// The objects that failed.
+    pub objects_failed: u64,
+    /// The manifest's header, where the partition was published by this run.
+    pub published: Option<Header>,
+    /// Why it was not published though it should have been.
+    pub error: Option<Error>,
+}
+
+impl PartitionOutcome {
+    /// The outcome as long as only the decision is known.
+    pub(super) fn of(partition: Partition, decision: &Decision, summary: Option<&ListingSummary>) -> Self {
+        Self {
+            partition,
+            action: decision.action,
+            reason: decision.reason,
+            objects: summary.map_or(0, |summary| summary.objects),
+            bytes: summary.map_or(0, |summary| summary.bytes),
+            objects_transferred: 0,
+            bytes_transferred: 0,
+            objects_failed: 0,
+            published: None,
+            error: None,
+        }
+    }
+
+    fn of_failure(partition: Partition, error: Error) -> Self {
+        let decision = Decision {
+            action: Action::Wait,
+            reason: "could not be decided",
+            completeness: crate::manifest::Completeness::Undeclared,
+        };
+        Self { error: Some(error), ..Self::of(partition, &decision, None) }
+    }
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub struct RunOutcome {
+    /// Every partition that was looked at, in the order in which they were settled.
+    pub partitions: Vec<PartitionOutcome>,
+    /// What stopped the run before its end.
+    pub stopped_by: Option<Error>,
+}
+
+/// Brings partitions up to date at a destination.
+pub struct Engine {
+    context: Arc<Context>,
+    stop: watch::Receiver<Option<ErrorKind>>,
+}
+
+impl Engine {
+    /// An engine from `source` to `destination`. A value in `stop` ends the run early:
+    /// [`ErrorKind::Interrupted`], [`ErrorKind::Terminated`] or [`ErrorKind::DeadlineReached`].
+    #[expect(clippy::too_many_arguments, reason = "the one place where all parts of a run come together")]
+    pub fn new(
+        source: Arc<dyn Source>,
+        source_url: String,
+        destination: Arc<dyn Destination>,
+        surveyor: Surveyor,
+        settings: TransferSettings,
+        observer: Arc<dyn Observer>,
+        counters: Arc<Counters>,
+        clock: Arc<Clock>,
+        stop: watch::Receiver<Option<ErrorKind>>,
+    ) -> Self {
+        let common = Arc::new(Common::new(source, settings, observer, counters));
+        Self { context: Arc::new(Context { common, destination, surveyor, clock, source_url }), stop }
+    }
+
+    /// Brings the partitions up to date, in their order.
+    pub async fn run(self, partitions: Vec<Partition>) -> RunOutcome {
+        let now = Instant::now();
+        let dispatcher = Dispatcher {
+            limiter: Limiter::new(self.context.common.settings.concurrency, now),
+            waiting: partitions.into_iter().enumerate().collect(),
+            context: self.context.clone(),
+            tasks: JoinSet::new(),
+            active: BTreeMap::new(),
+            preparing: 0,
+            publishing: 0,
+            publishable: VecDeque::new(),
+            in_flight: 0,
+            failures_in_a_row: 0,
+            throttles_seen: 0,
+            outcomes: Vec::new(),
+            stopped: None,
+        };
+        dispatcher.run(self.stop).await
+    }
+}
+
+/// What a task brings back.
+enum Done {
+    Prepared(Partition, usize, Result<Prepared>),
+    Object(usize, Work, Result<Arrival>),
+    Confirmed(usize, Result<Confirmation>),
+    Published(usize, Result<Header>),
+}
+
+/// Owns the state of a run. Tasks get what they need and bring back what they found; nothing else
+/// changes the state.
+struct Dispatcher {
+    context: Arc<Context>,
+    tasks: JoinSet<Done>,
+    /// Partitions that were not looked at yet, with their place in the order.
+    waiting: VecDeque<(usize, Partition)>,
+    active: BTreeMap<usize, Active>,
+    preparing: usize,
+    publishing: usize,
+    publishable: VecDeque<usize>,
+    in_flight: usize,
+    failures_in_a_row: u32,
+    throttles_seen: u64,
+    limiter: Limiter,
+    outcomes: Vec<PartitionOutcome>,
+    stopped: Option<(Error, Instant)>,
+}
+
+impl Dispatcher {
+    async fn run(mut self, mut stop: watch::Receiver<Option<ErrorKind>>) -> RunOutcome {
+        let context = self.context.clone();
+        let mut keep_fresh: Pin<Box<_>> = Box::pin(context.common.source.keep_fresh());
+        let mut is_fresh = true;
+        loop {
+            if let Err(error) = self.admit().await {
+                self.stop(error);
+            }
+            if self.tasks.is_empty() {
+                break;
+            }
+            let grace_ends = self.stopped.as_ref().map(|(_, at)| *at + self.context.common.settings.stop_grace);
+            tokio::select! {
+                done = self.tasks.join_next() => self.settle(done),
+                kind = stopped(&mut stop), if self.stopped.is_none() => self.stop(stop_error(kind)),
+                error = &mut keep_fresh, if is_fresh => {
+                    is_fresh = false;
+                    self.stop(error);
+                }
+                () = sleep_until(grace_ends) => break,
+            }
+        }
+        self.tasks.shutdown().await;
+        RunOutcome { partitions: self.outcomes, stopped_by: self.stopped.map(|(error, _)| error) }
+    }
+
+    /// Begins whatever may be begun now.
+    async fn admit(&mut self) -> Result<()> {
+        self.watch_throttling();
+        if self.stopped.is_none() {
+            self.admit_partitions();
+            self.admit_objects().await?;
+        }
+        self.admit_publications();
+        Ok(())
+    }
+
+    fn watch_throttling(&mut self) {
+        let counters = &self.context.common.counters;
+        let throttles = counters.throttles.get();
+        if throttles > self.throttles_seen {
+            self.throttles_seen = throttles;
+            self.limiter.throttled(Instant::now());
+        }
+        counters.concurrency.set(self.limiter.limit() as u64);
+        counters.in_flight.set(self.in_flight as u64);
+    }
+
+    /// Lists a few partitions ahead: as long as there is not enough work to fill the limit.
+    fn admit_partitions(&mut self) {
+        while self.preparing < PREPARING_MAX && self.active.len() + self.preparing < ACTIVE_MAX {
+            let with_work = self.active.values().filter(|active| active.has_work()).count();
+            if with_work + self.preparing >= PREPARING_MAX {
+                break;
+            }
+            let Some((order, partition)) = self.waiting.pop_front() else { break };
+            let context = self.context.clone();
+            self.preparing += 1;
+            self.tasks.spawn(async move {
+                let prepared = context.prepare(partition.clone()).await;
+                Done::Prepared(partition, order, prepared)
+            });
+        }
+    }
+
+    /// Begins objects, those of the oldest partition first.
+    async fn admit_objects(&mut self) -> Result<()> {
+        let mut drained = Vec::new();
+        for (order, active) in &mut self.active {
+            while self.in_flight < self.limiter.limit() && active.has_work() {
+                let Some(work) = active.next_work().await? else {
+                    drained.push(*order);
+                    break;
+                };
+                let transfer = ObjectTransfer {
+                    common: self.context.common.clone(),
+                    claim: active.claim.clone(),
+                    partition: active.partition.clone(),
+                    work: work.clone(),
+                };
+                let order = *order;
+                self.tasks.spawn(async move { Done::Object(order, work, transfer.run().await) });
+                active.in_flight += 1;
+                self.in_flight += 1;
+            }
+        }
+        for order in drained {
+            self.advance(order);
+        }
+        Ok(())
+    }
+
+    fn admit_publications(&mut self) {
+        while self.publishing < PUBLISHING_MAX {
+            let Some(order) = self.publishable.pop_front() else { break };
+            let Some(active) = self.active.get(&order) else { continue };
+            let (context, staged, runtime) = (self.context.clone(), active.staged(), Handle::current());
+            self.publishing += 1;
+            self.tasks.spawn_blocking(move || Done::Published(order, context.publish(&staged, &runtime)));
+        }
+    }
+
+    fn settle(&mut self, done: Option<std::result::Result<Done, JoinError>>) {
+        match done {
+            None => {}
+            Some(Err(cause)) => {
+                self.stop(Error::new(ErrorKind::Internal, "a task broke off").with_cause(cause));
+            }
+            Some(Ok(Done::Prepared(partition, order, prepared))) => self.settle_prepared(partition, order, prepared),
+            Some(Ok(Done::Object(order, work, arrival))) => self.settle_object(order, &work, arrival),
+            Some(Ok(Done::Confirmed(order, confirmation))) => self.settle_confirmed(order, confirmation),
+            Some(Ok(Done::Published(order, header))) => self.settle_published(order, header),
+        }
+    }
+
+    fn settle_prepared(&mut self, partition: Partition, order: usize, prepared: Result<Prepared>) {
+        self.preparing -= 1;
+        match prepared {
+            Ok(Prepared::Settled(outcome)) => self.outcomes.push(outcome),
+            Ok(Prepared::Staged(active)) => {
+                self.active.insert(order, *active);
+            }
+            Err(error) => self.fail(PartitionOutcome::of_failure(partition, error.clone()), error),
+        }
+    }
+
+    fn settle_object(&mut self, order: usize, work: &Work, arrival: Result<Arrival>) {
+        self.in_flight -= 1;
+        let is_saturated = self.in_flight + 1 >= self.limiter.limit();
+        let Some(active) = self.active.get_mut(&order) else { return };
+        active.in_flight -= 1;
+        let common = &self.context.common;
+        match arrival {
+            Ok(arrival) => {
+                self.failures_in_a_row = 0;
+                self.limiter.completed(work.object.size_bytes, is_saturated, Instant::now());
+                note_arrival(active, work, &arrival, common);
+            }
+            // Another version of the object than listed says nothing about the object itself.
+            Err(error) if error.retry() == Retry::Relist => {
+                active.is_outdated = true;
+                active.abandon_queue();
+            }
+            Err(error) => {
+                self.failures_in_a_row += 1;
+                active.outcome.objects_failed += 1;
+                common.observer.observe(&Event::ObjectFailed {
+                    partition: &active.partition,
+                    key: &work.object.key,
+                    error: &error,
+                });
+                active.failure.get_or_insert(error.clone());
+                if error.kind().stops_the_run() || self.failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
+                    self.stop(error);
+                }
+            }
+        }
+        self.advance(order);
+    }
+
+    /// Confirms a partition whose objects are all done, or ends one that cannot be published.
+    fn advance(&mut self, order: usize) {
+        let Some(active) = self.active.get_mut(&order).filter(|active| active.is_drained()) else { return };
+        if let Some(error) = active.failure.take() {
+            let active = self.active.remove(&order);
+            return self.fail_active(active, error);
+        }
+        if active.is_cut_short || (self.stopped.is_some() && active.is_outdated) {
+            if let Some(active) = self.active.remove(&order) {
+                self.outcomes.push(active.outcome);
+            }
+            return;
+        }
+        let (context, staged) = (self.context.clone(), active.staged());
+        self.tasks.spawn(async move { Done::Confirmed(order, context.confirm(&staged).await) });
+    }
+
+    fn settle_confirmed(&mut self, order: usize, confirmation: Result<Confirmation>) {
+        let Some(active) = self.active.get_mut(&order) else { return };
+        match confirmation.and_then(|confirmation| active.apply(confirmation)) {
+            Ok(true) => self.publishable.push_back(order),
+            Ok(false) if self.stopped.is_some() => {
+                if let Some(active) = self.active.remove(&order) {
+                    self.outcomes.push(active.outcome);
+                }
+            }
+            Ok(false) => {}
+            Err(error) => {
+                let active = self.active.remove(&order);
+                self.fail_active(active, error);
+            }
+        }
+    }
+
+    fn settle_published(&mut self, order: usize, header: Result<Header>) {
+        self.publishing -= 1;
+        let Some(mut active) = self.active.remove(&order) else { return };
+        match header {
+            Ok(header) => {
+                self.context.common.observer.observe(&Event::PartitionPublished {
+                    partition: &active.partition,
+                    objects: header.objects,
+                    bytes: header.bytes,
+                    rows: header.rows,
+                    is_complete: header.completeness.is_complete(),
+                });
+                active.outcome.published = Some(header);
+                self.outcomes.push(active.outcome);
+            }
+            Err(error) => self.fail_active(Some(active), error),
+        }
+    }
+
+    fn fail_active(&mut self, active: Option<Active>, error: Error) {
+        if let Some(active) = active {
+            self.fail(PartitionOutcome { error: Some(error.clone()), ..active.outcome }, error);
+        }
+    }
+
+    /// Notes that a partition is not published; what is staged of it stays for the next run.
+    fn fail(&mut self, outcome: PartitionOutcome, error: Error) {
+        let observer = &self.context.common.observer;
+        observer.observe(&Event::PartitionFailed { partition: &outcome.partition, error: &error });
+        self.outcomes.push(outcome);
+        if error.kind().stops_the_run() {
+            self.stop(error);
+        }
+    }
+
+    /// Begins nothing more; what is in flight may end within the grace.
+    fn stop(&mut self, error: Error) {
+        if self.stopped.is_none() {
+            self.waiting.clear();
+            for active in self.active.values_mut() {
+                active.abandon_queue_for_good();
+            }
+            self.stopped = Some((error, Instant::now()));
+        }
+    }
+}
+
+/// Counts an object that is at the destination.
+fn note_arrival(active: &mut Active, work: &Work, arrival: &Arrival, common: &Common) {
+    let size_bytes = work.object.size_bytes;
+    common.counters.objects_done.add(1);
+    match arrival {
+        Arrival::Staged => common.counters.bytes_done.add(size_bytes),
+        Arrival::Transferred(content) => {
+            active.outcome.objects_transferred += 1;
+            active.outcome.bytes_transferred += size_bytes;
+            common.observer.observe(&Event::ObjectTransferred {
+                partition: &active.partition,
+                key: &work.object.key,
+                size_bytes,
+                sha256: to_hex(&content.sha256),
+                verified_against: &content.verified_against(),
+            });
+        }
+    }
+}
+
+/// The kind of stop that is asked for, once one is.
+async fn stopped(stop: &mut watch::Receiver<Option<ErrorKind>>) -> ErrorKind {
+    loop {
+        if let Some(kind) = *stop.borrow_and_update() {
+            return kind;
+        }
+        if stop.changed().await.is_err() {
+            // Nobody is left who could ask.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn stop_error(kind: ErrorKind) -> Error {
+    let what = match kind {
+        ErrorKind::DeadlineReached => "stopped: --max-duration is reached",
+        ErrorKind::Interrupted => "stopped by SIGINT",
+        _ => "stopped by a signal",
+    };
+    Error::new(kind, what).with_hint("nothing is lost: run the same command again, it continues where this run ended")
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
