@@ -1,0 +1,113 @@
+//! A request, taken apart once: whose protocol it speaks, what it wants, and of what.
+
+use super::observation::Operation;
+use super::uri::{decode, parse_query};
+use http::request::Parts;
+use http::{HeaderMap, Method};
+
+/// Which front end answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The Authentication API, everything below `/v2/`.
+    Exchange,
+    /// The S3 protocol in path style; the key is empty for requests to the bucket itself.
+    S3 { bucket: String, key: String },
+    /// A path or query that cannot be decoded.
+    Broken,
+}
+
+/// One request without its body.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// From 1 on, in the order of arrival.
+    pub(crate) number: u64,
+    pub(crate) method: Method,
+    /// As sent, still escaped.
+    pub(crate) path: String,
+    /// The parameters in the order sent.
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) target: Target,
+    pub(crate) operation: Operation,
+}
+
+impl Call {
+    pub(crate) fn new(number: u64, request: Parts) -> Self {
+        let path = request.uri.path().to_owned();
+        let parsed = parse_query(request.uri.query().unwrap_or_default());
+        let target = if parsed.is_some() { target(&path) } else { Target::Broken };
+        let query = parsed.unwrap_or_default();
+        let operation = operation(&request.method, &target, &query);
+        Self { number, method: request.method, path, query, headers: request.headers, target, operation }
+    }
+
+    /// The value of a query parameter.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a header, if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// What the request is about: the key, the prefix, or else the path.
+    pub(crate) fn subject(&self) -> &str {
+        match (&self.target, self.operation) {
+            (_, Operation::List) => self.parameter("prefix").unwrap_or_default(),
+            (Target::S3 { key, .. }, Operation::Get | Operation::Head) => key,
+            _ => &self.path,
+        }
+    }
+}
+
+fn target(path: &str) -> Target {
+    if path.starts_with("/v2/") {
+        return Target::Exchange;
+    }
+    let trimmed = path.strip_prefix('/').unwrap_or(path);
+    let (bucket, key) = trimmed.split_once('/').unwrap_or((trimmed, ""));
+    match (decode(bucket, false), decode(key, false)) {
+        (Some(bucket), Some(key)) => Target::S3 { bucket, key },
+        _ => Target::Broken,
+    }
+}
+
+fn operation(method: &Method, target: &Target, query: &[(String, String)]) -> Operation {
+    let listing = query.iter().any(|(name, value)| name == "list-type" && value == "2");
+    match target {
+        Target::Exchange => Operation::Exchange,
+        Target::S3 { key, .. } if key.is_empty() && listing && method == Method::GET => Operation::List,
+        Target::S3 { key, .. } if !key.is_empty() && method == Method::GET => Operation::Get,
+        Target::S3 { key, .. } if !key.is_empty() && method == Method::HEAD => Operation::Head,
+        _ => Operation::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(method: &str, uri: &str) -> Call {
+        let (parts, ()) = http::Request::builder().method(method).uri(uri).body(()).unwrap().into_parts();
+        Call::new(1, parts)
+    }
+
+    #[test]
+    fn requests_are_told_apart() {
+        let cases = [
+            ("GET", "/v2/export/credentials?duration=15m", Operation::Exchange, "/v2/export/credentials"),
+            ("GET", "/b/?list-type=2&prefix=v1%2F", Operation::List, "v1/"),
+            ("GET", "/b?list-type=2", Operation::List, ""),
+            ("GET", "/b/v1//a/../x%253A", Operation::Get, "v1//a/../x%3A"),
+            ("HEAD", "/b/k", Operation::Head, "k"),
+            ("HEAD", "/b", Operation::Other, "/b"),
+            ("PUT", "/b/k", Operation::Other, "/b/k"),
+            ("GET", "/b/%ff", Operation::Other, "/b/%ff"),
+        ];
+        for (method, uri, operation, subject) in cases {
+            let call = call(method, uri);
+            assert_eq!((call.operation, call.subject()), (operation, subject), "{method} {uri}");
+        }
+    }
+}

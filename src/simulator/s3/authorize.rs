@@ -1,0 +1,156 @@
+//! Who asks, and whether they may: the checks of S3 in the order of S3.
+
+use super::super::call::Call;
+use super::super::credentials::Known;
+use super::super::observation::Operation;
+use super::signature::{Authorization, same};
+use super::{S3Error, Service, bucket_name};
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+
+/// The region of the bucket (domain.md section 2).
+const REGION: &str = "us-east-1";
+
+/// How far the clocks of client and server may be apart.
+const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
+
+/// Query parameters that make a read another operation than the plain one.
+const SUBRESOURCES: [&str; 9] =
+    ["acl", "attributes", "legal-hold", "partNumber", "retention", "tagging", "torrent", "uploadId", "versionId"];
+
+/// Checks the signature and the credentials behind it (domain.md section 2 for the expired ones).
+pub(crate) fn identify(service: &Service<'_>, call: &Call) -> Result<(), S3Error> {
+    let header = call.header("authorization").ok_or_else(S3Error::access_denied)?;
+    let authorization = Authorization::parse(header).ok_or_else(|| {
+        S3Error::new(StatusCode::BAD_REQUEST, "AuthorizationHeaderMalformed", "The authorization header is malformed.")
+    })?;
+    check_scope(&authorization)?;
+    check_signed_headers(&authorization, call)?;
+    let known = service.issuer.find(authorization.access_key_id).ok_or_else(|| {
+        let message = "The AWS Access Key Id you provided does not exist in our records.";
+        S3Error::new(StatusCode::FORBIDDEN, "InvalidAccessKeyId", message)
+            .with("AWSAccessKeyId", authorization.access_key_id)
+    })?;
+    check_session(&known, call, service.clock.now())?;
+    check_signature(&authorization, &known, call, service.clock.now())
+}
+
+fn check_scope(authorization: &Authorization<'_>) -> Result<(), S3Error> {
+    if authorization.region == REGION && authorization.service == "s3" {
+        return Ok(());
+    }
+    let message = format!(
+        "The authorization header is malformed; the region '{}' is wrong; expecting '{REGION}'",
+        authorization.region
+    );
+    let error = S3Error::new(StatusCode::BAD_REQUEST, "AuthorizationHeaderMalformed", &message);
+    Err(error.with("Region", REGION))
+}
+
+/// S3 refuses a request that has a header of its own which the signature does not cover.
+fn check_signed_headers(authorization: &Authorization<'_>, call: &Call) -> Result<(), S3Error> {
+    let signed = |name: &str| authorization.signed_headers.contains(&name);
+    let mut unsigned = call
+        .headers
+        .keys()
+        .map(http::HeaderName::as_str)
+        .filter(|name| (name.starts_with("x-amz-") || *name == "host") && !signed(name));
+    if let Some(name) = unsigned.next() {
+        let message = "There were headers present in the request which were not signed";
+        return Err(S3Error::new(StatusCode::FORBIDDEN, "AccessDenied", message).with("HeadersNotSigned", name));
+    }
+    if call.header("x-amz-content-sha256").is_none() {
+        let message = "Missing required header for this request: x-amz-content-sha256";
+        return Err(S3Error::new(StatusCode::BAD_REQUEST, "InvalidRequest", message));
+    }
+    Ok(())
+}
+
+fn check_session(known: &Known, call: &Call, now: Timestamp) -> Result<(), S3Error> {
+    if call.header("x-amz-security-token") != known.session_token.as_deref() {
+        let message = "The provided token is malformed or otherwise invalid.";
+        return Err(S3Error::new(StatusCode::BAD_REQUEST, "InvalidToken", message));
+    }
+    if known.expiration.is_some_and(|expiration| expiration <= now) {
+        return Err(expired_token());
+    }
+    Ok(())
+}
+
+/// The answer to credentials whose time is over: status 400, not 403.
+pub(crate) fn expired_token() -> S3Error {
+    S3Error::new(StatusCode::BAD_REQUEST, "ExpiredToken", "The provided token has expired.")
+}
+
+fn check_signature(
+    authorization: &Authorization<'_>,
+    known: &Known,
+    call: &Call,
+    now: Timestamp,
+) -> Result<(), S3Error> {
+    let time = call.header("x-amz-date").unwrap_or_default();
+    let sent = timestamp(time).ok_or_else(|| {
+        let message = "AWS authentication requires a valid Date or x-amz-date header";
+        S3Error::new(StatusCode::FORBIDDEN, "AccessDenied", message)
+    })?;
+    if now.duration_since(sent).abs() > SKEW_MAX {
+        let message = "The difference between the request time and the current time is too large.";
+        return Err(S3Error::new(StatusCode::FORBIDDEN, "RequestTimeTooSkewed", message)
+            .with("RequestTime", time)
+            .with("ServerTime", &now.to_string())
+            .with("MaxAllowedSkewMilliseconds", &SKEW_MAX.as_millis().to_string()));
+    }
+    let expected = authorization.expected(call, &known.secret_access_key, time);
+    if time.starts_with(authorization.date) && same(&expected, authorization.signature) {
+        return Ok(());
+    }
+    let message = "The request signature we calculated does not match the signature you provided. \
+                   Check your key and signing method.";
+    Err(S3Error::new(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", message)
+        .with("AWSAccessKeyId", authorization.access_key_id))
+}
+
+/// Reads `YYYYMMDDTHHMMSSZ`.
+fn timestamp(text: &str) -> Option<Timestamp> {
+    let moment = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?;
+    moment.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+/// Allows listings and reads below the account's folder, and nothing else.
+pub(crate) fn permit(service: &Service<'_>, call: &Call, bucket: &str) -> Result<(), S3Error> {
+    let folder = format!("v1/account_id={}/", service.settings.account_id);
+    let plain = !SUBRESOURCES.iter().any(|name| call.parameter(name).is_some());
+    let reads = matches!(call.operation, Operation::List | Operation::Get | Operation::Head);
+    if reads && plain && bucket == bucket_name(service) && call.subject().starts_with(&folder) {
+        Ok(())
+    } else {
+        Err(S3Error::access_denied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_times_are_read() {
+        assert_eq!(timestamp("20261121T130509Z").unwrap().to_string(), "2026-11-21T13:05:09Z");
+        assert_eq!(timestamp("2026-11-21T13:05:09Z"), None);
+        assert_eq!(timestamp(""), None);
+    }
+
+    #[test]
+    fn headers_of_amazon_must_be_signed() {
+        let header = "AWS4-HMAC-SHA256 Credential=A/20261121/us-east-1/s3/aws4_request, \
+                      SignedHeaders=host;x-amz-content-sha256, Signature=x";
+        let authorization = Authorization::parse(header).unwrap();
+        let check = |name: &str| {
+            let request = http::Request::get("/b/k").header("x-amz-content-sha256", "x").header(name, "x");
+            let call = Call::new(1, request.body(()).unwrap().into_parts().0);
+            check_signed_headers(&authorization, &call).map_err(|error| error.details)
+        };
+        assert_eq!(check("user-agent"), Ok(()));
+        let unsigned = vec![("HeadersNotSigned", "x-amz-security-token".to_owned())];
+        assert_eq!(check("x-amz-security-token"), Err(unsigned));
+    }
+}

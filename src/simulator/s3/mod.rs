@@ -1,0 +1,78 @@
+//! The S3 protocol over the account: the part of it that the vendor's credentials allow (domain.md section 2).
+
+mod authorize;
+mod error;
+mod listing;
+mod object;
+mod range;
+mod signature;
+mod xml;
+
+pub(crate) use error::{S3Error, usual_code};
+pub(crate) use listing::{Form, token as marker_token};
+#[cfg(test)]
+pub(crate) use signature::Authorization;
+
+use super::account::{Account, Cloud};
+use super::call::{Call, Target};
+use super::clock::Clock;
+use super::credentials::Issuer;
+use super::listing::Listing;
+use super::observation::Operation;
+use super::reply::Reply;
+use super::seed::{base64, derive, derive_number};
+use super::settings::Settings;
+use http::StatusCode;
+use std::sync::RwLock;
+
+/// What the front end works with.
+pub(crate) struct Service<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) account: &'a RwLock<Account>,
+    pub(crate) issuer: &'a Issuer,
+    pub(crate) clock: &'a Clock,
+}
+
+/// A sound answer, still in a form that a fault can distort.
+pub(crate) enum Answer {
+    /// A page of keys.
+    Listing(Listing, Form),
+    /// Anything else.
+    Reply(Reply),
+}
+
+/// The answer to a call of the S3 protocol.
+pub(crate) async fn answer(service: &Service<'_>, call: &Call) -> Answer {
+    match try_answer(service, call).await {
+        Ok(answer) => answer,
+        Err(error) => Answer::Reply(error.reply(call)),
+    }
+}
+
+async fn try_answer(service: &Service<'_>, call: &Call) -> Result<Answer, S3Error> {
+    let Target::S3 { bucket, key } = &call.target else {
+        return Err(S3Error::new(StatusCode::BAD_REQUEST, "InvalidURI", "Couldn't parse the specified URI."));
+    };
+    authorize::identify(service, call)?;
+    authorize::permit(service, call, bucket)?;
+    match call.operation {
+        Operation::List => listing::list(service, call),
+        _ => object::get(service, call, key).await.map(Answer::Reply),
+    }
+}
+
+/// Adds the headers that every answer of S3 has.
+pub(crate) fn sign_off(settings: &Settings, call: &Call, reply: Reply) -> Reply {
+    let host_id = base64(&derive(settings.seed, &["host", &call.number.to_string()]));
+    reply.header("server", "AmazonS3").header("x-amz-request-id", &request_id(call)).header("x-amz-id-2", &host_id)
+}
+
+/// The id of a request; it stands in the header and in error bodies.
+fn request_id(call: &Call) -> String {
+    format!("{:016X}", derive_number(call.number, &["request"]))
+}
+
+/// The bucket of the account.
+fn bucket_name(service: &Service<'_>) -> String {
+    Cloud::S3.bucket_name(&service.settings.account_id)
+}

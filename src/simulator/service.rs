@@ -1,0 +1,159 @@
+//! Takes each request to its front end and its answer back, and lets the faults happen on the way.
+
+use super::account::Account;
+use super::call::{Call, Target};
+use super::clock::{Clock, http_date};
+use super::credentials::Issuer;
+use super::delivery::{Pace, Sending, send};
+use super::exchange;
+use super::faults::{self, Action, Moment, Rules};
+use super::observation::{Logged, Observation, Operation};
+use super::reply::Reply;
+use super::s3;
+use super::settings::Settings;
+use super::wire::Fuse;
+use http::header::{CONTENT_RANGE, ETAG};
+use http::request::Parts;
+use http::{Response, StatusCode};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use tokio::time::sleep;
+
+/// Everything that the connections share.
+pub(crate) struct Service {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) account: RwLock<Account>,
+    pub(crate) issuer: Issuer,
+    pub(crate) faults: Rules,
+    pub(crate) observation: Observation,
+    pub(crate) pace: Arc<Pace>,
+    arrived: AtomicU64,
+}
+
+impl Service {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let clock = Clock::new(settings.start, settings.clock_skew);
+        Self {
+            account: RwLock::new(Account::new(&settings, clock.clone())),
+            issuer: Issuer::new(&settings, clock.clone()),
+            faults: Rules::new(settings.seed),
+            observation: Observation::default(),
+            pace: Arc::new(Pace::new(settings.bandwidth_bytes_per_second)),
+            arrived: AtomicU64::new(0),
+            clock,
+            settings,
+        }
+    }
+
+    /// Answers one request. The fuse is that of its connection.
+    pub(crate) async fn serve(&self, request: Parts, fuse: Fuse) -> Response<Sending> {
+        let call = Call::new(self.arrived.fetch_add(1, Ordering::Relaxed) + 1, request);
+        if let Some(latency) = self.settings.latency {
+            sleep(latency).await;
+        }
+        let mut met = Met { rules: &self.faults, call: &call, texts: Vec::new() };
+        let reply = self.answer(&call, &mut met).await;
+        let faults = met.texts;
+        self.record(&call, &reply, faults);
+        send(self.sign_off(&call, reply), fuse, self.pace.clone())
+    }
+
+    async fn answer(&self, call: &Call, met: &mut Met<'_>) -> Reply {
+        if let Some(action) = met.fault(Moment::Arrival)
+            && let Some(reply) = self.arrive(call, &action).await
+        {
+            return reply;
+        }
+        let mut reply = self.ask_front_end(call, met).await;
+        if reply.status.is_success() {
+            let moment = Moment::Answer {
+                length_bytes: reply.body.length(),
+                partial: reply.headers.contains_key(CONTENT_RANGE),
+                tagged: reply.headers.contains_key(ETAG),
+            };
+            if let Some(action) = met.fault(moment) {
+                faults::distort(&action, &mut reply);
+            }
+        }
+        reply
+    }
+
+    /// Lets a fault of the arrival happen; gives the answer if the fault is one.
+    async fn arrive(&self, call: &Call, action: &Action) -> Option<Reply> {
+        match action {
+            Action::Delay(delay) => sleep(*delay).await,
+            Action::ExpireAll => self.issuer.expire_all(),
+            Action::RevokeToken => self.issuer.set_token(None),
+            Action::Status { status, code, retry_after_seconds } => {
+                let reply = self.error(call, *status, code.as_deref());
+                return Some(match retry_after_seconds {
+                    Some(seconds) => reply.header("retry-after", &seconds.to_string()),
+                    None => reply,
+                });
+            }
+            _ => return faults::instead(action, self.settings.seed),
+        }
+        None
+    }
+
+    /// An error in the words of the service that the call is for.
+    fn error(&self, call: &Call, status: u16, code: Option<&str>) -> Reply {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let message = status.canonical_reason().unwrap_or("Error");
+        if call.target == Target::Exchange {
+            exchange::error(&self.settings, call.number, status, code.unwrap_or("unexpected"), message)
+        } else {
+            s3::S3Error::new(status, code.unwrap_or(s3::usual_code(status)), message).reply(call)
+        }
+    }
+
+    async fn ask_front_end(&self, call: &Call, met: &mut Met<'_>) -> Reply {
+        if call.target == Target::Exchange {
+            return exchange::answer(&self.settings, &self.issuer, call);
+        }
+        let front_end =
+            s3::Service { settings: &self.settings, account: &self.account, issuer: &self.issuer, clock: &self.clock };
+        match s3::answer(&front_end, call).await {
+            s3::Answer::Listing(listing, form) => match met.fault(Moment::Listing) {
+                Some(action) => faults::distort_listing(&action, listing, &form),
+                None => form.reply(&listing),
+            },
+            s3::Answer::Reply(reply) => reply,
+        }
+    }
+
+    fn sign_off(&self, call: &Call, reply: Reply) -> Reply {
+        let reply = reply.header("date", &http_date(self.clock.now()));
+        match call.operation {
+            Operation::Exchange => reply,
+            _ => s3::sign_off(&self.settings, call, reply),
+        }
+    }
+
+    fn record(&self, call: &Call, reply: &Reply, faults: Vec<String>) {
+        self.observation.record(Logged {
+            number: call.number,
+            operation: call.operation,
+            subject: call.subject().to_owned(),
+            range: call.header("range").map(str::to_owned),
+            status: reply.status.as_u16(),
+            faults,
+        });
+    }
+}
+
+/// The faults that a request met on its way.
+struct Met<'a> {
+    rules: &'a Rules,
+    call: &'a Call,
+    texts: Vec<String>,
+}
+
+impl Met<'_> {
+    fn fault(&mut self, moment: Moment) -> Option<Action> {
+        let fired = self.rules.fire(self.call, moment)?;
+        self.texts.push(fired.text);
+        Some(fired.action)
+    }
+}
