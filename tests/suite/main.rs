@@ -1,0 +1,6 @@
+//! The real binary against real servers: our simulator for faults and expiry, servers that we did
+//! not write for the protocol. Everything on loopback.
+
+mod harness;
+
+mod basics;
