@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use e3sync::export::DaySpec;
 
@@ -83,10 +84,10 @@ pub struct SyncArgs {
     #[command(flatten)]
     pub output: OutputArgs,
     /// Show the plan and change nothing
-    #[arg(long, env = "E3SYNC_DRY_RUN")]
+    #[arg(long, env = "E3SYNC_DRY_RUN", value_parser = FalseyValueParser::new())]
     pub dry_run: bool,
     /// Keep replaced days aside below _e3sync/superseded instead of deleting them
-    #[arg(long, env = "E3SYNC_KEEP_SUPERSEDED")]
+    #[arg(long, env = "E3SYNC_KEEP_SUPERSEDED", value_parser = FalseyValueParser::new())]
     pub keep_superseded: bool,
     /// Write a JSON document about the run to this file when it ends
     #[arg(long, value_name = "FILE", env = "E3SYNC_REPORT")]
@@ -120,7 +121,7 @@ pub struct LsArgs {
     #[arg(long)]
     pub paths: bool,
     /// Print one JSON document on each line
-    #[arg(long, env = "E3SYNC_JSON", conflicts_with = "paths")]
+    #[arg(long, env = "E3SYNC_JSON", value_parser = FalseyValueParser::new(), conflicts_with = "paths")]
     pub json: bool,
 }
 
@@ -161,7 +162,7 @@ pub struct StatusArgs {
     #[arg(long, value_name = "DAYS", value_parser = parse_days)]
     pub last: Option<u32>,
     /// Print one JSON document on each line
-    #[arg(long, env = "E3SYNC_JSON")]
+    #[arg(long, env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 }
 
@@ -220,7 +221,7 @@ pub struct PlanningArgs {
     #[arg(long, value_name = "TIME", default_value = "48h", env = "E3SYNC_GRACE")]
     pub grace: Span,
     /// Publish rewritten days even if they have less than half of their data
-    #[arg(long, env = "E3SYNC_ACCEPT_SHRINK")]
+    #[arg(long, env = "E3SYNC_ACCEPT_SHRINK", value_parser = FalseyValueParser::new())]
     pub accept_shrink: bool,
 }
 
@@ -323,13 +324,13 @@ pub struct TransferArgs {
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Print one JSON document on each line of standard output
-    #[arg(long, env = "E3SYNC_JSON")]
+    #[arg(long, env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
     /// Print only errors
-    #[arg(short, long, conflicts_with = "verbose", env = "E3SYNC_QUIET")]
+    #[arg(short, long, conflicts_with = "verbose", env = "E3SYNC_QUIET", value_parser = FalseyValueParser::new())]
     pub quiet: bool,
     /// Print every published day and every repeated request
-    #[arg(short, long, env = "E3SYNC_VERBOSE")]
+    #[arg(short, long, env = "E3SYNC_VERBOSE", value_parser = FalseyValueParser::new())]
     pub verbose: bool,
 }
 

@@ -55,6 +55,9 @@ pub trait Destination: Send + Sync {
     /// # Errors
     /// [`crate::error::ErrorKind::Held`] with the holder's name while another run has it.
     async fn claim(&self, partition: &Partition) -> Result<Arc<dyn Claim>>;
+
+    /// Removes what a former run staged of a partition that turned out to need nothing.
+    async fn discard_staged(&self, partition: &Partition) -> Result<()>;
 }
 
 /// A partition that belongs to this run until dropped: its new set is staged and then published.

@@ -11,7 +11,7 @@ use crate::destination::{Claim, Destination, Inventory, Listing, Position, Publi
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Scope};
 use crate::manifest::{Header, ListingSummary};
-use crate::plan::Decision;
+use crate::plan::{Action, Decision};
 use crate::progress::Event;
 
 /// A changing partition is brought up to date so often before it is left to the next run.
@@ -71,6 +71,9 @@ impl Context {
         let published = self.destination.published(&partition).await?;
         let survey = self.surveyor.survey(&partition, published.as_ref()).await?;
         if !survey.decision.action.is_change() {
+            if survey.decision.action == Action::Keep && survey.listing.is_some() {
+                self.destination.discard_staged(&partition).await?;
+            }
             let summary = survey.listing.as_ref().map(|listing| listing.summary);
             self.announce(&partition, &survey.decision, summary.as_ref(), Inventory::default());
             return Ok(Prepared::Settled(PartitionOutcome::of(partition, &survey.decision, summary.as_ref())));

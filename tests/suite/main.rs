@@ -4,3 +4,10 @@
 mod harness;
 
 mod basics;
+mod credentials;
+mod faults;
+mod hostile;
+mod incremental;
+mod listings;
+mod resume;
+mod usage;

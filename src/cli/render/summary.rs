@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use e3sync::error::ExitCode;
+use e3sync::error::{ErrorKind, ExitCode};
 use e3sync::plan::Action;
 use e3sync::progress::Counters;
 use e3sync::sync;
@@ -109,8 +109,8 @@ impl Summary<'_> {
     }
 
     fn held(&self) -> Vec<String> {
-        let held = self.outcome.partitions.iter().filter(|partition| partition.action == Action::Hold);
-        held.map(|partition| format!("held back: {} was {}", partition.partition, partition.reason)).collect()
+        let held = self.outcome.partitions.iter().filter(|partition| is_held(partition));
+        held.map(|partition| format!("held back: {} (accept it with --accept-shrink)", partition.partition)).collect()
     }
 
     /// The summary for machines: the last document of `--json`, and the whole of `--report`.
@@ -121,7 +121,7 @@ impl Summary<'_> {
             "tool_version": env!("CARGO_PKG_VERSION"), "exit_code": code as u8, "seconds": self.elapsed.as_secs_f64(),
             "partitions": {
                 "published": self.published(), "unchanged": self.with_action(Action::Keep),
-                "waiting": self.with_action(Action::Wait), "held": self.with_action(Action::Hold),
+                "waiting": self.with_action(Action::Wait), "held": self.count(is_held),
                 "expired": self.with_action(Action::Expired), "missing": self.with_action(Action::Missing),
                 "failed": self.count(|partition| partition.error.is_some()),
             },
@@ -152,6 +152,13 @@ impl Summary<'_> {
     pub fn exit_code(&self) -> ExitCode {
         sync::exit_code(self.outcome)
     }
+}
+
+/// Whether the rewritten day is so much smaller that it waits for a person, by its listing or by
+/// the rows that it turned out to have.
+fn is_held(partition: &PartitionOutcome) -> bool {
+    let is_shrunk = partition.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::Shrunk);
+    partition.action == Action::Hold || is_shrunk
 }
 
 fn partition_fields(partition: &PartitionOutcome) -> Value {

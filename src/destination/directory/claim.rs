@@ -68,6 +68,11 @@ impl DirectoryClaim {
         self.staging.remove_tree(layout::SET)
     }
 
+    /// Gives the partition up, with all that is staged of it.
+    pub fn discard(self) -> Result<()> {
+        self.type_staging.remove_tree(&self.partition.date_folder())
+    }
+
     /// The set that is being staged.
     ///
     /// # Errors

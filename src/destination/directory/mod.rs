@@ -281,4 +281,17 @@ impl Destination for DirectoryDestination {
     async fn claim(&self, partition: &Partition) -> Result<Arc<dyn Claim>> {
         Ok(Arc::new(DirectoryClaim::take(&self.0, partition)?))
     }
+
+    async fn discard_staged(&self, partition: &Partition) -> Result<()> {
+        let Some(type_staging) = self.0.staging.child(&partition.type_name.folder())? else { return Ok(()) };
+        if type_staging.child(&partition.date_folder())?.is_none() {
+            return Ok(());
+        }
+        match DirectoryClaim::take(&self.0, partition) {
+            // Then it is not left over, but another run's work.
+            Err(error) if error.kind() == ErrorKind::Held => Ok(()),
+            Err(error) => Err(error),
+            Ok(claim) => claim.discard(),
+        }
+    }
 }

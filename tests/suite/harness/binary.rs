@@ -1,6 +1,5 @@
 use std::ffi::OsStr;
-use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -49,20 +48,9 @@ impl E3sync {
         self.env(name, value)
     }
 
-    /// Text that must appear in no output.
-    pub fn secret(mut self, text: &str) -> Self {
-        self.secrets.push(text.to_owned());
-        self
-    }
-
     /// What the call reads from standard input.
     pub fn input(mut self, text: &str) -> Self {
         self.input = Some(text.to_owned());
-        self
-    }
-
-    pub fn current_dir(mut self, path: &std::path::Path) -> Self {
-        self.command.current_dir(path);
         self
     }
 
@@ -138,10 +126,6 @@ impl Running {
         self.wait()
     }
 
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
     /// Waits for the end, and checks that no secret was printed.
     pub fn wait(mut self) -> Finished {
         let status = self.child.wait().unwrap();
@@ -206,11 +190,4 @@ impl Finished {
     pub fn summary(&self) -> Value {
         self.json().into_iter().rfind(|value| value["event"] == "summary").expect("a summary")
     }
-}
-
-/// A place for files that the binary is to read.
-pub fn write_file(folder: &std::path::Path, name: &str, text: &str) -> PathBuf {
-    let path = folder.join(name);
-    std::fs::write(&path, text).unwrap();
-    path
 }

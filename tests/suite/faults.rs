@@ -1,0 +1,199 @@
+//! What the network and the source do to bytes on their way (reliability.md section 1).
+
+use e3sync::simulator::{Checksum, Content, Operation};
+
+use crate::harness::{Export, assert_tree_is, files_below, manifest_lines};
+
+/// An export of one day with a few objects of this size.
+fn export_of(objects: u32, size_bytes: u64) -> Export {
+    Export::with(|settings| {
+        settings.days = 1;
+        settings.types = vec!["events".into()];
+        settings.objects_per_day = objects;
+        settings.content = Content::Noise { size_bytes: size_bytes..=size_bytes };
+        settings.odd_names = false;
+    })
+}
+
+#[test]
+fn broken_transfers_are_continued_where_they_broke() {
+    for fault in ["cut@100000", "reset@100000", "short@100000"] {
+        let export = export_of(3, 400_000);
+        let injected = export.inject(&format!("get:{fault} times=4"));
+        let folder = tempfile::tempdir().unwrap();
+        export.sync(folder.path()).run().expect(0);
+        assert_tree_is(&export, folder.path());
+        assert_eq!(injected.fired(), 4, "{fault}");
+        let log = export.simulator().log();
+        let continued =
+            log.iter().filter(|request| request.operation == Operation::Get && request.range.is_some()).count();
+        assert!(continued >= 3, "{fault}: continued by ranges, {continued}");
+    }
+}
+
+#[test]
+fn a_stalled_connection_is_dropped_and_the_transfer_continued() {
+    let export = export_of(2, 300_000);
+    let stalled = export.inject("get:stall@1000");
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).args(["--stall-timeout", "1s"]).run().expect(0);
+    assert_tree_is(&export, folder.path());
+    assert_eq!(stalled.fired(), 1);
+}
+
+#[test]
+fn flipped_bits_are_noticed_and_fetched_again() {
+    for size_bytes in [5_000, 2_000_000] {
+        let export = export_of(2, size_bytes);
+        let flipped = export.inject("get:flip@4000 times=2");
+        let folder = tempfile::tempdir().unwrap();
+        export.sync(folder.path()).args(["--part-size", "256KiB"]).run().expect(0);
+        assert_tree_is(&export, folder.path());
+        assert_eq!(flipped.fired(), 2);
+    }
+}
+
+#[test]
+fn bits_that_stay_flipped_fail_their_object_only() {
+    let export = export_of(4, 5_000);
+    let objects = export.objects();
+    let (bad, _) = objects.iter().find(|(path, _)| path.ends_with(".parquet")).unwrap();
+    export.inject(&format!("get:flip@4000 times=always key={bad}"));
+    let folder = tempfile::tempdir().unwrap();
+    let finished = export.sync(folder.path()).arg("--json").run().expect(5);
+    assert_eq!(finished.summary()["objects"]["failed"], 1);
+    assert_eq!(export.simulator().requests().of(Operation::Get), 3 + 3, "three attempts for the bad one");
+    assert!(files_below(folder.path()).is_empty(), "a partition with a failed object is not published");
+
+    export.simulator().clear_faults();
+    let second = export.sync(folder.path()).arg("--json").run().expect(0).summary();
+    assert_eq!(second["objects"]["transferred"], 1, "the others were kept");
+    assert_tree_is(&export, folder.path());
+}
+
+#[test]
+fn every_checksum_is_verified_and_named() {
+    for (checksum, name) in [
+        (Checksum::Crc64Nvme, "crc64nvme"),
+        (Checksum::Crc32c, "crc32c"),
+        (Checksum::Crc32, "crc32"),
+        (Checksum::Sha256, "sha256"),
+        (Checksum::CompositeCrc32c, "size"),
+        (Checksum::None, "size"),
+    ] {
+        let export = Export::with(|settings| {
+            settings.days = 1;
+            settings.checksum = checksum;
+        });
+        let folder = tempfile::tempdir().unwrap();
+        export.sync(folder.path()).run().expect(0);
+        assert_tree_is(&export, folder.path());
+        let lines = manifest_lines(folder.path(), "type=events/date=2026-11-20");
+        for entry in &lines[1..lines.len() - 1] {
+            assert_eq!(entry["verified_against"], name);
+        }
+    }
+}
+
+#[test]
+fn without_a_checksum_the_summary_says_so_and_the_footer_is_checked() {
+    let export = Export::with(|settings| {
+        settings.days = 1;
+        settings.types = vec!["events".into()];
+        settings.checksum = Checksum::None;
+    });
+    let damaged = export.inject("get:short@700");
+    let folder = tempfile::tempdir().unwrap();
+    let finished = export.sync(folder.path()).run().expect(0);
+    assert!(finished.stdout.contains("size only"), "{}", finished.stdout);
+    assert_tree_is(&export, folder.path());
+    assert_eq!(damaged.fired(), 1);
+}
+
+#[test]
+fn a_flipped_footer_without_checksum_is_fetched_again() {
+    let export = Export::with(|settings| {
+        settings.days = 1;
+        settings.types = vec!["events".into()];
+        settings.objects_per_day = 1;
+        settings.checksum = Checksum::None;
+        settings.odd_names = false;
+    });
+    let objects =
+        export.simulator().account().objects(e3sync::simulator::Cloud::S3, "events", "2026-11-20".parse().unwrap());
+    let size_bytes = objects.iter().map(|(_, object)| object.size_bytes()).max().unwrap();
+    let flipped = export.inject(&format!("get:flip@{}", size_bytes - 2));
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    assert_eq!(flipped.fired(), 1);
+    assert_tree_is(&export, folder.path());
+}
+
+#[test]
+fn a_storm_of_refusals_is_sat_out() {
+    let export = export_of(60, 2_000);
+    export.inject("get:slowdown times=40");
+    export.inject("get:throttled times=20");
+    export.inject("get:error times=10");
+    export.inject("list:slowdown times=2");
+    let folder = tempfile::tempdir().unwrap();
+    let summary = export.sync(folder.path()).arg("--json").run().expect(0).summary();
+    assert_tree_is(&export, folder.path());
+    assert_eq!(summary["requests"]["retries"], 72);
+    assert_eq!(summary["objects"]["failed"], 0);
+}
+
+#[test]
+fn lies_about_length_range_and_version_are_not_believed() {
+    for fault in ["length=+7", "length=-7", "etag"] {
+        let export = export_of(3, 50_000);
+        export.inject(&format!("get:{fault} times=2"));
+        let folder = tempfile::tempdir().unwrap();
+        export.sync(folder.path()).run().expect(0);
+        assert_tree_is(&export, folder.path());
+    }
+    let export = export_of(2, 2_000_000);
+    let lied = export.inject("get:content-range times=2 after=2");
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).args(["--part-size", "256KiB"]).run().expect(0);
+    assert_tree_is(&export, folder.path());
+    assert_eq!(lied.fired(), 2);
+}
+
+#[test]
+fn a_large_object_comes_in_parallel_ranges_and_is_verified_as_a_whole() {
+    let export = export_of(1, 5_000_000);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).args(["--part-size", "512KiB"]).run().expect(0);
+    assert_tree_is(&export, folder.path());
+    let ranges = export.simulator().log().into_iter().filter(|request| request.range.is_some()).count();
+    assert_eq!(ranges, 9, "ten parts, the first out of the request that brings the checksum");
+    let lines = manifest_lines(folder.path(), "type=events/date=2026-11-20");
+    assert_eq!(lines[1]["verified_against"], "crc64nvme");
+}
+
+#[test]
+fn an_object_that_changes_in_the_middle_is_never_a_mixture() {
+    let export = export_of(2, 3_000_000);
+    // Each ranged read comes late enough for the object to be replaced in between.
+    export.inject("get:cut@1000000 times=2");
+    export.inject("get:delay=500ms after=2 times=8");
+    let folder = tempfile::tempdir().unwrap();
+    let running = export.sync(folder.path()).start();
+    export.wait_until("both transfers were cut", |simulator| simulator.requests().of(Operation::Get) >= 2);
+    let (path, _) = export.objects().into_iter().find(|(path, _)| path.ends_with(".parquet")).unwrap();
+    let key = path.splitn(3, '/').nth(2).unwrap().to_owned();
+    let date = "2026-11-20".parse().unwrap();
+    assert!(export.simulator().change().replace_object("events", date, &key, vec![7_u8; 2_000_000]));
+    running.wait().expect(0);
+    assert_tree_is(&export, folder.path());
+}
+
+#[test]
+fn a_bandwidth_limit_is_kept() {
+    let export = export_of(4, 250_000);
+    let folder = tempfile::tempdir().unwrap();
+    let summary = export.sync(folder.path()).args(["--json", "--bwlimit", "500kB/s"]).run().expect(0).summary();
+    assert!(summary["seconds"].as_f64().unwrap() >= 1.5, "a megabyte at half a megabyte a second: {summary}");
+    assert_tree_is(&export, folder.path());
+}

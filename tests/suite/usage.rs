@@ -1,0 +1,169 @@
+//! What people type, and what they are told.
+
+use crate::harness::{E3sync, Export, TODAY};
+
+#[test]
+fn wrong_usage_is_told_with_a_hint_and_code_2() {
+    let export = Export::of_noise(1, 2);
+    let sync = || export.command("sync").arg("/nonexistent/mirror");
+    for (arguments, text) in [
+        (vec!["--to", "2026-11-20"], "--to is given without --from"),
+        (vec!["--from", "2026-11-20", "--to", "2026-11-10"], "ends before it begins"),
+        (vec!["--from", "last week"], "is not a day"),
+        (vec!["--last", "0d"], "at least one day"),
+        (vec!["--last", "7d", "--from", "2026-11-01"], "cannot be used with"),
+        (vec!["--concurrency", "0", "--last", "1d"], "is not a concurrency"),
+        (vec!["--part-size", "1KiB", "--last", "1d"], "--part-size is too small"),
+        (vec!["--memory", "1MiB", "--last", "1d"], "--memory is smaller"),
+        (vec!["--api-url", "http://example.com", "--last", "1d"], "neither HTTPS nor plain HTTP on this machine"),
+        (vec!["--source-endpoint-url", "ftp://127.0.0.1", "--last", "1d"], "--source-endpoint-url"),
+        (vec!["--account-id", "abc", "--last", "1d"], "is not a number"),
+        (vec!["--type", "a/b", "--last", "1d"], "cannot be the name of a type"),
+        (vec!["--event", "", "--last", "1d"], "cannot match the name of an event"),
+        (vec!["--source-profile", "x", "--last", "1d"], "--account-id"),
+        (vec!["--bwlimit", "fast", "--last", "1d"], "write a rate"),
+    ] {
+        let finished = sync().args(&arguments).run().expect(2);
+        assert!(finished.stderr.contains(text), "{arguments:?}: {}", finished.stderr);
+    }
+    assert_eq!(export.simulator().requests().total(), 0, "nothing was asked");
+}
+
+#[test]
+fn no_destination_is_told_and_the_vendors_variable_is_one() {
+    let export = Export::of_noise(1, 2);
+    export.command("sync").args(["--last", "1d"]).run().expect(2).says("no destination is given");
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["OPTIMIZELY_DATA_DIR", "E3SYNC_DEST"] {
+        let path = folder.path().join(name);
+        export
+            .command("sync")
+            .env(name, path.to_str().unwrap())
+            .args(["--last", "1d", "--today", TODAY])
+            .run()
+            .expect(0);
+        assert!(path.join("type=events").is_dir());
+    }
+}
+
+#[test]
+fn the_words_of_the_vendors_tool_work() {
+    let export = Export::of_noise(3, 2);
+    let folder = tempfile::tempdir().unwrap();
+    export
+        .command("sync")
+        .args(["--output", folder.path().to_str().unwrap(), "--start", "2026-11-19", "--end", "2026-11-19"])
+        .args(["--account-id", "21468570738", "--bucket", "optimizely-events-data"])
+        .run()
+        .expect(0);
+    assert!(folder.path().join("type=events/date=2026-11-19/_SUCCESS").exists());
+    assert!(!folder.path().join("type=events/date=2026-11-20").exists());
+}
+
+#[test]
+fn variables_stand_for_flags() {
+    let export = Export::of_noise(3, 2);
+    let folder = tempfile::tempdir().unwrap();
+    let finished = export
+        .command("sync")
+        .env("E3SYNC_DEST", folder.path().to_str().unwrap())
+        .env("E3SYNC_DATE", "2026-11-18")
+        .env("E3SYNC_TYPE", "events")
+        .env("E3SYNC_JSON", "1")
+        .run()
+        .expect(0);
+    assert_eq!(finished.summary()["partitions"]["published"], 1);
+    let silent = export.sync(folder.path()).env("E3SYNC_QUIET", "true").run().expect(0);
+    assert_eq!((silent.stdout.as_str(), silent.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn a_plan_changes_nothing_and_tells_what_would() {
+    let export = Export::of_noise(2, 5);
+    let folder = tempfile::tempdir().unwrap();
+    let destination = folder.path().join("mirror");
+    let plan = || export.command("plan").arg(&destination).args(["--last", "2d", "--today", TODAY]);
+    let text = plan().run().expect(0).stdout;
+    assert!(text.contains("create   type=events/date=2026-11-20 · not here yet · 5 of 5 objects"), "{text}");
+    assert!(text.contains("plan: 4 of 4 partitions change · 20 objects to transfer"), "{text}");
+    assert!(!destination.exists());
+    plan().arg("--exit-code").run().expect(10);
+    export.sync(&destination).arg("--dry-run").run().expect(0);
+    assert!(!destination.exists());
+
+    export.sync(&destination).run().expect(0);
+    plan().arg("--exit-code").run().expect(0);
+    export.simulator().change().add_object("events", "2026-11-20".parse().unwrap(), "event=x/y.parquet", "new");
+    let plans = plan().args(["--json", "--exit-code"]).run().expect(10).json();
+    let changed: Vec<_> = plans.iter().filter(|plan| plan["action"] == "replace").collect();
+    assert_eq!(changed.len(), 1);
+    assert_eq!((changed[0]["objects"].as_u64(), changed[0]["objects_here"].as_u64()), (Some(6), Some(5)));
+}
+
+#[test]
+fn a_listing_shows_days_or_paths() {
+    let export = Export::of_parquet(2);
+    let text = export.command("ls").run().expect(0).stdout;
+    assert_eq!(text.lines().count(), 4);
+    assert!(text.lines().all(|line| line.contains("12 objects") && line.ends_with("_SUCCESS")), "{text}");
+    let paths =
+        export.command("ls").args(["--paths", "--type", "events", "--date", "2026-11-20"]).run().expect(0).stdout;
+    assert_eq!(paths.lines().count(), 12);
+    assert!(paths.lines().all(|line| {
+        line.starts_with("s3://optimizely-events-data/v1/account_id=21468570738/type=events/date=2026-11-20/event=")
+    }));
+    export.command("ls").args(["--type", "nonsense"]).run().expect(2).says("it has: decisions, events");
+    export.command("ls").args(["--date", "2020-01-01"]).run().expect(0).says("nothing of what is selected");
+}
+
+#[test]
+fn credentials_are_printed_in_every_form() {
+    let export = Export::of_noise(1, 1);
+    let auth = |format: &str| export.command("auth").args(["--format", format]).run().expect(0).stdout;
+    let env = auth("env");
+    assert!(env.contains("export AWS_ACCESS_KEY_ID='") && env.contains("export AWS_SESSION_TOKEN='"), "{env}");
+    assert!(env.contains("export S3_BASE_PATH='s3://optimizely-events-data/v1/account_id=21468570738/'"), "{env}");
+    assert!(auth("dotenv").lines().all(|line| line.split_once('=').is_some_and(|(name, _)| !name.contains(' '))));
+    let process: serde_json::Value = serde_json::from_str(&auth("credential-process")).unwrap();
+    assert_eq!(process["Version"], 1);
+    assert!(process["Expiration"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    let json: serde_json::Value = serde_json::from_str(&auth("json")).unwrap();
+    assert!(json["sessionToken"].is_string());
+}
+
+#[test]
+fn a_calendar_shows_what_is_here() {
+    let export = Export::of_noise(9, 2);
+    let folder = tempfile::tempdir().unwrap();
+    export
+        .command("sync")
+        .arg(folder.path())
+        .args(["--date", "2026-11-16,2026-11-18", "--today", TODAY])
+        .run()
+        .expect(0);
+    let status = E3sync::new("status").arg(folder.path()).run().expect(0);
+    assert!(status.stdout.contains("■ · ■"), "{}", status.stdout);
+    assert!(status.stdout.contains("oldest gap: decisions 2026-11-17"), "{}", status.stdout);
+    let days = E3sync::new("status").arg(folder.path()).arg("--json").run().expect(0).json();
+    let published = days.iter().filter(|day| day["state"] == "published").count();
+    assert_eq!(published, 4);
+    E3sync::new("status").arg(folder.path().join("nothing")).run().expect(0).says("is no mirror yet");
+}
+
+#[test]
+fn help_and_version_are_results() {
+    for arguments in [vec!["--help"], vec!["--version"]] {
+        assert!(!E3sync::new("sync").args(arguments).run().expect(0).stdout.is_empty());
+    }
+    E3sync::new("snyc").run().expect(2).says("sync");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let export = Export::of_noise(14, 50);
+    let shell = "\"$0\" \"$@\" | head -n 1 >/dev/null; exit ${PIPESTATUS[0]}";
+    export.command("ls").arg("--paths").under(&["bash", "-c", shell]).run().expect(0);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).arg("--json").under(&["bash", "-c", shell]).run().expect(0);
+    crate::harness::assert_tree_is(&export, folder.path());
+}
