@@ -4,6 +4,7 @@
 mod harness;
 
 mod basics;
+mod crash;
 mod credentials;
 mod faults;
 mod hostile;

@@ -29,7 +29,8 @@ pub async fn run(arguments: DemoArgs) -> Outcome {
     })?;
     let destination = arguments.keep.clone().unwrap_or_else(|| folder.path().join("events"));
     let present = Present::read(None)?;
-    let days = Days::new(present.today.saturating_sub(i64::from(arguments.simulator.days).days()), present.today)?;
+    let first = present.today.saturating_sub(i64::from(arguments.simulator.days).days());
+    let days = Days::new(first, present.today.yesterday().unwrap_or(first))?;
     let code = Box::pin(sync::execute(decided(&arguments, &simulator, present.clone(), days, &destination)?)).await?;
     if !arguments.output.json && !arguments.output.quiet {
         show_calendar(&destination, &present)?;

@@ -18,12 +18,25 @@ pub struct Bars {
     is_verbose: bool,
 }
 
-/// `wide_bar` shrinks with the terminal, so that no line ever wraps.
-const BAR: &str = " {prefix:<12!} {wide_bar} {percent:>3}% {msg}";
+/// `wide_bar` takes what the rest leaves of the terminal's width.
+const BAR: &str = " {prefix:<12!} {wide_bar} {percent:>3}% {msg:>17}";
 const BLOCKS: &str = "█▉▊▋▌▍▎▏░";
+
+/// On a narrower terminal there is no room for a bar, and the line would wrap.
+const BAR_COLUMNS_MIN: u16 = 50;
 
 fn bar_style() -> ProgressStyle {
     ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars(BLOCKS)
+}
+
+/// A bar's style on a terminal of the width that it has at this moment.
+fn fitting_style() -> ProgressStyle {
+    let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| size.ws_col);
+    if columns >= BAR_COLUMNS_MIN {
+        bar_style()
+    } else {
+        ProgressStyle::with_template(" {prefix:<12!} {percent:>3}%").unwrap_or_else(|_| line_style())
+    }
 }
 
 fn line_style() -> ProgressStyle {
@@ -44,20 +57,17 @@ impl Bars {
         let (done, planned) = (counters.bytes_done.get(), counters.bytes_planned.get());
         self.overall.set_length(planned);
         self.overall.set_position(done.min(planned));
-        self.overall.set_message(format!(
-            "{}/{} · {}/s · {}",
-            Bytes(done.min(planned)),
-            Bytes(planned),
-            Bytes(self.overall.per_sec() as u64),
-            Elapsed(self.overall.elapsed())
-        ));
-        for bar in self.lock().values() {
+        let style = fitting_style();
+        for bar in self.lock().values().chain([&self.overall]) {
+            bar.set_style(style.clone());
             bar.set_message(format!("{}/{}", Bytes(bar.position()), Bytes(bar.length().unwrap_or(0))));
         }
         let credentials =
             credentials_remaining.map_or_else(String::new, |left| format!(" · credentials {}", Elapsed(left)));
         self.footer.set_message(format!(
-            " {}/{} objects · {} in flight · {} retries · renewed {} times{credentials}",
+            " {}/s · {} · {}/{} objects · {} in flight · {} retries · renewed {} times{credentials}",
+            Bytes(self.overall.per_sec() as u64),
+            Elapsed(self.overall.elapsed()),
             Count(counters.objects_done.get()),
             Count(counters.objects_planned.get()),
             counters.in_flight.get(),

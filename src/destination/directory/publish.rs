@@ -26,7 +26,12 @@ pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<He
     check_shrink(replaced.as_ref(), &totals, terms, partition)?;
 
     let renamed = assemble(claim, &ledger, terms)?;
-    durable::sync_tree(&claim.staging)?;
+    if let Err(error) = durable::sync_tree(&claim.staging) {
+        // What could not be written may still be read back from memory as if it were on the disk;
+        // it is fetched anew instead of being trusted.
+        claim.type_staging.remove_tree(&partition.date_folder())?;
+        return Err(error);
+    }
     let header = header(claim, &ledger, &totals, terms)?;
     let set_inode = claim.staging.inode_of(layout::SET).ok_or_else(|| lost_set(partition))?;
     let next_name = layout::next_manifest_name(partition, set_inode);
