@@ -1,4 +1,13 @@
-//! Mirrors Optimizely's Experimentation Events Export, partition by partition.
+//! Mirrors Optimizely's Experimentation Events Export: every partition exactly as the source has it,
+//! verified byte by byte, published as a whole, resumed wherever a run ended.
+//!
+//! The library takes settings and returns values. It never reads the terminal, the environment or
+//! the wall clock; the command in `main.rs` and `cli/` does. Data flows one way, from
+//! [`credentials`] and [`source`] over [`plan`] and [`transfer`] to [`destination`].
+
+#[cfg(not(unix))]
+compile_error!("e3sync needs a Unix system: it publishes by renames relative to open folders");
+
 pub mod clock;
 pub mod credentials;
 pub mod destination;

@@ -1,4 +1,4 @@
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead, Read as _, Seek, SeekFrom};
 
 use sha2::{Digest as _, Sha256};
 
@@ -9,18 +9,29 @@ use crate::error::{Error, ErrorKind, Result};
 /// The longest line that is read; a key has at most 1,024 bytes, which JSON can make six times longer.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
+/// The length of the last line: `{"manifest_sha256":"..."}` and the line's end.
+const TRAILER_BYTES: u64 = 20 + 64 + 3;
+
 /// The major version that this tool understands.
 const MAJOR_VERSION: u32 = 1;
 
-/// Reads only the header; a quick look that trusts the rest of the file.
+/// Reads the header and sees that the last line is there: a quick look that finds a torn file, and
+/// trusts the lines between.
 ///
 /// # Errors
 /// [`ErrorKind::ManifestDamaged`] for what is not a manifest, [`ErrorKind::DestinationForeign`] for
 /// one of a newer major version, [`ErrorKind::DestinationUnusable`] when it cannot be read.
-pub fn read_header(mut input: impl BufRead) -> Result<Header> {
+pub fn read_header(mut input: impl BufRead + Seek) -> Result<Header> {
     let mut line = Vec::new();
     read_line(&mut input, &mut line)?;
-    parse_header(&line)
+    let header = parse_header(&line)?;
+    let length_bytes = input.seek(SeekFrom::End(0)).map_err(unreadable)?;
+    input.seek(SeekFrom::Start(length_bytes.saturating_sub(TRAILER_BYTES))).map_err(unreadable)?;
+    read_line(&mut input, &mut line)?;
+    match parse_trailer(&line) {
+        Some(_) => Ok(header),
+        None => Err(damaged("its last line is missing")),
+    }
 }
 
 /// Reads a whole manifest, checks its last line against all others, and gives the header.
@@ -127,7 +138,7 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<usize> {
 
 fn damaged(reason: &str) -> Error {
     Error::new(ErrorKind::ManifestDamaged, format!("the manifest is damaged: {reason}"))
-        .with_hint("the data beside it may be whole; move the damaged manifest away and sync that day again, it is then fetched and verified anew")
+        .with_hint("the data beside it may be whole; move the day's folder and its manifest away and sync that day again, it is then fetched and verified anew")
 }
 
 fn unreadable(cause: io::Error) -> Error {
@@ -136,6 +147,8 @@ fn unreadable(cause: io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::super::{Completeness, FORMAT_VERSION, ListingDigest, ManifestWriter, VerifiedContent};
     use super::*;
     use crate::export::{Checksums, Object, Scope};
@@ -174,6 +187,7 @@ mod tests {
     fn what_is_written_is_read_again() {
         let bytes = manifest(3);
         assert_eq!(verify(bytes.as_slice()).unwrap(), header(3));
+        assert_eq!(read_header(Cursor::new(&bytes)).unwrap(), header(3));
         let keys: Vec<_> = EntryReader::new(bytes.as_slice()).unwrap().map(|entry| entry.unwrap().key).collect();
         assert_eq!(keys, ["event=a/000", "event=a/001", "event=a/002"]);
     }
@@ -183,6 +197,7 @@ mod tests {
         let bytes = manifest(2);
         for length in 0..bytes.len() {
             assert!(verify(&bytes[..length]).is_err(), "{length} bytes");
+            assert!(read_header(Cursor::new(&bytes[..length])).is_err(), "{length} bytes");
         }
         for index in 0..bytes.len() {
             let mut flipped = bytes.clone();
@@ -196,10 +211,11 @@ mod tests {
         let text = String::from_utf8(manifest(0)).unwrap();
         let first = text.lines().next().unwrap();
         let minor = first.replace("\"1.0\"", "\"1.7\"").replacen('{', "{\"color\":\"red\",", 1);
-        let header = read_header(format!("{minor}\n").as_bytes()).unwrap();
+        let rest: String = text.lines().skip(1).map(|line| format!("{line}\n")).collect();
+        let header = read_header(Cursor::new(format!("{minor}\n{rest}"))).unwrap();
         assert_eq!(header.unknown_fields["color"], "red");
         let major = first.replace("\"1.0\"", "\"2.0\"");
-        let error = read_header(format!("{major}\n").as_bytes()).unwrap_err();
+        let error = read_header(Cursor::new(format!("{major}\n{rest}"))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DestinationForeign);
     }
 }

@@ -10,5 +10,6 @@ mod faults;
 mod hostile;
 mod incremental;
 mod listings;
+mod machine;
 mod resume;
 mod usage;

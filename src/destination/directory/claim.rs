@@ -102,6 +102,18 @@ impl DirectoryClaim {
         Ok(())
     }
 
+    /// Sees that there is room for what is to come, before any of it comes.
+    fn check_room(&self, wanted_bytes: u64) -> Result<()> {
+        let Some(free_bytes) = self.staging.free_bytes().filter(|free_bytes| *free_bytes < wanted_bytes) else {
+            return Ok(());
+        };
+        Err(Error::new(
+            ErrorKind::DestinationFull,
+            format!("{} needs {wanted_bytes} bytes, and the destination has {free_bytes} bytes free", self.partition),
+        )
+        .with_hint("make room and run again; what is finished is kept and not fetched again"))
+    }
+
     fn open_manifest(&self) -> Result<Option<(Header, File)>> {
         let Some(folder) = self.shared.manifests.child(&self.partition.type_name.folder())? else { return Ok(None) };
         let name = layout::manifest_name(&self.partition);
@@ -186,6 +198,7 @@ impl Claim for DirectoryClaim {
         let ledger = Arc::new(Ledger::open(&self.staging, listing)?);
         self.keep_published(&ledger, source)?;
         let inventory = self.inventory(&ledger)?;
+        self.check_room(listing.summary.bytes - inventory.bytes_here - inventory.bytes_staged)?;
         *self.ledger.write().unwrap_or_else(PoisonError::into_inner) = Some(ledger);
         Ok(inventory)
     }

@@ -206,6 +206,13 @@ impl Folder {
         rustix::fs::fsync(&self.descriptor).map_err(|errno| failed("make durable", &self.path, errno.into()))
     }
 
+    /// How many bytes this user may still write on the file system; `None` where it does not tell.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::fstatvfs(&self.descriptor).ok()?;
+        // File systems without a fixed size, network ones among them, report no blocks at all.
+        (stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// The folder's descriptor, for what concerns the whole file system.
     pub fn descriptor(&self) -> &OwnedFd {
         &self.descriptor
