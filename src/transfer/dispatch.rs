@@ -88,7 +88,7 @@ impl PartitionOutcome {
 /// What became of a run.
 #[derive(Debug)]
 pub struct RunOutcome {
-    /// Every partition that was looked at, in the order in which they were settled.
+    /// Every partition that was looked at, oldest day first.
     pub partitions: Vec<PartitionOutcome>,
     /// What stopped the run before its end.
     pub stopped_by: Option<Error>,
@@ -192,6 +192,10 @@ impl Dispatcher {
             }
         }
         self.tasks.shutdown().await;
+        self.outcomes.sort_by(|one, other| {
+            let order = |outcome: &PartitionOutcome| (outcome.partition.date, outcome.partition.type_name.clone());
+            order(one).cmp(&order(other))
+        });
         RunOutcome { partitions: self.outcomes, stopped_by: self.stopped.map(|(error, _)| error) }
     }
 

@@ -58,7 +58,7 @@ fn an_outage_of_the_exchange_is_waited_out() {
     export.inject("get:expire-all after=10");
     let outage = export.inject("exchange:status=500 after=1 times=2");
     let folder = tempfile::tempdir().unwrap();
-    export.sync(folder.path()).run().expect(0).says("credentials cannot be renewed");
+    export.sync(folder.path()).run().expect(0).says("cannot get credentials");
     assert_tree_is(&export, folder.path());
     assert_eq!(outage.fired(), 2);
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use e3sync::destination::Listing;
 use e3sync::error::Result;
 use e3sync::export::{ExportLocation, Partition, printable};
-use e3sync::progress::{Counters, Silent};
+use e3sync::progress::Counters;
 use e3sync::select::DaysWanted;
 use e3sync::source::Source;
 use e3sync::transfer::take_listing;
@@ -14,6 +14,7 @@ use super::Outcome;
 use crate::cli::args::LsArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::output;
+use crate::cli::render::lines::Lines;
 use crate::cli::success;
 use crate::cli::units::{Bytes, Count};
 
@@ -25,7 +26,9 @@ pub async fn run(arguments: LsArgs) -> Outcome {
     let present = Present::read(arguments.selection.today.as_deref())?;
     let selection = decide::selection(&arguments.selection, &present, DaysWanted::All)?;
     let settings = decide::source(&arguments.source)?;
-    let source = settings.connect(present.clock.clone(), Arc::new(Silent), Arc::new(Counters::default())).await?;
+    let source = settings
+        .connect(present.clock.clone(), Arc::new(Lines::new(false, false)), Arc::new(Counters::default()))
+        .await?;
     let location = source.location().await?;
     let selected = selection.select(source.as_ref(), &Vec::new(), present.today).await?;
     let there = selected.partitions.into_iter().filter(|partition| {

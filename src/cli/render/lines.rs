@@ -61,7 +61,7 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
             )
         }
         Event::CredentialsWaiting { error, pause } => {
-            format!("credentials cannot be renewed: {error}; trying again in {}", Elapsed(*pause))
+            format!("cannot get credentials: {error}; trying again in {}", Elapsed(*pause))
         }
         Event::Retrying { error, pause } if is_verbose => format!("again in {}: {error}", Elapsed(*pause)),
         Event::Warning { message } => format!("warning: {message}"),

@@ -3,7 +3,7 @@
 mod bars;
 mod calendar;
 pub mod json;
-mod lines;
+pub mod lines;
 mod summary;
 mod tally;
 

@@ -63,7 +63,11 @@ impl Summary<'_> {
         let transferred = self.sum(|partition| partition.objects_transferred);
         if to_do == 0 {
             let kept = self.with_action(Action::Keep) + self.with_action(Action::Expired);
-            return format!("nothing to do: {} partitions are up to date · {}", Count(kept), Elapsed(self.elapsed));
+            return format!(
+                "nothing to transfer: {} partitions are up to date · {}",
+                Count(kept),
+                Elapsed(self.elapsed)
+            );
         }
         format!(
             "{} of {} partitions published · {} copied, {} unchanged, {} failed · {} in {}{}",
