@@ -1,12 +1,16 @@
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use secrecy::SecretString;
 
 use super::{AwsCredentials, Grant, Issuer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::ExportLocation;
+use crate::net::{AnswerCheck, SdkTransport};
 
 /// Long-lived AWS keys that the vendor's support issued, from a profile or the ambient AWS
 /// credentials: a run without the Authentication API (domain.md section 1).
@@ -23,15 +27,18 @@ impl AmbientAwsIssuer {
     /// # Errors
     /// [`ErrorKind::Usage`] when that chain has no credentials at all.
     pub async fn load(profile: Option<&str>, location: ExportLocation, client: reqwest::Client) -> Result<Self> {
-        let mut loader = aws_config::defaults(aws_config::BehaviorVersion::latest())
-            .region(aws_config::Region::from_static("us-east-1"))
-            .http_client(crate::net::SdkTransport::new(client, crate::net::AnswerCheck::Any));
+        let (version, region) = (BehaviorVersion::latest(), Region::from_static("us-east-1"));
+        let transport = SdkTransport::new(client, AnswerCheck::Any);
+        let mut loader = aws_config::defaults(version).region(region.clone()).http_client(transport.clone());
         if let Some(profile) = profile {
-            loader = loader.profile_name(profile);
+            // The profile's own provider takes nothing from the loader, and panics without a transport.
+            let config = ProviderConfig::default()
+                .with_behavior_version(Some(version))
+                .with_region(Some(region))
+                .with_http_client(transport);
+            let from_profile = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile);
             // Keys in the environment belong to the destination and would win over the profile.
-            let from_profile =
-                aws_config::profile::ProfileFileCredentialsProvider::builder().profile_name(profile).build();
-            loader = loader.credentials_provider(from_profile);
+            loader = loader.profile_name(profile).credentials_provider(from_profile.build());
         }
         let provider = loader.load().await.credentials_provider().ok_or_else(|| no_credentials("none were found"))?;
         Ok(Self { provider, location })
