@@ -11,5 +11,7 @@ mod hostile;
 mod incremental;
 mod listings;
 mod machine;
+mod peers;
 mod resume;
+mod sample_day;
 mod usage;

@@ -48,6 +48,12 @@ impl E3sync {
         self.env(name, value)
     }
 
+    /// Text that must appear in no output.
+    pub fn secret(mut self, text: &str) -> Self {
+        self.secrets.push(text.to_owned());
+        self
+    }
+
     /// What the call reads from standard input.
     pub fn input(mut self, text: &str) -> Self {
         self.input = Some(text.to_owned());
@@ -124,6 +130,10 @@ impl Running {
     pub fn kill(mut self) -> Finished {
         let _ = self.child.kill();
         self.wait()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits for the end, and checks that no secret was printed.

@@ -1,9 +1,19 @@
-//! What the tests share: the binary, the simulated export, the tree that must come out.
+//! What the tests share: the binary, the simulated export, servers and readers that we did not
+//! write, and the tree that must come out.
 
 mod binary;
+mod exchange;
 mod export;
+mod moto;
+mod peer;
+mod s3s;
+mod tools;
 mod tree;
 
 pub use binary::{E3sync, Finished};
 pub use export::{Export, TODAY};
+pub use moto::Moto;
+pub use peer::{Server, assert_same_files, prefix};
+pub use s3s::S3s;
+pub use tools::{Python, output_of, python, skip};
 pub use tree::{assert_tree_is, files_below, manifest_lines};

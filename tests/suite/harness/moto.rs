@@ -1,0 +1,152 @@
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStderr, Stdio};
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+
+use super::E3sync;
+use super::exchange::Exchange;
+use super::peer::{ACCOUNT_ID, Answers, Server, Writer, prefix};
+use super::tools::{Python, output_of, python};
+
+const BUCKET: &str = "optimizely-events-data";
+const TOKEN: &str = "2:moto-knows-nothing-of-this-token-but-the-exchange-does";
+
+/// moto's server behind an exchange that hands out its temporary credentials. It checks signatures,
+/// session tokens and permissions.
+pub struct Moto {
+    writer: Writer,
+    reader: Value,
+    exchange: Exchange,
+    wrong_exchange: Exchange,
+    answers: Answers,
+    // Last, so that the server outlives what talks to it.
+    _process: Process,
+}
+
+struct Process {
+    child: Child,
+    log: Option<JoinHandle<()>>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(log) = self.log.take() {
+            let _ = log.join();
+        }
+    }
+}
+
+impl Moto {
+    /// Starts a server of the test's own; `None` where Python or its packages are missing.
+    pub fn start() -> Option<Self> {
+        let python = python()?;
+        let answers = Answers::default();
+        let (process, endpoint) = launch(python, answers.clone());
+        let setup = output_of(python.script("moto_setup.py").args([&endpoint, BUCKET, ACCOUNT_ID]));
+        let setup: Value = serde_json::from_str(&setup).unwrap();
+        let (reader, text) = (setup["reader"].clone(), |value: &Value| value.as_str().unwrap().to_owned());
+        let mut wrong_reader = reader.clone();
+        wrong_reader["secretAccessKey"] = json!("0123456789012345678901234567890123456789");
+        Some(Self {
+            writer: Writer {
+                python,
+                endpoint,
+                bucket: BUCKET.to_owned(),
+                access_key_id: text(&setup["writer"]["accessKeyId"]),
+                secret_access_key: text(&setup["writer"]["secretAccessKey"]),
+            },
+            exchange: exchange_of(&reader),
+            wrong_exchange: exchange_of(&wrong_reader),
+            reader,
+            answers,
+            _process: process,
+        })
+    }
+
+    /// A call with a session token that was never issued.
+    pub fn command_with_wrong_session(&self, verb: &str) -> (Exchange, E3sync) {
+        let mut reader = self.reader.clone();
+        reader["sessionToken"] = json!("never-issued");
+        let exchange = exchange_of(&reader);
+        let command = self.command_by(&exchange, verb);
+        (exchange, command)
+    }
+
+    fn command_by(&self, exchange: &Exchange, verb: &str) -> E3sync {
+        E3sync::new(verb)
+            .env("E3SYNC_API_URL", &exchange.url())
+            .env("E3SYNC_SOURCE_ENDPOINT_URL", &self.writer.endpoint)
+            .secret_env("OPTIMIZELY_API_TOKEN", TOKEN)
+            .secret(self.reader["secretAccessKey"].as_str().unwrap())
+            .secret(self.reader["sessionToken"].as_str().unwrap())
+    }
+}
+
+impl Server for Moto {
+    fn command(&self, verb: &str) -> E3sync {
+        self.command_by(&self.exchange, verb)
+    }
+
+    fn command_with_wrong_secret(&self, verb: &str) -> E3sync {
+        self.command_by(&self.wrong_exchange, verb)
+    }
+
+    fn has_versions(&self) -> bool {
+        true
+    }
+
+    fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    fn answers(&self) -> Vec<u16> {
+        self.answers.lock().unwrap().clone()
+    }
+}
+
+fn exchange_of(credentials: &Value) -> Exchange {
+    let s3_path = format!("s3://{BUCKET}/{}", prefix());
+    Exchange::start(TOKEN, &json!({ "credentials": credentials, "s3Path": s3_path }))
+}
+
+/// Starts the server on a port that the system picks, and learns the port from its first lines.
+fn launch(python: &Python, answers: Answers) -> (Process, String) {
+    let mut command = python.command("moto_server");
+    command.args(["-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    let endpoint = loop {
+        let mut line = String::new();
+        if log.read_line(&mut line).unwrap() == 0 {
+            let _ = child.wait();
+            panic!("moto's server does not start:\n{said}");
+        }
+        if let Some((_, address)) = line.split_once("Running on ") {
+            break address.split_whitespace().next().unwrap().to_owned();
+        }
+        said += &line;
+    };
+    let log = std::thread::spawn(move || read_log(log, &answers));
+    (Process { child, log: Some(log) }, endpoint)
+}
+
+fn read_log(log: BufReader<ChildStderr>, answers: &Answers) {
+    for line in log.lines().map_while(Result::ok) {
+        if let Some(status) = object_status(&line) {
+            answers.lock().unwrap().push(status);
+        }
+    }
+}
+
+/// The status in a line such as `127.0.0.1 - - [...] "GET /bucket/key HTTP/1.1" 206 -`; colours come between.
+fn object_status(line: &str) -> Option<u16> {
+    let (_, request) = line.split_once("GET /")?;
+    let (path, rest) = request.rsplit_once(" HTTP/1.1")?;
+    let (_, status) = rest.split_once("\" ")?;
+    let is_listing = path.contains("list-type=2");
+    status.split(' ').next()?.parse().ok().filter(|_| !is_listing)
+}

@@ -1,0 +1,215 @@
+//! What the protocol asks of us, by the word of servers that we did not write: each check runs
+//! against moto's server and against s3s.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::harness::{E3sync, Moto, S3s, Server, TODAY, assert_same_files, manifest_lines, prefix};
+
+const PARTITION: &str = "type=events/date=2026-11-19";
+
+macro_rules! over_both_servers {
+    ($($check:ident)*) => {
+        mod moto {
+            $(#[test]
+            fn $check() {
+                if let Some(server) = super::Moto::start() {
+                    super::$check(&server);
+                }
+            })*
+        }
+
+        mod s3s {
+            $(#[test]
+            fn $check() {
+                if let Some(server) = super::S3s::start() {
+                    super::$check(&server);
+                }
+            })*
+        }
+    };
+}
+
+over_both_servers! {
+    odd_names_arrive_as_they_are
+    a_partition_of_several_pages_arrives_whole
+    a_large_object_is_fetched_in_ranges
+    a_rewritten_day_replaces_the_old_set
+    an_object_replaced_during_the_run_is_never_mixed
+    a_wrong_signature_is_refused_and_nothing_changes
+}
+
+/// An export of one day in a folder, and a mirror of it.
+struct Day {
+    source: tempfile::TempDir,
+    mirror: tempfile::TempDir,
+}
+
+impl Day {
+    /// A finished day without objects.
+    fn new() -> Self {
+        let day = Self { source: tempfile::tempdir().unwrap(), mirror: tempfile::tempdir().unwrap() };
+        day.write("_SUCCESS", b"");
+        day
+    }
+
+    fn source(&self) -> &Path {
+        self.source.path()
+    }
+
+    fn mirror(&self) -> &Path {
+        self.mirror.path()
+    }
+
+    fn write(&self, key: &str, bytes: &[u8]) {
+        let path = self.source().join(PARTITION).join(key);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    fn remove(&self, key: &str) {
+        std::fs::remove_file(self.source().join(PARTITION).join(key)).unwrap();
+    }
+
+    /// `sync` of the day from a server.
+    fn sync(&self, server: &dyn Server) -> E3sync {
+        self.selected(server.command("sync").arg(self.mirror())).arg("--json")
+    }
+
+    fn selected(&self, command: E3sync) -> E3sync {
+        command.args(["--type", "events", "--date", "2026-11-19", "--today", TODAY])
+    }
+}
+
+/// Bytes that differ from those of other seeds at nearly every place.
+fn bytes(seed: u32, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    let next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+/// Other bytes for an object of this size; of the same size, where the server tells versions apart.
+fn another_version(server: &dyn Server, length: usize) -> Vec<u8> {
+    bytes(1_000, if server.has_versions() { length } else { length + 1 })
+}
+
+fn odd_names_arrive_as_they_are(server: &dyn Server) {
+    let day = Day::new();
+    let names =
+        ["Main_Nav_javascript%3Avoid(0);", "a b  c", "größe ☃", "100%25+1%2F2", "NULL", "a&b=c~d", "tick'quote\"<>|$"];
+    for (seed, name) in (0..).zip(names) {
+        day.write(&format!("event={name}/part-0.parquet"), &bytes(seed, 100));
+    }
+    server.writer().put(day.source());
+    day.sync(server).run().expect(0);
+    assert_same_files(day.source(), day.mirror());
+
+    let listed = day.selected(server.command("ls")).arg("--paths").run().expect(0);
+    for name in names {
+        let address = format!("s3://{}/{}{PARTITION}/event={name}/part-0.parquet", server.writer().bucket, prefix());
+        assert!(listed.stdout.lines().any(|line| line == address), "{address} is not among\n{}", listed.stdout);
+    }
+}
+
+fn a_partition_of_several_pages_arrives_whole(server: &dyn Server) {
+    let day = Day::new();
+    for number in 0..1_005 {
+        day.write(&format!("event=cart/part-{number:05}.parquet"), &bytes(number, 10));
+    }
+    server.writer().put(day.source());
+    let summary = day.sync(server).run().expect(0).summary();
+    assert_eq!(summary["objects"]["transferred"], 1_005);
+    assert_same_files(day.source(), day.mirror());
+}
+
+fn a_large_object_is_fetched_in_ranges(server: &dyn Server) {
+    let day = Day::new();
+    day.write("event=cart/part-0.parquet", &bytes(1, 700 * 1024 + 1));
+    day.write("event=cart/part-1.parquet", &bytes(2, 1000));
+    server.writer().put(day.source());
+    day.sync(server).args(["--part-size", "64KiB"]).run().expect(0);
+    assert_same_files(day.source(), day.mirror());
+    let ranges = server.answers().iter().filter(|status| **status == 206).count();
+    assert!(ranges >= 4, "only {ranges} ranges were served");
+    let lines = manifest_lines(day.mirror(), PARTITION);
+    assert_eq!(lines[1]["verified_against"], "crc32", "the ranges together are compared with the whole's checksum");
+}
+
+fn a_rewritten_day_replaces_the_old_set(server: &dyn Server) {
+    let day = Day::new();
+    day.write("event=cart/part-0-old.parquet", &bytes(1, 1000));
+    day.write("event=list/part-0-old.parquet", &bytes(2, 1000));
+    day.write("event=view/part-0-old.parquet", &bytes(2, 1000));
+    server.writer().put(day.source());
+    day.sync(server).run().expect(0);
+    assert_same_files(day.source(), day.mirror());
+
+    day.remove("event=cart/part-0-old.parquet");
+    day.write("event=cart/part-0-new.parquet", &bytes(3, 1100));
+    day.write("event=view/part-0-old.parquet", &another_version(server, 1000));
+    server.writer().remove(&[&format!("{PARTITION}/event=cart/part-0-old.parquet")]);
+    server.writer().put(day.source());
+    let summary = day.sync(server).run().expect(0).summary();
+    assert_eq!(summary["partitions"]["published"], 1);
+    assert_eq!(summary["objects"]["transferred"], 2, "what has not changed is not fetched again");
+    assert_same_files(day.source(), day.mirror());
+}
+
+/// The run is held still between its listing and the last objects, so that what it listed is gone.
+fn an_object_replaced_during_the_run_is_never_mixed(server: &dyn Server) {
+    let day = Day::new();
+    for number in 0..40 {
+        day.write(&format!("event=cart/part-{number:02}.parquet"), &bytes(number, 4096));
+    }
+    server.writer().put(day.source());
+    let mut run = day.sync(server).args(["--concurrency", "1", "--bwlimit", "100KB/s"]).start();
+    let began = Instant::now();
+    while server.answers().is_empty() {
+        assert!(run.is_running() && began.elapsed() < Duration::from_secs(60), "no object was asked for");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    run.signal(Signal::STOP);
+    assert!(server.answers().len() < 39, "the run is nearly over already");
+    day.write("event=cart/part-39.parquet", &another_version(server, 4096));
+    server.writer().put(day.source());
+    run.signal(Signal::CONT);
+    run.wait().expect(0);
+    assert_same_files(day.source(), day.mirror());
+    let is_refused = server.answers().contains(&412);
+    assert_eq!(is_refused, server.has_versions(), "requests are pinned to the version that was listed");
+}
+
+fn a_wrong_signature_is_refused_and_nothing_changes(server: &dyn Server) {
+    let day = Day::new();
+    day.write("event=cart/part-0.parquet", &bytes(1, 100));
+    server.writer().put(day.source());
+    let refused = day.selected(server.command_with_wrong_secret("sync").arg(day.mirror()));
+    refused.run().expect(4).says("SignatureDoesNotMatch");
+    assert!(!day.mirror().join("type=events").exists());
+    day.sync(server).run().expect(0);
+    assert_same_files(day.source(), day.mirror());
+}
+
+#[test]
+fn a_session_token_that_was_never_issued_is_refused() {
+    let Some(server) = Moto::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (_exchange, command) = server.command_with_wrong_session("sync");
+    command.arg(folder.path()).args(["--date", "2026-11-19"]).run().expect(4).says("refuses credentials");
+}
+
+#[test]
+fn long_lived_keys_come_from_the_named_profile_only() {
+    let Some(server) = S3s::start() else { return };
+    let day = Day::new();
+    day.write("event=cart/part-0.parquet", &bytes(1, 100));
+    server.writer().put(day.source());
+    let folder = tempfile::tempdir().unwrap();
+    day.selected(server.command_with_profile("sync", folder.path()).arg(day.mirror())).run().expect(0);
+    assert_same_files(day.source(), day.mirror());
+}
