@@ -12,6 +12,7 @@ mod incremental;
 mod listings;
 mod machine;
 mod peers;
+mod readers;
 mod resume;
 mod sample_day;
 mod usage;
