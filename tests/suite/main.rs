@@ -4,6 +4,7 @@
 mod harness;
 
 mod basics;
+mod clients;
 mod crash;
 mod credentials;
 mod faults;
