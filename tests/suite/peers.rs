@@ -213,3 +213,19 @@ fn long_lived_keys_come_from_the_named_profile_only() {
     day.selected(server.command_with_profile("sync", folder.path()).arg(day.mirror())).run().expect(0);
     assert_same_files(day.source(), day.mirror());
 }
+
+#[test]
+fn bytes_that_differ_from_the_servers_checksum_are_not_published() {
+    let Some(server) = S3s::start() else { return };
+    let day = Day::new();
+    day.write("event=cart/part-0.parquet", &bytes(1, 100));
+    day.write("event=cart/part-1.parquet", &bytes(2, 100));
+    server.writer().put(day.source());
+    server.damage(&format!("{PARTITION}/event=cart/part-1.parquet"));
+    day.sync(&server).run().expect(5);
+    assert!(!day.mirror().join("type=events").exists());
+
+    server.writer().put(day.source());
+    day.sync(&server).run().expect(0);
+    assert_same_files(day.source(), day.mirror());
+}

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::E3sync;
-use super::peer::{ACCOUNT_ID, Answers, Server, Writer};
+use super::peer::{ACCOUNT_ID, Answers, Server, Writer, prefix};
 use super::tools::python;
 
 /// The server keeps a file named after each key in Base64, so the bucket's name must be short.
@@ -27,7 +27,7 @@ pub struct S3s {
     writer: Writer,
     answers: Answers,
     _runtime: Runtime,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl S3s {
@@ -48,7 +48,15 @@ impl S3s {
             access_key_id: ACCESS_KEY_ID.to_owned(),
             secret_access_key: SECRET_ACCESS_KEY.to_owned(),
         };
-        Some(Self { writer, answers, _runtime: runtime, _folder: folder })
+        Some(Self { writer, answers, _runtime: runtime, folder })
+    }
+
+    /// Changes an object's first byte behind the server's back: it goes on to tell the old checksum.
+    pub fn damage(&self, path: &str) {
+        let file = self.folder.path().join(BUCKET).join(prefix() + path);
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[0] ^= 1;
+        std::fs::write(file, bytes).unwrap();
     }
 
     /// A call without any right to read.

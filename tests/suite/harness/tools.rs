@@ -34,7 +34,7 @@ pub fn python() -> Option<&'static Python> {
 pub fn skip(reason: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Straight to the stream: `eprintln!` is swallowed for tests that pass.
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: {reason}");
+    let _ = std::io::stderr().write_all(format!("skipped: {test}: {reason}\n").as_bytes());
 }
 
 impl Python {
