@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::destination::{Destination, PublishedDays, PublishedSets};
@@ -80,7 +81,19 @@ pub async fn sync(
         handles.clock,
         handles.stop,
     );
-    Ok(engine.run(selected.partitions).await)
+    run_as_task(engine, selected.partitions).await
+}
+
+/// Runs the engine on the threads that the transfers run on: anywhere else, each object's end would
+/// have to wake another thread up. The task ends with its caller.
+async fn run_as_task(engine: Engine, partitions: Vec<Partition>) -> Result<RunOutcome> {
+    let mut task = JoinSet::new();
+    task.spawn(engine.run(partitions));
+    match task.join_next().await {
+        Some(Ok(outcome)) => Ok(outcome),
+        Some(Err(cause)) => Err(Error::new(ErrorKind::Internal, "the engine broke off").with_cause(cause)),
+        None => Err(Error::new(ErrorKind::Internal, "the engine did not run")),
+    }
 }
 
 /// Ends when a stop is asked for before any transfer.

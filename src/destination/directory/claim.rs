@@ -131,9 +131,9 @@ impl DirectoryClaim {
 
     fn inventory(&self, ledger: &Ledger) -> Result<Inventory> {
         let mut inventory = Inventory::default();
-        for (index, object) in ledger.objects(Position::default()).enumerate() {
+        for (object, record) in ledger.objects(Position::default()).zip(ledger.records(0)) {
             let object = object?;
-            match ledger.record(index as u64)?.place {
+            match record?.place {
                 Place::Missing => {}
                 Place::Staged { run } if run != self.shared.run => {
                     inventory.objects_staged += 1;
@@ -151,11 +151,13 @@ impl DirectoryClaim {
     fn read_work(&self, position: Position, count_max: usize) -> Result<Option<(Vec<Work>, Position)>> {
         let ledger = self.ledger()?;
         let mut lines = ledger.objects(position);
+        let mut pairs = lines.by_ref().zip(ledger.records(position.index));
         let mut index = position.index;
         let mut work = Vec::with_capacity(count_max);
         while work.len() < count_max {
-            let Some(object) = lines.next().transpose()? else { break };
-            match ledger.record(index)?.place {
+            let Some((object, record)) = pairs.next() else { break };
+            let object = object?;
+            match record?.place {
                 Place::Published => {}
                 Place::Staged { run } if run == self.shared.run => {}
                 Place::Staged { .. } => work.push(Work { index, object, is_staged: true }),

@@ -124,6 +124,22 @@ impl Ledger {
         Ok(Record::from_bytes(&bytes))
     }
 
+    /// What is known about the objects from the one with this number on, without an end. Read in
+    /// blocks, since a call for each record costs more than all else that is done with it.
+    pub fn records(&self, from: u64) -> impl Iterator<Item = Result<Record>> + '_ {
+        const RECORDS_AT_ONCE: usize = 128;
+        let records = FileFrom { file: &self.records, offset: from * RECORD_BYTES as u64 };
+        let mut records = BufReader::with_capacity(RECORDS_AT_ONCE * RECORD_BYTES, records);
+        std::iter::repeat_with(move || {
+            let mut bytes = [0; RECORD_BYTES];
+            match records.read_exact(&mut bytes) {
+                Ok(()) => Ok(Record::from_bytes(&bytes)),
+                Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => Ok(Record::MISSING),
+                Err(cause) => Err(failed("read", &self.path, cause)),
+            }
+        })
+    }
+
     /// Notes what is known about the object with this number.
     pub fn set_record(&self, index: u64, record: Record) -> Result<()> {
         self.records
@@ -137,9 +153,8 @@ impl Ledger {
     /// [`ErrorKind::Internal`] for an object that this run has not verified: nothing unverified is
     /// ever published.
     pub fn finished(&self, run: u64) -> impl Iterator<Item = Result<(Object, Place, VerifiedContent)>> + '_ {
-        self.objects(Position::default()).enumerate().map(move |(index, object)| {
-            let object = object?;
-            let record = self.record(index as u64)?;
+        self.objects(Position::default()).zip(self.records(0)).map(move |(object, record)| {
+            let (object, record) = (object?, record?);
             match (record.place, record.content) {
                 (Place::Staged { run: by }, Some(content)) if by == run => Ok((object, record.place, content)),
                 (Place::Published, Some(content)) => Ok((object, record.place, content)),

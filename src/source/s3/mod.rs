@@ -5,7 +5,7 @@ mod list;
 mod sign;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -40,8 +40,9 @@ pub struct S3Settings {
 pub struct S3Source {
     settings: S3Settings,
     client: Client,
-    /// Keeps no connection, for bytes that arrived wrong over a pooled one.
-    client_without_pool: Client,
+    /// Keeps no connection, for bytes that arrived wrong over a pooled one. Made when first needed:
+    /// it reads all trusted certificates again.
+    client_without_pool: OnceLock<Client>,
     sdk_config: aws_sdk_s3::Config,
     renewer: Renewer<AwsCredentials>,
     clock: Arc<Clock>,
@@ -63,7 +64,7 @@ impl S3Source {
         let transport = SdkTransport::new(client.clone(), AnswerCheck::WholeXml);
         Ok(Self {
             sdk_config: list::sdk_config(&settings, transport, clock.clone()),
-            client_without_pool: net::build_client_without_pool(&settings.net)?,
+            client_without_pool: OnceLock::new(),
             settings,
             client,
             renewer,
@@ -103,7 +104,7 @@ impl S3Source {
     ) -> Result<OpenObject> {
         let key = format!("{}{}", issued.location.partition_prefix(partition), object.key);
         let http_request = self.get_request(issued, &key, object, request)?;
-        let client = if request.on_new_connection { &self.client_without_pool } else { &self.client };
+        let client = if request.on_new_connection { self.client_without_pool()? } else { &self.client };
         self.counters.get_requests.add(1);
         let sending = tokio::time::timeout(self.settings.net.stall_timeout, client.execute(http_request));
         let response = match sending.await {
@@ -124,6 +125,14 @@ impl S3Source {
             checksums,
             body: get::body(response, wanted_bytes, self.settings.net.stall_timeout, &object.key),
         })
+    }
+
+    fn client_without_pool(&self) -> Result<&Client> {
+        if let Some(client) = self.client_without_pool.get() {
+            return Ok(client);
+        }
+        let client = net::build_client_without_pool(&self.settings.net)?;
+        Ok(self.client_without_pool.get_or_init(|| client))
     }
 
     fn get_request(

@@ -53,12 +53,8 @@ pub(super) fn sign(
         .map_err(|cause| internal("incomplete parameters").with_cause(cause))?
         .into();
     let uri = request.uri().to_string();
-    let headers: Vec<(String, String)> = request
-        .headers()
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-        .collect();
-    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let headers = request.headers().iter();
+    let headers = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let signable = SignableRequest::new("GET", &uri, headers, SignableBody::Bytes(b""))
         .map_err(|cause| internal("it is not signable").with_cause(cause))?;
     let (instructions, _) =
