@@ -88,7 +88,8 @@ impl S3Source {
         let mut from: Option<PageToken> = None;
         for _ in 0..FOLDER_PAGES_MAX {
             let (page, next) = self
-                .with_credentials(|issued| {
+                .renewer
+                .request(|issued| {
                     let prefix = prefix(&issued.location);
                     let from = from.clone();
                     async move {
