@@ -1,6 +1,7 @@
 //! The source port: what is in the export, and the bytes of its objects.
 
 mod connect;
+mod folders;
 pub mod gcs;
 mod get;
 mod page;

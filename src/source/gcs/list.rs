@@ -5,12 +5,9 @@ use crate::credentials::{GcpToken, Issued};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksums, ExportLocation, Object, printable};
 use crate::net;
-use crate::source::PageToken;
 use crate::source::get;
 use crate::source::page::{RawPage, untrusted};
-
-/// The most pages of folders that are read: a thousand years of days.
-const FOLDER_PAGES_MAX: usize = 400;
+use crate::source::{PageToken, folders};
 
 /// The longest page that is read into memory, in bytes.
 const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -109,27 +106,17 @@ impl GcsSource {
         &self,
         prefix: impl Fn(&ExportLocation) -> String + Send + Sync,
     ) -> Result<Vec<String>> {
-        let mut folders = Vec::new();
-        let mut from: Option<PageToken> = None;
-        for _ in 0..FOLDER_PAGES_MAX {
-            let (page, next) = self
-                .renewer
-                .request(|issued| {
+        let prefix = &prefix;
+        folders::collect(|from| async move {
+            let from = from.as_ref();
+            self.renewer
+                .request(|issued| async move {
                     let prefix = prefix(&issued.location);
-                    let from = from.clone();
-                    async move {
-                        let raw = self.list_raw(&issued, &prefix, Some("/"), from.as_ref()).await?;
-                        raw.into_folders(&prefix, from.as_ref())
-                    }
+                    self.list_raw(&issued, &prefix, Some("/"), from).await?.into_folders(&prefix, from)
                 })
-                .await?;
-            folders.extend(page);
-            match next {
-                Some(next) => from = Some(next),
-                None => return Ok(folders),
-            }
-        }
-        Err(untrusted("the account", "it has no end"))
+                .await
+        })
+        .await
     }
 }
 

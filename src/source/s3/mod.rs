@@ -14,11 +14,11 @@ use jiff::civil::Date;
 use reqwest::Url;
 
 use super::get::{self, Getter};
-use super::{OpenObject, Page, PageToken, ReadRequest, Source};
+use super::{OpenObject, Page, PageToken, ReadRequest, Source, folders};
 use crate::clock::Clock;
 use crate::credentials::{AwsCredentials, Issued, Renewer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{ExportLocation, Object, Partition, TypeName, day_of_folder, printable};
+use crate::export::{ExportLocation, Object, Partition, TypeName, printable};
 use crate::net::{self, AnswerCheck, NetSettings, SdkTransport};
 use crate::progress::Counters;
 
@@ -115,14 +115,11 @@ impl Source for S3Source {
     }
 
     async fn list_types(&self) -> Result<Vec<TypeName>> {
-        let folders = self.list_folders(|location| location.root.clone()).await?;
-        let names = folders.iter().filter_map(|folder| folder.strip_prefix("type="));
-        Ok(names.filter_map(|name| TypeName::parse(name).ok()).collect())
+        Ok(folders::types_of(&self.list_folders(|location| location.root.clone()).await?))
     }
 
     async fn list_days(&self, type_name: &TypeName) -> Result<Vec<Date>> {
-        let folders = self.list_folders(|location| format!("{}{}/", location.root, type_name.folder())).await?;
-        Ok(folders.iter().filter_map(|folder| day_of_folder(folder)).collect())
+        Ok(folders::days_of(&self.list_folders(|location| format!("{}{}/", location.root, type_name.folder())).await?))
     }
 
     async fn list_page(&self, partition: &Partition, prefix: &str, from: Option<&PageToken>) -> Result<Page> {
