@@ -160,7 +160,8 @@ pub fn choose_cloud(published: Option<&Header>, asked: &Scope, candidates: &[Can
             return Choice::Take(index);
         }
         let is_settled = header.completeness.is_complete() && header.selection.covers(asked);
-        let is_elsewhere = having().next().is_some() || candidates.iter().all(|candidate| candidate.source != header.source);
+        let is_elsewhere =
+            having().next().is_some() || candidates.iter().all(|candidate| candidate.source != header.source);
         if is_settled && is_elsewhere {
             let reason = "published from a cloud that does not have it now, kept";
             return Choice::Leave(Decision::new(Action::Keep, reason, header.completeness));
@@ -306,12 +307,20 @@ mod tests {
         let mut published = header(1, 100, Completeness::Declared, Scope::All);
         published.source = "s3".into();
         let choose = |published: &Header, s3_has_day| {
-            choose_cloud(Some(published), &Scope::All, &[candidate("gs", true, true), candidate("s3", s3_has_day, false)])
+            choose_cloud(
+                Some(published),
+                &Scope::All,
+                &[candidate("gs", true, true), candidate("s3", s3_has_day, false)],
+            )
         };
         assert_eq!(choose(&published, true), Choice::Take(1));
         assert!(matches!(choose(&published, false), Choice::Leave(_)), "complete: kept, never replaced by other names");
         let s3_only = [candidate("s3", false, false)];
-        assert_eq!(choose_cloud(Some(&published), &Scope::All, &s3_only), Choice::Nowhere, "retention: told as expired");
+        assert_eq!(
+            choose_cloud(Some(&published), &Scope::All, &s3_only),
+            Choice::Nowhere,
+            "retention: told as expired"
+        );
         published.completeness = Completeness::Undeclared;
         assert_eq!(choose(&published, false), Choice::Take(0), "incomplete: taken whole from the other");
     }

@@ -109,7 +109,9 @@ impl Selection {
         Ok(match &self.days {
             DaysWanted::Range(days) => days.iter().collect(),
             DaysWanted::Dates(dates) => dates.clone(),
-            DaysWanted::All => cloud_days.iter().filter_map(|cloud| cloud.days.get(type_name)).flatten().copied().collect(),
+            DaysWanted::All => {
+                cloud_days.iter().filter_map(|cloud| cloud.days.get(type_name)).flatten().copied().collect()
+            }
             DaysWanted::Incremental => {
                 let oldest = published.iter().filter_map(|(_, days)| days.first()).min();
                 let oldest = *oldest.ok_or_else(nothing_published)?;

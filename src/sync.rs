@@ -61,8 +61,7 @@ pub async fn sync(
         selected = selecting => selected?,
         error = stop_requested(&mut stop) => return Err(error),
     };
-    let surveyor =
-        Surveyor::new(selected.cloud_days, request.selection.scope, request.options, request.spill_folder);
+    let surveyor = Surveyor::new(selected.cloud_days, request.selection.scope, request.options, request.spill_folder);
     let engine = Engine::new(
         destination,
         surveyor,
@@ -138,8 +137,7 @@ pub async fn plan(
     const LISTED_AT_ONCE: usize = 8;
     let days = published.days()?;
     let selected = select(&request, clouds, &days, observer).await?;
-    let surveyor =
-        Surveyor::new(selected.cloud_days, request.selection.scope, request.options, request.spill_folder);
+    let surveyor = Surveyor::new(selected.cloud_days, request.selection.scope, request.options, request.spill_folder);
     let plans = selected.partitions.into_iter().map(|partition| plan_one(partition, &surveyor, published));
     let mut plans = futures::stream::iter(plans).buffered(LISTED_AT_ONCE);
     while let Some(plan) = plans.next().await {

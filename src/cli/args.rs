@@ -239,7 +239,7 @@ pub enum ReadyArg {
 #[command(next_help_heading = "Source")]
 pub struct SourceArgs {
     /// The cloud to read from
-    #[arg(long, value_enum, default_value_t = SourceArg::S3, env = "E3SYNC_SOURCE")]
+    #[arg(long, value_enum, default_value_t = SourceArg::Auto, env = "E3SYNC_SOURCE")]
     pub source: SourceArg,
     /// The account that the token must belong to
     #[arg(long, value_name = "ID", env = "E3SYNC_ACCOUNT_ID")]
@@ -286,6 +286,9 @@ pub struct SourceArgs {
         hide_short_help = true
     )]
     pub source_region: String,
+    /// The project that pays for requests to Google Cloud Storage
+    #[arg(long, value_name = "PROJECT", env = "E3SYNC_USER_PROJECT", hide_short_help = true)]
+    pub user_project: Option<String>,
     /// Drop a connection that brings nothing for so long
     #[arg(long, value_name = "TIME", default_value = "20s", env = "E3SYNC_STALL_TIMEOUT", hide_short_help = true)]
     pub stall_timeout: Span,
@@ -298,6 +301,10 @@ pub struct SourceArgs {
 pub enum SourceArg {
     /// Amazon S3
     S3,
+    /// Google Cloud Storage
+    Gcs,
+    /// Whatever the account has; never two clouds in one day of a type
+    Auto,
 }
 
 #[derive(Debug, Args)]

@@ -111,8 +111,11 @@ impl SourceSettings {
             )
             .with_hint("name one cloud with --source; the vendor's support can tell which is right")),
             (Ok(cloud), Err(error)) | (Err(error), Ok(cloud)) => {
-                let message = format!("only {} takes part: {error}", cloud.location);
-                watch.observer.observe(&Event::Warning { message: &message });
+                // A cloud that the account does not have is no news; one that is away just now is.
+                if error.kind() == ErrorKind::ExchangeUnavailable {
+                    let message = format!("only {} takes part in this run: {error}", cloud.location);
+                    watch.observer.observe(&Event::Warning { message: &message });
+                }
                 Ok(vec![cloud])
             }
             (Err(gcs), Err(s3)) => Err(more_telling(gcs, s3)),

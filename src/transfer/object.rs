@@ -35,11 +35,7 @@ pub(super) struct Common {
 }
 
 impl Common {
-    pub fn new(
-        settings: TransferSettings,
-        observer: Arc<dyn Observer>,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub fn new(settings: TransferSettings, observer: Arc<dyn Observer>, counters: Arc<Counters>) -> Self {
         let bandwidth = Bandwidth::new(settings.bandwidth_bytes_per_second);
         let memory = Semaphore::new(units(settings.memory_bytes_max) as usize);
         Self { settings, observer, counters, bandwidth, memory }

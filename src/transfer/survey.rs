@@ -117,7 +117,8 @@ impl Surveyor {
     /// As [`Surveyor::survey`].
     pub async fn resurvey(&self, partition: &Partition, published: Option<&Header>, survey: Survey) -> Result<Survey> {
         let is_same_scope = plan::target_scope(published, &self.asked) == survey.scope;
-        let is_same_cloud = |listed: &Listed| published.is_none_or(|header| header.source == listed.cloud.location.to_string());
+        let is_same_cloud =
+            |listed: &Listed| published.is_none_or(|header| header.source == listed.cloud.location.to_string());
         let Some(listed) = survey.listed.filter(|listed| is_same_scope && is_same_cloud(listed)) else {
             return self.survey(partition, published).await;
         };
