@@ -125,6 +125,52 @@ pub fn decide_unlisted(
     None
 }
 
+/// A cloud as the choice between clouds sees it.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Where the export lies there, as manifests name it.
+    pub source: String,
+    /// Whether it has the day.
+    pub has_day: bool,
+    /// Whether the day counts as complete there; only known where the choice depends on it.
+    pub is_complete: bool,
+}
+
+/// Which cloud a partition is taken from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The candidate with this number.
+    Take(usize),
+    /// None has the day.
+    Nowhere,
+    /// What is published stays as it is.
+    Leave(Decision),
+}
+
+/// Chooses the cloud of a partition, the preferred candidate being the first.
+///
+/// A published partition is compared with the cloud that it came from for as long as that one has
+/// it: the same day has other file names in another cloud, and a mixture would count every event
+/// twice. Once that cloud has it no more, a complete day stays, and an incomplete one is taken whole
+/// from another cloud. An unpublished day is taken where it is complete, else where it is.
+pub fn choose_cloud(published: Option<&Header>, asked: &Scope, candidates: &[Candidate]) -> Choice {
+    let having = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.has_day);
+    if let Some(header) = published {
+        if let Some((index, _)) = having().find(|(_, candidate)| candidate.source == header.source) {
+            return Choice::Take(index);
+        }
+        let is_settled = header.completeness.is_complete() && header.selection.covers(asked);
+        let is_elsewhere =
+            having().next().is_some() || candidates.iter().all(|candidate| candidate.source != header.source);
+        if is_settled && is_elsewhere {
+            let reason = "published from a cloud that does not have it now, kept";
+            return Choice::Leave(Decision::new(Action::Keep, reason, header.completeness));
+        }
+    }
+    let complete = having().find(|(_, candidate)| candidate.is_complete);
+    complete.or_else(|| having().next()).map_or(Choice::Nowhere, |(index, _)| Choice::Take(index))
+}
+
 /// Whether the day counts as complete: by the marker, by time, or not at all.
 ///
 /// `type_has_markers` says whether the type's days have `_SUCCESS` at this source at all.
@@ -238,6 +284,45 @@ mod tests {
 
     fn action(published: Option<&Header>, listing: &ListingSummary, completeness: Completeness) -> Action {
         decide(published, listing, &Scope::All, completeness, day(), &options(Ready::Success)).action
+    }
+
+    fn candidate(source: &str, has_day: bool, is_complete: bool) -> Candidate {
+        Candidate { source: source.into(), has_day, is_complete }
+    }
+
+    #[test]
+    fn a_new_day_comes_from_the_cloud_that_has_it_complete_and_else_from_the_preferred_one() {
+        let choose = |gcs: (bool, bool), s3: (bool, bool)| {
+            choose_cloud(None, &Scope::All, &[candidate("gs", gcs.0, gcs.1), candidate("s3", s3.0, s3.1)])
+        };
+        assert_eq!(choose((true, true), (true, true)), Choice::Take(0));
+        assert_eq!(choose((true, false), (true, true)), Choice::Take(1));
+        assert_eq!(choose((true, false), (true, false)), Choice::Take(0));
+        assert_eq!(choose((false, false), (true, false)), Choice::Take(1));
+        assert_eq!(choose((false, false), (false, false)), Choice::Nowhere);
+    }
+
+    #[test]
+    fn a_published_day_stays_with_its_cloud_while_that_has_it() {
+        let mut published = header(1, 100, Completeness::Declared, Scope::All);
+        published.source = "s3".into();
+        let choose = |published: &Header, s3_has_day| {
+            choose_cloud(
+                Some(published),
+                &Scope::All,
+                &[candidate("gs", true, true), candidate("s3", s3_has_day, false)],
+            )
+        };
+        assert_eq!(choose(&published, true), Choice::Take(1));
+        assert!(matches!(choose(&published, false), Choice::Leave(_)), "complete: kept, never replaced by other names");
+        let s3_only = [candidate("s3", false, false)];
+        assert_eq!(
+            choose_cloud(Some(&published), &Scope::All, &s3_only),
+            Choice::Nowhere,
+            "retention: told as expired"
+        );
+        published.completeness = Completeness::Undeclared;
+        assert_eq!(choose(&published, false), Choice::Take(0), "incomplete: taken whole from the other");
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub enum Event<'a> {
     RunStarted {
         /// The account.
         account_id: &'a str,
-        /// Where the export lies: `s3://bucket/v1/account_id=ID/`.
-        source: &'a str,
+        /// Where the export lies, cloud by cloud: `s3://bucket/v1/account_id=ID/`.
+        sources: &'a [String],
         /// How long the credentials live, where that is known.
         credentials_remaining: Option<Duration>,
     },

@@ -2,13 +2,14 @@
 //! have.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 
 use crate::destination::PublishedDays;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Days, Partition, Scope, TypeName};
-use crate::source::Source;
+use crate::source::{Cloud, CloudDays};
 
 /// Which days are wanted, as a user says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,42 +37,46 @@ pub struct Selection {
 }
 
 /// The selected partitions, and what the source has of their types.
-#[derive(Debug)]
 pub struct Selected {
     /// The partitions, oldest day first.
     pub partitions: Vec<Partition>,
     /// Between which days they lie.
     pub days: Option<Days>,
-    /// The days of each selected type at the source, ascending.
-    pub source_days: HashMap<TypeName, Vec<Date>>,
+    /// The days that each cloud has of the selected types.
+    pub cloud_days: Vec<CloudDays>,
     /// Types at the source that are not documented and were not asked for.
     pub other_types: Vec<TypeName>,
 }
 
 impl Selection {
-    /// Finds the selected partitions: one request for the types and one for each type's days.
+    /// Finds the selected partitions: for each cloud one request for the types, and one for each
+    /// type's days.
     ///
     /// # Errors
     /// What the source answers; [`ErrorKind::Usage`] for a type that the export does not have, or
     /// for an incremental selection of an empty destination.
-    pub async fn select(&self, source: &dyn Source, published: &PublishedDays, today: Date) -> Result<Selected> {
-        let listed = source.list_types().await?;
-        let (types, other_types) = self.choose_types(&listed, published)?;
-        let mut source_days = HashMap::new();
-        for type_name in &types {
-            let is_listed = listed.contains(type_name);
-            let days = if is_listed { source.list_days(type_name).await? } else { Vec::new() };
-            source_days.insert(type_name.clone(), days);
+    pub async fn select(&self, clouds: &[Arc<Cloud>], published: &PublishedDays, today: Date) -> Result<Selected> {
+        let mut listed = Vec::with_capacity(clouds.len());
+        for cloud in clouds {
+            listed.push(cloud.source.list_types().await?);
+        }
+        let mut all_listed: Vec<TypeName> = listed.concat();
+        all_listed.sort();
+        all_listed.dedup();
+        let (types, other_types) = self.choose_types(&all_listed, published)?;
+        let mut cloud_days = Vec::with_capacity(clouds.len());
+        for (cloud, listed) in clouds.iter().zip(&listed) {
+            cloud_days.push(list_days(cloud, &types, listed).await?);
         }
         let mut partitions = BTreeMap::new();
         for type_name in &types {
-            for date in self.days_of(type_name, &source_days, published, today)? {
+            for date in self.days_of(type_name, &cloud_days, published, today)? {
                 partitions.insert((date, type_name.clone()), Partition { type_name: type_name.clone(), date });
             }
         }
         let days = partitions.keys().next().zip(partitions.keys().next_back());
         let days = days.map(|((from, _), (to, _))| Days { from: *from, to: *to });
-        Ok(Selected { days, partitions: partitions.into_values().collect(), source_days, other_types })
+        Ok(Selected { days, partitions: partitions.into_values().collect(), cloud_days, other_types })
     }
 
     /// The selected types, and those of the source that nobody asked for.
@@ -97,14 +102,16 @@ impl Selection {
     fn days_of(
         &self,
         type_name: &TypeName,
-        source_days: &HashMap<TypeName, Vec<Date>>,
+        cloud_days: &[CloudDays],
         published: &PublishedDays,
         today: Date,
     ) -> Result<Vec<Date>> {
         Ok(match &self.days {
             DaysWanted::Range(days) => days.iter().collect(),
             DaysWanted::Dates(dates) => dates.clone(),
-            DaysWanted::All => source_days.get(type_name).cloned().unwrap_or_default(),
+            DaysWanted::All => {
+                cloud_days.iter().filter_map(|cloud| cloud.days.get(type_name)).flatten().copied().collect()
+            }
             DaysWanted::Incremental => {
                 let oldest = published.iter().filter_map(|(_, days)| days.first()).min();
                 let oldest = *oldest.ok_or_else(nothing_published)?;
@@ -113,6 +120,15 @@ impl Selection {
             }
         })
     }
+}
+
+/// The days that a cloud has of those selected types that it lists.
+async fn list_days(cloud: &Arc<Cloud>, types: &[TypeName], listed: &[TypeName]) -> Result<CloudDays> {
+    let mut days = HashMap::new();
+    for type_name in types.iter().filter(|name| listed.contains(name)) {
+        days.insert(type_name.clone(), cloud.source.list_days(type_name).await?);
+    }
+    Ok(CloudDays { cloud: cloud.clone(), days })
 }
 
 fn nothing_published() -> Error {

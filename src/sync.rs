@@ -10,13 +10,13 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::destination::{Destination, PublishedDays, PublishedSets};
 use crate::error::{Error, ErrorKind, ExitCode, Result};
-use crate::export::{ExportLocation, Partition};
+use crate::export::Partition;
 use crate::manifest::join;
 use crate::plan::{Action, PlanOptions};
 use crate::progress::{Counters, Event, Observer};
 use crate::select::{Selected, Selection};
-use crate::source::Source;
-use crate::transfer::{Engine, PartitionOutcome, RunOutcome, Survey, Surveyor, TransferSettings};
+use crate::source::Cloud;
+use crate::transfer::{Engine, Listed, PartitionOutcome, RunOutcome, Survey, Surveyor, TransferSettings};
 
 /// What a run is asked to do.
 pub struct SyncRequest {
@@ -45,34 +45,25 @@ pub struct RunHandles {
     pub stop: watch::Receiver<Option<ErrorKind>>,
 }
 
-/// Brings `destination` up to date with `source`.
+/// Brings `destination` up to date with the export in `clouds`, the preferred one first.
 ///
 /// # Errors
 /// What keeps the run from beginning. What happens later is in the outcome.
 pub async fn sync(
     request: SyncRequest,
-    location: &ExportLocation,
-    source: Arc<dyn Source>,
+    clouds: &[Arc<Cloud>],
     destination: Arc<dyn Destination>,
     handles: RunHandles,
 ) -> Result<RunOutcome> {
     let published = destination.published_days().await?;
-    let selecting = select(&request, source.as_ref(), &published, handles.observer.as_ref());
+    let selecting = select(&request, clouds, &published, handles.observer.as_ref());
     let mut stop = handles.stop.clone();
     let selected = tokio::select! {
         selected = selecting => selected?,
         error = stop_requested(&mut stop) => return Err(error),
     };
-    let surveyor = Surveyor::new(
-        source.clone(),
-        request.selection.scope,
-        request.options,
-        request.spill_folder,
-        selected.source_days,
-    );
+    let surveyor = Surveyor::new(selected.cloud_days, request.selection.scope, request.options, request.spill_folder);
     let engine = Engine::new(
-        source,
-        location.to_string(),
         destination,
         surveyor,
         request.transfer,
@@ -106,11 +97,11 @@ async fn stop_requested(stop: &mut watch::Receiver<Option<ErrorKind>>) -> Error 
 
 async fn select(
     request: &SyncRequest,
-    source: &dyn Source,
+    clouds: &[Arc<Cloud>],
     published: &PublishedDays,
     observer: &dyn Observer,
 ) -> Result<Selected> {
-    let selected = request.selection.select(source, published, request.today).await?;
+    let selected = request.selection.select(clouds, published, request.today).await?;
     observer.observe(&Event::PartitionsSelected { partitions: selected.partitions.len() as u64, days: selected.days });
     if !selected.other_types.is_empty() {
         let names: Vec<String> = selected.other_types.iter().map(ToString::to_string).collect();
@@ -130,6 +121,8 @@ pub struct PartitionPlan {
     pub action: Action,
     /// Why.
     pub reason: &'static str,
+    /// The cloud that it would be taken from, where it was listed there.
+    pub source: Option<String>,
     /// The objects of the new set.
     pub objects: u64,
     /// Their bytes.
@@ -147,7 +140,7 @@ pub struct PartitionPlan {
 /// What the source answers or the manifests hold.
 pub async fn plan(
     request: SyncRequest,
-    source: Arc<dyn Source>,
+    clouds: &[Arc<Cloud>],
     published: &dyn PublishedSets,
     observer: &dyn Observer,
     mut show: impl FnMut(Result<PartitionPlan>),
@@ -156,9 +149,8 @@ pub async fn plan(
     /// So many partitions are listed at once.
     const LISTED_AT_ONCE: usize = 8;
     let days = published.days()?;
-    let selected = select(&request, source.as_ref(), &days, observer).await?;
-    let surveyor =
-        Surveyor::new(source, request.selection.scope, request.options, request.spill_folder, selected.source_days);
+    let selected = select(&request, clouds, &days, observer).await?;
+    let surveyor = Surveyor::new(selected.cloud_days, request.selection.scope, request.options, request.spill_folder);
     let plans = selected.partitions.into_iter().map(|partition| plan_one(partition, &surveyor, published));
     let mut plans = futures::stream::iter(plans).buffered(LISTED_AT_ONCE);
     while let Some(plan) = plans.next().await {
@@ -172,17 +164,19 @@ pub async fn plan(
 
 async fn plan_one(partition: Partition, surveyor: &Surveyor, published: &dyn PublishedSets) -> Result<PartitionPlan> {
     let header = published.header(&partition)?;
-    let Survey { decision, listing, .. } = surveyor.survey(&partition, header.as_ref()).await?;
+    let Survey { decision, listed, .. } = surveyor.survey(&partition, header.as_ref()).await?;
     let mut plan = PartitionPlan {
         action: decision.action,
         reason: decision.reason,
+        source: None,
         objects: 0,
         bytes: 0,
         objects_to_transfer: 0,
         bytes_to_transfer: 0,
         partition,
     };
-    if let Some(mut listing) = listing {
+    if let Some(Listed { cloud, mut listing, .. }) = listed {
+        plan.source = Some(cloud.location.to_string());
         (plan.objects, plan.bytes) = (listing.summary.objects, listing.summary.bytes);
         if plan.action.is_change() {
             for pair in join(listing.objects()?, published.entries(&plan.partition)?) {

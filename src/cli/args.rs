@@ -286,6 +286,9 @@ pub struct SourceArgs {
         hide_short_help = true
     )]
     pub source_region: String,
+    /// The project that pays for requests to Google Cloud Storage
+    #[arg(long, value_name = "PROJECT", env = "E3SYNC_USER_PROJECT", hide_short_help = true)]
+    pub user_project: Option<String>,
     /// Drop a connection that brings nothing for so long
     #[arg(long, value_name = "TIME", default_value = "20s", env = "E3SYNC_STALL_TIMEOUT", hide_short_help = true)]
     pub stall_timeout: Span,
@@ -298,6 +301,10 @@ pub struct SourceArgs {
 pub enum SourceArg {
     /// Amazon S3
     S3,
+    /// Google Cloud Storage
+    Gcs,
+    /// Whatever the account has; never two clouds in one day of a type
+    Auto,
 }
 
 #[derive(Debug, Args)]

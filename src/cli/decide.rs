@@ -11,15 +11,16 @@ use e3sync::export::{AccountId, DaySpec, Days, Filter, NamePattern, Scope, TypeN
 use e3sync::net::{self, NetSettings};
 use e3sync::plan::{PlanOptions, Ready};
 use e3sync::select::{DaysWanted, Selection};
+use e3sync::source::gcs::GcsSettings;
 use e3sync::source::s3::S3Settings;
-use e3sync::source::{Access, SourceSettings};
+use e3sync::source::{Access, CloudChoice, SourceSettings};
 use e3sync::transfer::{Concurrency, TransferSettings};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use secrecy::SecretString;
 
-use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArgs, TransferArgs};
+use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
 
 fn usage(what: impl Into<String>, hint: &'static str) -> Error {
     Error::new(ErrorKind::Usage, what).with_hint(hint)
@@ -165,13 +166,25 @@ pub fn transfer(arguments: &TransferArgs, retries: u32) -> Result<TransferSettin
 pub fn source(arguments: &SourceArgs) -> Result<SourceSettings> {
     let account_id = arguments.account_id.as_deref().map(AccountId::parse).transpose()?;
     let endpoint_url = arguments.source_endpoint_url.as_deref();
+    let endpoint_url = endpoint_url.map(|url| net::parse_endpoint("--source-endpoint-url", url)).transpose()?;
+    let net = NetSettings { stall_timeout: arguments.stall_timeout.0, proxy: proxy(), ..NetSettings::default() };
+    let cloud = match arguments.source {
+        SourceArg::S3 => CloudChoice::S3,
+        SourceArg::Gcs => CloudChoice::Gcs,
+        SourceArg::Auto if arguments.source_bucket.is_none() => CloudChoice::Auto,
+        SourceArg::Auto => {
+            return Err(usage("--source-bucket does not say in which cloud", "add --source s3 or --source gcs"));
+        }
+    };
     Ok(SourceSettings {
+        cloud,
         access: access(arguments, account_id)?,
-        s3: S3Settings {
-            region: arguments.source_region.clone(),
-            endpoint_url: endpoint_url.map(|url| net::parse_endpoint("--source-endpoint-url", url)).transpose()?,
-            net: NetSettings { stall_timeout: arguments.stall_timeout.0, proxy: proxy(), ..NetSettings::default() },
+        gcs: GcsSettings {
+            endpoint_url: endpoint_url.clone(),
+            user_project: arguments.user_project.clone(),
+            net: net.clone(),
         },
+        s3: S3Settings { region: arguments.source_region.clone(), endpoint_url, net },
         renewal: RenewalSettings { outage_max: arguments.outage.0, ..RenewalSettings::default() },
         attempts_max: arguments.retries,
     })

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::export::ExportLocation;
 use crate::progress::{Counters, Event, Observer};
 use crate::retry::Backoff;
@@ -133,6 +134,29 @@ impl<C: Send + Sync + 'static> Renewer<C> {
         match self.peek() {
             Some(issued) if issued.is_alive() => Ok(issued),
             ended => self.renew_unless_done(ended.map(|issued| issued.serial), false).await,
+        }
+    }
+
+    /// Makes a request with current credentials, and once more with new ones each time the server
+    /// refuses them, in the middle of whatever it is. Renewal costs no retry.
+    ///
+    /// # Errors
+    /// What the request answers otherwise, and as [`Renewer::current`].
+    pub async fn request<T, F, R>(&self, request: F) -> Result<T>
+    where
+        F: Fn(Arc<Issued<C>>) -> R + Send + Sync,
+        R: Future<Output = Result<T>> + Send,
+    {
+        let mut issued = self.current().await?;
+        loop {
+            match request(issued.clone()).await {
+                Err(error) if error.retry() == Retry::Renew => issued = self.replace_refused(&issued).await?,
+                Err(error) => return Err(error),
+                Ok(value) => {
+                    self.accepted(&issued);
+                    return Ok(value);
+                }
+            }
         }
     }
 

@@ -1,15 +1,17 @@
 use std::sync::Arc;
 
+use super::gcs::{GcsSettings, GcsSource};
 use super::s3::{S3Settings, S3Source};
-use super::{Retrying, Source};
+use super::{Cloud, Retrying, Source};
 use crate::clock::Clock;
 use crate::credentials::{
-    AmbientAwsIssuer, AwsCredentials, AwsExchange, ExchangeSettings, Grant, Issuer, RenewalSettings, Renewer, S3_BUCKET,
+    AmbientAwsIssuer, AwsCredentials, AwsExchange, ExchangeSettings, GcpExchange, GcpToken, Grant, Issuer,
+    RenewalSettings, Renewer, S3_BUCKET,
 };
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation};
 use crate::net;
-use crate::progress::{Counters, Observer};
+use crate::progress::{Counters, Event, Observer};
 
 /// How the right to read the export is obtained.
 #[derive(Clone, Debug)]
@@ -27,25 +29,100 @@ pub enum Access {
     },
 }
 
-/// All that is needed to reach the export in S3.
+/// Which cloud the export is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloudChoice {
+    /// Amazon S3.
+    S3,
+    /// Google Cloud Storage.
+    Gcs,
+    /// Whatever the account has.
+    Auto,
+}
+
+/// All that is needed to reach the export.
 #[derive(Clone, Debug)]
 pub struct SourceSettings {
+    /// Which cloud.
+    pub cloud: CloudChoice,
     /// How the right to read is obtained.
     pub access: Access,
-    /// How the bucket is reached.
+    /// How the bucket in S3 is reached.
     pub s3: S3Settings,
+    /// How the bucket in Google Cloud Storage is reached.
+    pub gcs: GcsSettings,
     /// When credentials are renewed.
     pub renewal: RenewalSettings,
     /// How often a failing request is repeated.
     pub attempts_max: u32,
 }
 
+/// What watches over the connections of a run.
+#[derive(Clone)]
+pub struct Watch {
+    /// The time.
+    pub clock: Arc<Clock>,
+    /// Receives events.
+    pub observer: Arc<dyn Observer>,
+    /// Are counted up.
+    pub counters: Arc<Counters>,
+}
+
 impl SourceSettings {
-    /// Something that issues credentials as these settings say.
+    /// Fresh credentials for S3 by one request, for other tools.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Usage`] when the ambient chain has no credentials.
-    pub async fn issuer(
+    /// What the exchange answers.
+    pub async fn issue_for_s3(&self, clock: &Arc<Clock>) -> Result<Grant<AwsCredentials>> {
+        self.s3_issuer(clock, &Arc::new(Counters::default())).await?.issue().await
+    }
+
+    /// A fresh token for Google Cloud Storage by one request, for other tools.
+    ///
+    /// # Errors
+    /// What the exchange answers.
+    pub async fn issue_for_gcs(&self, clock: &Arc<Clock>) -> Result<Grant<GcpToken>> {
+        self.gcs_issuer(clock, &Arc::new(Counters::default()))?.issue().await
+    }
+
+    /// The clouds that the account's export is in, each with credentials, the preferred one first:
+    /// Google Cloud Storage, where the vendor moves the export (domain.md section 2).
+    ///
+    /// # Errors
+    /// What the exchange answers. With [`CloudChoice::Auto`] one cloud that is refused is left out
+    /// with a warning as long as the other one is there.
+    pub async fn connect(&self, watch: &Watch) -> Result<Vec<Arc<Cloud>>> {
+        match (self.cloud, &self.access) {
+            (CloudChoice::Gcs, _) => Ok(vec![open(self.gcs_source(watch)?).await?]),
+            (CloudChoice::S3, _) | (CloudChoice::Auto, Access::Ambient { .. }) => {
+                Ok(vec![open(self.s3_source(watch).await?).await?])
+            }
+            (CloudChoice::Auto, Access::Exchange(_)) => self.connect_all(watch).await,
+        }
+    }
+
+    async fn connect_all(&self, watch: &Watch) -> Result<Vec<Arc<Cloud>>> {
+        let (gcs, s3) = (self.gcs_source(watch)?, self.s3_source(watch).await?);
+        match tokio::join!(open(gcs), open(s3)) {
+            (Ok(gcs), Ok(s3)) if gcs.location.account_id == s3.location.account_id => Ok(vec![gcs, s3]),
+            (Ok(gcs), Ok(s3)) => Err(Error::new(
+                ErrorKind::Protocol,
+                format!("the clouds are of different accounts: {} and {}", gcs.location, s3.location),
+            )
+            .with_hint("name one cloud with --source; the vendor's support can tell which is right")),
+            (Ok(cloud), Err(error)) | (Err(error), Ok(cloud)) => {
+                // A cloud that the account does not have is no news; one that is away just now is.
+                if error.kind() == ErrorKind::ExchangeUnavailable {
+                    let message = format!("only {} takes part in this run: {error}", cloud.location);
+                    watch.observer.observe(&Event::Warning { message: &message });
+                }
+                Ok(vec![cloud])
+            }
+            (Err(gcs), Err(s3)) => Err(more_telling(gcs, s3)),
+        }
+    }
+
+    async fn s3_issuer(
         &self,
         clock: &Arc<Clock>,
         counters: &Arc<Counters>,
@@ -63,27 +140,47 @@ impl SourceSettings {
         })
     }
 
-    /// Fresh credentials by one request, for other tools.
-    ///
-    /// # Errors
-    /// What the exchange answers.
-    pub async fn issue_once(&self, clock: &Arc<Clock>) -> Result<Grant<AwsCredentials>> {
-        self.issuer(clock, &Arc::new(Counters::default())).await?.issue().await
+    fn gcs_issuer(
+        &self,
+        clock: &Arc<Clock>,
+        counters: &Arc<Counters>,
+    ) -> Result<Box<dyn Issuer<Credentials = GcpToken>>> {
+        let Access::Exchange(exchange) = &self.access else {
+            return Err(Error::new(ErrorKind::Usage, "AWS credentials do not open Google Cloud Storage")
+                .with_hint("use a token for --source gcs"));
+        };
+        let client = net::build_client(&self.gcs.net)?;
+        Ok(Box::new(GcpExchange::new(exchange.clone(), client, clock.clone(), counters.clone())))
     }
 
-    /// The export as a source; credentials are obtained by its first request.
-    ///
-    /// # Errors
-    /// [`crate::error::ErrorKind::Usage`] for settings that cannot be used.
-    pub async fn connect(
-        &self,
-        clock: Arc<Clock>,
-        observer: Arc<dyn Observer>,
-        counters: Arc<Counters>,
-    ) -> Result<Arc<dyn Source>> {
-        let issuer = self.issuer(&clock, &counters).await?;
-        let renewer = Renewer::new(issuer, self.renewal.clone(), observer.clone(), counters.clone());
-        let source = S3Source::new(self.s3.clone(), renewer, clock, counters.clone())?;
-        Ok(Arc::new(Retrying::new(source, self.attempts_max, observer, counters)))
+    async fn s3_source(&self, watch: &Watch) -> Result<Arc<dyn Source>> {
+        let renewer = self.renewer(self.s3_issuer(&watch.clock, &watch.counters).await?, watch);
+        let source = S3Source::new(self.s3.clone(), renewer, watch.clock.clone(), watch.counters.clone())?;
+        Ok(self.retrying(source, watch))
     }
+
+    fn gcs_source(&self, watch: &Watch) -> Result<Arc<dyn Source>> {
+        let renewer = self.renewer(self.gcs_issuer(&watch.clock, &watch.counters)?, watch);
+        let source = GcsSource::new(self.gcs.clone(), renewer, watch.counters.clone())?;
+        Ok(self.retrying(source, watch))
+    }
+
+    fn renewer<C: Send + Sync + 'static>(&self, issuer: Box<dyn Issuer<Credentials = C>>, watch: &Watch) -> Renewer<C> {
+        Renewer::new(issuer, self.renewal.clone(), watch.observer.clone(), watch.counters.clone())
+    }
+
+    fn retrying(&self, source: impl Source + 'static, watch: &Watch) -> Arc<dyn Source> {
+        Arc::new(Retrying::new(source, self.attempts_max, watch.observer.clone(), watch.counters.clone()))
+    }
+}
+
+/// Obtains the first credentials, which tell where the export lies.
+async fn open(source: Arc<dyn Source>) -> Result<Arc<Cloud>> {
+    let location = source.location().await?;
+    Ok(Arc::new(Cloud { location, source }))
+}
+
+/// Of two failures, the one that says more: a cloud without an export says less than a refusal.
+fn more_telling(gcs: Error, s3: Error) -> Error {
+    if gcs.kind() == ErrorKind::AccessDenied { s3 } else { gcs }
 }

@@ -1,21 +1,102 @@
+use std::fmt::Write as _;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use http::{HeaderMap, StatusCode, header};
-use reqwest::Response;
+use reqwest::{Client, Response};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksums, Object, printable};
-use crate::net;
+use crate::net::{self, NetSettings};
+use crate::progress::Counters;
+use crate::source::OpenObject;
+
+/// Sends the lean GETs of both clouds and sees to their answers.
+pub(super) struct Getter {
+    client: Client,
+    /// Keeps no connection, for bytes that arrived wrong over a pooled one. Made when first needed:
+    /// it reads all trusted certificates again.
+    client_without_pool: OnceLock<Client>,
+    net: NetSettings,
+    counters: Arc<Counters>,
+}
+
+impl Getter {
+    /// A getter over `client`'s connections.
+    pub fn new(client: Client, net: NetSettings, counters: Arc<Counters>) -> Self {
+        Self { client, client_without_pool: OnceLock::new(), net, counters }
+    }
+
+    fn client_without_pool(&self) -> Result<&Client> {
+        if let Some(client) = self.client_without_pool.get() {
+            return Ok(client);
+        }
+        let client = net::build_client_without_pool(&self.net)?;
+        Ok(self.client_without_pool.get_or_init(|| client))
+    }
+
+    /// Sends a request for the object with this full key; gives the answer's head.
+    pub async fn send(
+        &self,
+        request: http::Request<&'static str>,
+        key: &str,
+        on_new_connection: bool,
+    ) -> Result<Response> {
+        let request = reqwest::Request::try_from(request).map_err(|_| unaddressable(key))?;
+        let client = if on_new_connection { self.client_without_pool()? } else { &self.client };
+        self.counters.get_requests.add(1);
+        let what = || format!("no answer to GET {}", printable(key));
+        match tokio::time::timeout(self.net.stall_timeout, client.execute(request)).await {
+            Err(_) => Err(Error::new(ErrorKind::Unavailable, what())),
+            Ok(Err(cause)) => Err(net::connection_error(what(), cause)),
+            Ok(Ok(response)) => Ok(response),
+        }
+    }
+
+    /// The object behind a successful answer, once its head proves to be what was asked for.
+    pub fn opened(&self, response: Response, object: &Object, range: Option<&Range<u64>>) -> Result<OpenObject> {
+        check_answer(&response, object, range)?;
+        let wanted_bytes = range.map_or(object.size_bytes, |range| range.end - range.start);
+        // Some servers repeat the whole object's checksum on a part; it says nothing of the part.
+        let checksums = if range.is_none() { checksums(response.headers()) } else { Checksums::default() };
+        Ok(OpenObject { checksums, body: body(response, wanted_bytes, self.net.stall_timeout, &object.key) })
+    }
+}
+
+/// A request for an object, with the range where one is wanted.
+pub(super) fn request(url: &str, key: &str, range: Option<&Range<u64>>) -> Result<http::Request<&'static str>> {
+    let mut request = http::Request::builder().uri(url);
+    if let Some(range) = range {
+        request = request.header(header::RANGE, format!("bytes={}-{}", range.start, range.end - 1));
+    }
+    request.body("").map_err(|_| unaddressable(key))
+}
+
+fn unaddressable(key: &str) -> Error {
+    Error::new(ErrorKind::KeyRefused, format!("key `{}` gives no address", printable(key)))
+}
+
+/// Appends a text to an address with every byte escaped but unreserved ones and `keep`.
+pub(super) fn push_encoded(url: &mut String, text: &str, keep: u8) {
+    url.reserve(text.len() + 32);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') || byte == keep {
+            url.push(char::from(byte));
+        } else {
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+}
 
 /// Compares an answer's headers with what was asked for, before a byte of the body is used.
 ///
 /// # Errors
 /// [`ErrorKind::SourceChanged`] where the object is not the one listed,
 /// [`ErrorKind::Protocol`] where the server ignores the range.
-pub(super) fn check_answer(response: &Response, object: &Object, range: Option<&Range<u64>>) -> Result<()> {
+fn check_answer(response: &Response, object: &Object, range: Option<&Range<u64>>) -> Result<()> {
     let headers = response.headers();
     let changed = |what: &str| {
         Error::new(ErrorKind::SourceChanged, format!("object {} changed at the source: {what}", printable(&object.key)))
@@ -24,6 +105,11 @@ pub(super) fn check_answer(response: &Response, object: &Object, range: Option<&
         && listed.trim_matches('"') != sent.trim_matches('"')
     {
         return Err(changed("it has another ETag than listed"));
+    }
+    if let (Some(listed), Some(sent)) = (object.generation, text(headers, "x-goog-generation"))
+        && sent.parse() != Ok(listed)
+    {
+        return Err(changed("it has another generation than listed"));
     }
     let wanted = range.map_or(object.size_bytes, |range| range.end - range.start);
     if response.content_length().is_some_and(|length| length != wanted) {
@@ -48,7 +134,7 @@ pub(super) fn check_answer(response: &Response, object: &Object, range: Option<&
 
 /// The bytes of an answer: exactly `wanted_bytes` of them, each within the stall timeout after the
 /// one before. Time that the receiver takes does not count.
-pub(super) fn body(
+fn body(
     response: Response,
     wanted_bytes: u64,
     stall_timeout: Duration,
@@ -100,7 +186,7 @@ impl BodyState {
 }
 
 /// The checksums of the whole object among the answer's headers.
-pub(super) fn checksums(headers: &HeaderMap) -> Checksums {
+fn checksums(headers: &HeaderMap) -> Checksums {
     fn read<const N: usize>(headers: &HeaderMap, name: &str) -> Option<Base64<N>> {
         Base64::parse(text(headers, name)?)
     }

@@ -1,6 +1,9 @@
 //! The source port: what is in the export, and the bytes of its objects.
 
+mod cloud;
 mod connect;
+mod folders;
+pub mod gcs;
 mod get;
 mod page;
 mod retrying;
@@ -13,7 +16,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use jiff::civil::Date;
 
-pub use connect::{Access, SourceSettings};
+pub use cloud::{Cloud, CloudDays};
+pub use connect::{Access, CloudChoice, SourceSettings, Watch};
 pub use retrying::Retrying;
 
 use crate::error::{Error, Result};

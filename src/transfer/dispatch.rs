@@ -19,7 +19,6 @@ use crate::export::Partition;
 use crate::manifest::{Header, ListingSummary, to_hex};
 use crate::plan::{Action, Decision};
 use crate::progress::{Counters, Event, Observer};
-use crate::source::Source;
 
 /// So many partitions are listed at once.
 const PREPARING_MAX: usize = 8;
@@ -101,12 +100,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine from `source` to `destination`. A value in `stop` ends the run early:
+    /// An engine from the surveyor's clouds to `destination`. A value in `stop` ends the run early:
     /// [`ErrorKind::Interrupted`], [`ErrorKind::Terminated`] or [`ErrorKind::DeadlineReached`].
     #[expect(clippy::too_many_arguments, reason = "the one place where all parts of a run come together")]
     pub fn new(
-        source: Arc<dyn Source>,
-        source_url: String,
         destination: Arc<dyn Destination>,
         surveyor: Surveyor,
         settings: TransferSettings,
@@ -115,8 +112,8 @@ impl Engine {
         clock: Arc<Clock>,
         stop: watch::Receiver<Option<ErrorKind>>,
     ) -> Self {
-        let common = Arc::new(Common::new(source, settings, observer, counters));
-        Self { context: Arc::new(Context { common, destination, surveyor, clock, source_url }), stop }
+        let common = Arc::new(Common::new(settings, observer, counters));
+        Self { context: Arc::new(Context { common, destination, surveyor, clock }), stop }
     }
 
     /// Brings the partitions up to date, in their order.
@@ -171,7 +168,7 @@ struct Dispatcher {
 impl Dispatcher {
     async fn run(mut self, mut stop: watch::Receiver<Option<ErrorKind>>) -> RunOutcome {
         let context = self.context.clone();
-        let mut keep_fresh: Pin<Box<_>> = Box::pin(context.common.source.keep_fresh());
+        let mut keep_fresh: Pin<Box<_>> = Box::pin(keep_fresh(&context.surveyor));
         let mut is_fresh = true;
         loop {
             if let Err(error) = self.admit().await {
@@ -249,6 +246,7 @@ impl Dispatcher {
                 };
                 let transfer = ObjectTransfer {
                     common: self.context.common.clone(),
+                    cloud: active.cloud.clone(),
                     claim: active.claim.clone(),
                     partition: active.partition.clone(),
                     work: work.clone(),
@@ -454,6 +452,12 @@ fn stop_error(kind: ErrorKind) -> Error {
         _ => "stopped by a signal",
     };
     Error::new(kind, what).with_hint("nothing is lost: run the same command again, it continues where this run ended")
+}
+
+/// Keeps the credentials of all clouds fresh; returns why that has ended for one of them.
+async fn keep_fresh(surveyor: &Surveyor) -> Error {
+    let clouds = surveyor.clouds().map(|cloud| Box::pin(cloud.source.keep_fresh()));
+    futures::future::select_all(clouds).await.0
 }
 
 async fn sleep_until(instant: Option<Instant>) {

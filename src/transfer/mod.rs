@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use dispatch::{Engine, PartitionOutcome, RunOutcome};
 pub use limit::Concurrency;
 pub use listing::{has_success_marker, take_listing};
-pub use survey::{Survey, Surveyor};
+pub use survey::{Listed, Survey, Surveyor};
 
 /// How objects are transferred.
 #[derive(Clone, Debug)]

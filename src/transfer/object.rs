@@ -14,7 +14,7 @@ use crate::hash::{self, ObjectHasher};
 use crate::manifest::{FooterTail, ParquetFooter, TAIL_BYTES_MAX, VerifiedContent};
 use crate::progress::{Counters, Event, Observer};
 use crate::retry::Patience;
-use crate::source::{OpenObject, ReadRequest, Source};
+use crate::source::{Cloud, OpenObject, ReadRequest};
 
 /// So many ranges of one large object are fetched at once, memory permitting.
 const RANGES_MAX: usize = 4;
@@ -27,7 +27,6 @@ const MEMORY_UNIT_BYTES: u64 = 64 * 1024;
 
 /// What all transfers of a run share.
 pub(super) struct Common {
-    pub source: Arc<dyn Source>,
     pub settings: TransferSettings,
     pub observer: Arc<dyn Observer>,
     pub counters: Arc<Counters>,
@@ -36,15 +35,10 @@ pub(super) struct Common {
 }
 
 impl Common {
-    pub fn new(
-        source: Arc<dyn Source>,
-        settings: TransferSettings,
-        observer: Arc<dyn Observer>,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub fn new(settings: TransferSettings, observer: Arc<dyn Observer>, counters: Arc<Counters>) -> Self {
         let bandwidth = Bandwidth::new(settings.bandwidth_bytes_per_second);
         let memory = Semaphore::new(units(settings.memory_bytes_max) as usize);
-        Self { source, settings, observer, counters, bandwidth, memory }
+        Self { settings, observer, counters, bandwidth, memory }
     }
 
     fn pauses_before(&self, patience: &mut Patience, error: &Error) -> Option<std::time::Duration> {
@@ -65,6 +59,7 @@ fn units(bytes: u64) -> u32 {
 /// Brings one object to the destination: verified there, or failed for good.
 pub(super) struct ObjectTransfer {
     pub common: Arc<Common>,
+    pub cloud: Arc<Cloud>,
     pub claim: Arc<dyn Claim>,
     pub partition: Arc<Partition>,
     pub work: Work,
@@ -136,7 +131,7 @@ impl ObjectTransfer {
         let mut patience = Patience::new(self.common.settings.attempts_max);
         loop {
             let request = ReadRequest { range: None, on_new_connection };
-            match self.common.source.open(&self.partition, &self.work.object, request).await {
+            match self.cloud.source.open(&self.partition, &self.work.object, request).await {
                 Ok(opened) => return Ok(opened),
                 Err(error) => match self.common.pauses_before(&mut patience, &error) {
                     Some(pause) => tokio::time::sleep(pause).await,
@@ -349,7 +344,7 @@ impl RangeReader<'_> {
         if self.body.is_none() {
             let request = ReadRequest { range: Some(self.offset..self.end), on_new_connection: false };
             let transfer = self.transfer;
-            let opened = transfer.common.source.open(&transfer.partition, &transfer.work.object, request).await?;
+            let opened = transfer.cloud.source.open(&transfer.partition, &transfer.work.object, request).await?;
             self.body = Some(opened.body);
         }
         let chunk = match &mut self.body {

@@ -7,12 +7,13 @@ use super::dispatch::PartitionOutcome;
 use super::object::Common;
 use super::survey::Surveyor;
 use crate::clock::Clock;
-use crate::destination::{Claim, Destination, Inventory, Listing, Position, PublishTerms, Work};
+use crate::destination::{Claim, Destination, Inventory, Position, PublishTerms, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Scope};
 use crate::manifest::{Header, ListingSummary};
 use crate::plan::{Action, Decision};
 use crate::progress::Event;
+use crate::source::Cloud;
 
 /// A changing partition is brought up to date so often before it is left to the next run.
 const ROUNDS_MAX: u32 = 3;
@@ -23,8 +24,6 @@ pub(super) struct Context {
     pub destination: Arc<dyn Destination>,
     pub surveyor: Surveyor,
     pub clock: Arc<Clock>,
-    /// Where the export lies, for manifests.
-    pub source_url: String,
 }
 
 /// What is to be done with a partition, once that is known.
@@ -38,6 +37,8 @@ pub(super) enum Prepared {
 /// A partition whose set is being staged.
 pub(super) struct Active {
     pub partition: Arc<Partition>,
+    /// The cloud that the set comes from, all of it.
+    pub cloud: Arc<Cloud>,
     pub claim: Arc<dyn Claim>,
     pub outcome: PartitionOutcome,
     pub in_flight: usize,
@@ -71,26 +72,27 @@ impl Context {
         let published = self.destination.published(&partition).await?;
         let survey = self.surveyor.survey(&partition, published.as_ref()).await?;
         if !survey.decision.action.is_change() {
-            if survey.decision.action == Action::Keep && survey.listing.is_some() {
+            if survey.decision.action == Action::Keep && survey.listed.is_some() {
                 self.destination.discard_staged(&partition).await?;
             }
-            let summary = survey.listing.as_ref().map(|listing| listing.summary);
+            let summary = survey.listed.as_ref().map(|listed| listed.listing.summary);
             self.announce(&partition, &survey.decision, summary.as_ref(), Inventory::default());
             return Ok(Prepared::Settled(PartitionOutcome::of(partition, &survey.decision, summary.as_ref())));
         }
         let claim = self.destination.claim(&partition).await?;
         // Another run may have published it before this one could claim it.
         let published = self.destination.published(&partition).await?;
-        let mut survey = self.surveyor.resurvey(&partition, published.as_ref(), survey).await?;
-        let Some(listing) = survey.listing.as_mut().filter(|_| survey.decision.action.is_change()) else {
+        let survey = self.surveyor.resurvey(&partition, published.as_ref(), survey).await?;
+        let Some(mut listed) = survey.listed.filter(|_| survey.decision.action.is_change()) else {
             return Ok(Prepared::Settled(PartitionOutcome::of(partition, &survey.decision, None)));
         };
-        let inventory = claim.prepare(listing, &self.source_url).await?;
-        let summary = listing.summary;
+        let inventory = claim.prepare(&mut listed.listing, &listed.cloud.location.to_string()).await?;
+        let summary = listed.listing.summary;
         self.announce(&partition, &survey.decision, Some(&summary), inventory);
         Ok(Prepared::Staged(Box::new(Active {
             outcome: PartitionOutcome::of(partition.clone(), &survey.decision, Some(&summary)),
             partition: Arc::new(partition),
+            cloud: listed.cloud,
             claim,
             in_flight: 0,
             failure: None,
@@ -136,12 +138,12 @@ impl Context {
 
     /// Takes the listing again and compares it with the staged set (design.md promise 2).
     pub async fn confirm(&self, staged: &Staged) -> Result<Confirmation> {
-        let mut listing: Listing = self.surveyor.relist(&staged.partition, &staged.scope).await?;
-        if listing.summary == staged.summary {
+        let mut listed = self.surveyor.relist(&staged.cloud, &staged.partition, &staged.scope).await?;
+        if listed.listing.summary == staged.summary {
             return Ok(Confirmation::Same);
         }
         let decision =
-            self.surveyor.decide(&staged.partition, staged.published.as_ref(), &listing, &staged.scope).await?;
+            self.surveyor.decide(&staged.partition, staged.published.as_ref(), &listed, &staged.scope).await?;
         if !decision.action.is_change() {
             return Err(Error::new(
                 ErrorKind::SourceChanged,
@@ -149,9 +151,10 @@ impl Context {
             )
             .with_hint("what was transferred is kept; run again when the source has settled"));
         }
-        let inventory = staged.claim.prepare(&mut listing, &self.source_url).await?;
-        self.recount(&staged.summary, &listing.summary, inventory);
-        Ok(Confirmation::Changed(decision, listing.summary))
+        let source_url = staged.cloud.location.to_string();
+        let inventory = staged.claim.prepare(&mut listed.listing, &source_url).await?;
+        self.recount(&staged.summary, &listed.listing.summary, inventory);
+        Ok(Confirmation::Changed(decision, listed.listing.summary))
     }
 
     /// Puts the numbers right for a set that has become another one.
@@ -166,7 +169,7 @@ impl Context {
     /// Publishes a confirmed set.
     pub fn publish(&self, staged: &Staged, runtime: &Handle) -> Result<Header> {
         let terms = PublishTerms {
-            source: self.source_url.clone(),
+            source: staged.cloud.location.to_string(),
             scope: staged.scope.clone(),
             completeness: staged.decision.completeness,
             now: self.clock.now(),
@@ -179,6 +182,7 @@ impl Context {
 /// The part of a partition's state that confirming and publishing need.
 pub(super) struct Staged {
     partition: Arc<Partition>,
+    cloud: Arc<Cloud>,
     claim: Arc<dyn Claim>,
     scope: Scope,
     decision: Decision,
@@ -230,6 +234,7 @@ impl Active {
     pub fn staged(&self) -> Staged {
         Staged {
             partition: self.partition.clone(),
+            cloud: self.cloud.clone(),
             claim: self.claim.clone(),
             scope: self.scope.clone(),
             decision: self.decision.clone(),

@@ -2,31 +2,29 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::civil::Date;
 use tokio::sync::Mutex;
 
 use super::listing::{has_success_marker, take_listing};
-use crate::destination::Listing;
+use crate::destination::{Listing, ListingBuilder};
 use crate::error::{Error, Result};
 use crate::export::{Partition, Scope, TypeName};
 use crate::manifest::{Completeness, Header};
-use crate::plan::{self, Decision, PlanOptions};
-use crate::source::Source;
+use crate::plan::{self, Candidate, Choice, Decision, PlanOptions};
+use crate::source::{Cloud, CloudDays};
 
 /// So many of a type's newest days are asked whether they have `_SUCCESS`.
 const MARKER_PROBES_MAX: usize = 3;
 
-/// Finds out what is to be done with a partition: lists it where needed and decides.
+/// Finds out what is to be done with a partition: chooses the cloud, lists it where needed, decides.
 pub struct Surveyor {
-    source: Arc<dyn Source>,
     /// What of each partition is asked for.
     asked: Scope,
     options: PlanOptions,
     spill_folder: PathBuf,
-    /// The days that each selected type has at the source, ascending.
-    days: HashMap<TypeName, Vec<Date>>,
-    /// Whether a type's days have `_SUCCESS` at all, once that was asked.
-    markers: Mutex<HashMap<TypeName, bool>>,
+    /// The clouds that take part, the preferred one first; at least one.
+    clouds: Vec<CloudDays>,
+    /// Whether a type's days have `_SUCCESS` at all in a cloud, once that was asked.
+    markers: Mutex<HashMap<(usize, TypeName), bool>>,
 }
 
 /// What was found out about a partition.
@@ -35,25 +33,34 @@ pub struct Survey {
     pub decision: Decision,
     /// What of it is taken.
     pub scope: Scope,
-    /// Its listing, where one was taken.
-    pub listing: Option<Listing>,
+    /// Its listing and the cloud that it is of, where one was taken.
+    pub listed: Option<Listed>,
+}
+
+/// A partition's listing in one cloud.
+pub struct Listed {
+    /// The cloud.
+    pub cloud: Arc<Cloud>,
+    /// The listing.
+    pub listing: Listing,
+    /// The cloud's place among the clouds.
+    index: usize,
 }
 
 impl Surveyor {
-    /// A surveyor of partitions of the types and days that the source has.
-    pub fn new(
-        source: Arc<dyn Source>,
-        asked: Scope,
-        options: PlanOptions,
-        spill_folder: PathBuf,
-        days: HashMap<TypeName, Vec<Date>>,
-    ) -> Self {
-        Self { source, asked, options, spill_folder, days, markers: Mutex::new(HashMap::new()) }
+    /// A surveyor of partitions in the clouds, the preferred one first.
+    pub fn new(clouds: Vec<CloudDays>, asked: Scope, options: PlanOptions, spill_folder: PathBuf) -> Self {
+        Self { clouds, asked, options, spill_folder, markers: Mutex::new(HashMap::new()) }
     }
 
     /// The choices that decisions depend on.
     pub fn options(&self) -> &PlanOptions {
         &self.options
+    }
+
+    /// The clouds that take part.
+    pub fn clouds(&self) -> impl Iterator<Item = &Arc<Cloud>> {
+        self.clouds.iter().map(|cloud| &cloud.cloud)
     }
 
     /// Decides about a partition of which `published` is published.
@@ -63,11 +70,45 @@ impl Surveyor {
     pub async fn survey(&self, partition: &Partition, published: Option<&Header>) -> Result<Survey> {
         let scope = plan::target_scope(published, &self.asked);
         if let Some(decision) = plan::decide_unlisted(published, &self.asked, partition.date, &self.options) {
-            return Ok(Survey { decision, scope, listing: None });
+            return Ok(Survey { decision, scope, listed: None });
         }
-        let listing = self.list(partition, &scope).await?;
-        let decision = self.decide(partition, published, &listing, &scope).await?;
-        Ok(Survey { decision, scope, listing: Some(listing) })
+        let candidates = self.candidates(partition, published).await?;
+        match plan::choose_cloud(published, &self.asked, &candidates) {
+            Choice::Leave(decision) => Ok(Survey { decision, scope, listed: None }),
+            Choice::Nowhere => {
+                let nothing = ListingBuilder::new(&self.spill_folder).finish().summary;
+                let completeness = plan::completeness(partition.date, false, true, &self.options);
+                let decision = plan::decide(published, &nothing, &scope, completeness, partition.date, &self.options);
+                Ok(Survey { decision, scope, listed: None })
+            }
+            Choice::Take(index) => {
+                let listed = self.list(index, partition, &scope).await?;
+                let decision = self.decide(partition, published, &listed, &scope).await?;
+                Ok(Survey { decision, scope, listed: Some(listed) })
+            }
+        }
+    }
+
+    /// The clouds as the choice sees them. Only where two could be taken is it asked which one has
+    /// the day complete.
+    async fn candidates(&self, partition: &Partition, published: Option<&Header>) -> Result<Vec<Candidate>> {
+        let mut candidates: Vec<Candidate> = self
+            .clouds
+            .iter()
+            .map(|cloud| Candidate {
+                source: cloud.cloud.location.to_string(),
+                has_day: cloud.has(partition),
+                is_complete: false,
+            })
+            .collect();
+        let is_open = published.is_none() && candidates.iter().filter(|candidate| candidate.has_day).count() > 1;
+        if is_open {
+            for (index, candidate) in candidates.iter_mut().enumerate() {
+                let has_marker = has_success_marker(self.clouds[index].cloud.source.as_ref(), partition).await?;
+                candidate.is_complete = self.completeness(index, partition, has_marker).await?.is_complete();
+            }
+        }
+        Ok(candidates)
     }
 
     /// Decides again, by the same listing, about a partition that may have been published since.
@@ -75,34 +116,32 @@ impl Surveyor {
     /// # Errors
     /// As [`Surveyor::survey`].
     pub async fn resurvey(&self, partition: &Partition, published: Option<&Header>, survey: Survey) -> Result<Survey> {
-        let Some(listing) = survey.listing.filter(|_| plan::target_scope(published, &self.asked) == survey.scope)
-        else {
+        let is_same_scope = plan::target_scope(published, &self.asked) == survey.scope;
+        let is_same_cloud =
+            |listed: &Listed| published.is_none_or(|header| header.source == listed.cloud.location.to_string());
+        let Some(listed) = survey.listed.filter(|listed| is_same_scope && is_same_cloud(listed)) else {
             return self.survey(partition, published).await;
         };
-        let decision = self.decide(partition, published, &listing, &survey.scope).await?;
-        Ok(Survey { decision, scope: survey.scope, listing: Some(listing) })
+        let decision = self.decide(partition, published, &listed, &survey.scope).await?;
+        Ok(Survey { decision, scope: survey.scope, listed: Some(listed) })
     }
 
-    /// Takes a partition's listing; one request less for a day that the source does not have.
-    async fn list(&self, partition: &Partition, scope: &Scope) -> Result<Listing> {
-        let is_there =
-            self.days.get(&partition.type_name).is_some_and(|days| days.binary_search(&partition.date).is_ok());
-        if !is_there {
-            return Ok(crate::destination::ListingBuilder::new(&self.spill_folder).finish());
+    async fn list(&self, index: usize, partition: &Partition, scope: &Scope) -> Result<Listed> {
+        let cloud = self.clouds[index].cloud.clone();
+        let listing = take_listing(cloud.source.as_ref(), partition, scope, &self.spill_folder).await?;
+        match refusal(&listing, partition) {
+            Some(error) => Err(error),
+            None => Ok(Listed { cloud, listing, index }),
         }
-        self.relist(partition, scope).await
     }
 
-    /// Takes a partition's listing again.
+    /// Takes a partition's listing again, in the same cloud.
     ///
     /// # Errors
     /// As [`Surveyor::survey`].
-    pub async fn relist(&self, partition: &Partition, scope: &Scope) -> Result<Listing> {
-        let listing = take_listing(self.source.as_ref(), partition, scope, &self.spill_folder).await?;
-        match refusal(&listing, partition) {
-            Some(error) => Err(error),
-            None => Ok(listing),
-        }
+    pub async fn relist(&self, cloud: &Arc<Cloud>, partition: &Partition, scope: &Scope) -> Result<Listed> {
+        let index = self.clouds.iter().position(|other| Arc::ptr_eq(&other.cloud, cloud)).unwrap_or(0);
+        self.list(index, partition, scope).await
     }
 
     /// Decides about a listed partition.
@@ -113,36 +152,39 @@ impl Surveyor {
         &self,
         partition: &Partition,
         published: Option<&Header>,
-        listing: &Listing,
+        listed: &Listed,
         scope: &Scope,
     ) -> Result<Decision> {
-        let completeness = self.completeness(partition, listing.summary.has_success_marker).await?;
-        Ok(plan::decide(published, &listing.summary, scope, completeness, partition.date, &self.options))
+        let summary = &listed.listing.summary;
+        let completeness = self.completeness(listed.index, partition, summary.has_success_marker).await?;
+        Ok(plan::decide(published, summary, scope, completeness, partition.date, &self.options))
     }
 
-    async fn completeness(&self, partition: &Partition, has_marker: bool) -> Result<Completeness> {
+    async fn completeness(&self, index: usize, partition: &Partition, has_marker: bool) -> Result<Completeness> {
         let needs_to_know = !has_marker && plan::is_grace_over(partition.date, &self.options);
-        let type_has_markers = needs_to_know && self.type_has_markers(&partition.type_name).await?;
+        let type_has_markers = needs_to_know && self.type_has_markers(index, &partition.type_name).await?;
         Ok(plan::completeness(partition.date, has_marker, type_has_markers, &self.options))
     }
 
     /// Asks the type's newest days that are past the grace period; the answer is remembered.
-    async fn type_has_markers(&self, type_name: &TypeName) -> Result<bool> {
+    async fn type_has_markers(&self, index: usize, type_name: &TypeName) -> Result<bool> {
         let mut markers = self.markers.lock().await;
-        if let Some(known) = markers.get(type_name) {
+        let key = (index, type_name.clone());
+        if let Some(known) = markers.get(&key) {
             return Ok(*known);
         }
-        let days = self.days.get(type_name).map(Vec::as_slice).unwrap_or_default();
+        let cloud = &self.clouds[index];
+        let days = cloud.days.get(type_name).map(Vec::as_slice).unwrap_or_default();
         let settled = days.iter().rev().filter(|date| plan::is_grace_over(**date, &self.options));
         let mut found = false;
         for date in settled.take(MARKER_PROBES_MAX) {
             let partition = Partition { type_name: type_name.clone(), date: *date };
-            if has_success_marker(self.source.as_ref(), &partition).await? {
+            if has_success_marker(cloud.cloud.source.as_ref(), &partition).await? {
                 found = true;
                 break;
             }
         }
-        markers.insert(type_name.clone(), found);
+        markers.insert(key, found);
         Ok(found)
     }
 }

@@ -6,8 +6,9 @@ use e3sync::net::{self, NetSettings};
 use e3sync::plan::{PlanOptions, Ready};
 use e3sync::select::{DaysWanted, Selection};
 use e3sync::simulator::Simulator;
+use e3sync::source::gcs::GcsSettings;
 use e3sync::source::s3::S3Settings;
-use e3sync::source::{Access, SourceSettings};
+use e3sync::source::{Access, CloudChoice, SourceSettings};
 use e3sync::status;
 use e3sync::sync::SyncRequest;
 use e3sync::transfer::TransferSettings;
@@ -59,6 +60,7 @@ fn decided(
     let url = net::parse_endpoint("the simulator", &simulator.url())?;
     Ok(sync::Decided {
         source: SourceSettings {
+            cloud: CloudChoice::Auto,
             access: Access::Exchange(ExchangeSettings {
                 api_url: url.clone(),
                 token: TokenSource::Value(SecretString::from(simulator.token())),
@@ -66,6 +68,7 @@ fn decided(
                 account_id: None,
                 bucket: None,
             }),
+            gcs: GcsSettings { endpoint_url: Some(url.clone()), user_project: None, net: NetSettings::default() },
             s3: S3Settings { region: "us-east-1".to_owned(), endpoint_url: Some(url), net: NetSettings::default() },
             renewal: RenewalSettings::default(),
             attempts_max: 8,

@@ -5,7 +5,7 @@ use e3sync::error::Result;
 use e3sync::export::{ExportLocation, Partition, printable};
 use e3sync::progress::Counters;
 use e3sync::select::DaysWanted;
-use e3sync::source::Source;
+use e3sync::source::{Cloud, Watch};
 use e3sync::transfer::take_listing;
 use futures::StreamExt as _;
 use serde_json::json;
@@ -26,21 +26,31 @@ pub async fn run(arguments: LsArgs) -> Outcome {
     let present = Present::read(arguments.selection.today.as_deref())?;
     let selection = decide::selection(&arguments.selection, &present, DaysWanted::All)?;
     let settings = decide::source(&arguments.source)?;
-    let source = settings
-        .connect(present.clock.clone(), Arc::new(Lines::new(false, false)), Arc::new(Counters::default()))
-        .await?;
-    let location = source.location().await?;
-    let selected = selection.select(source.as_ref(), &Vec::new(), present.today).await?;
-    let there = selected.partitions.into_iter().filter(|partition| {
-        selected.source_days.get(&partition.type_name).is_some_and(|days| days.binary_search(&partition.date).is_ok())
+    let watch = Watch {
+        clock: present.clock.clone(),
+        observer: Arc::new(Lines::new(false, false)),
+        counters: Arc::new(Counters::default()),
+    };
+    let clouds = settings.connect(&watch).await?;
+    let selected = selection.select(&clouds, &Vec::new(), present.today).await?;
+    let there = selected.partitions.iter().flat_map(|partition| {
+        let having = selected.cloud_days.iter().filter(|days| days.has(partition));
+        having.map(|days| (days.cloud.clone(), partition.clone()))
     });
-    let listings = there.map(|partition| list(source.clone(), partition, &selection.scope));
+    let listings = there.map(|(cloud, partition)| list(cloud, partition, &selection.scope));
     let mut listings = futures::stream::iter(listings).buffered(LISTED_AT_ONCE);
+    let names_cloud = clouds.len() > 1;
     let mut partitions: u64 = 0;
     while let Some(listing) = listings.next().await {
-        let (partition, mut listing) = listing?;
+        let (cloud, partition, mut listing) = listing?;
         partitions += 1;
-        if !show(&partition, &mut listing, &location, &arguments)? {
+        let location = names_cloud.then_some(&cloud.location);
+        let is_read = if arguments.paths {
+            show_paths(&partition, &mut listing, &cloud.location)?
+        } else {
+            show(&partition, &listing, location, arguments.json)
+        };
+        if !is_read {
             return success();
         }
     }
@@ -55,32 +65,31 @@ pub async fn run(arguments: LsArgs) -> Outcome {
 }
 
 async fn list(
-    source: Arc<dyn Source>,
+    cloud: Arc<Cloud>,
     partition: Partition,
     scope: &e3sync::export::Scope,
-) -> Result<(Partition, Listing)> {
-    let listing = take_listing(source.as_ref(), &partition, scope, &std::env::temp_dir()).await?;
-    Ok((partition, listing))
-}
-
-/// Prints a partition; `false` once nobody reads any more.
-fn show(partition: &Partition, listing: &mut Listing, location: &ExportLocation, arguments: &LsArgs) -> Result<bool> {
+) -> Result<(Arc<Cloud>, Partition, Listing)> {
+    let listing = take_listing(cloud.source.as_ref(), &partition, scope, &std::env::temp_dir()).await?;
     for error in &listing.refused {
         output::error(error);
     }
-    if arguments.paths {
-        return show_paths(partition, listing, location);
-    }
+    Ok((cloud, partition, listing))
+}
+
+/// Prints a partition, with its cloud where there are several; `false` once nobody reads any more.
+fn show(partition: &Partition, listing: &Listing, location: Option<&ExportLocation>, is_json: bool) -> bool {
     let summary = listing.summary;
-    if arguments.json {
-        return Ok(output::json(&json!({
+    if is_json {
+        return output::json(&json!({
             "schema": 1, "event": "listing", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
             "objects": summary.objects, "bytes": summary.bytes, "success_marker": summary.has_success_marker,
-        })));
+            "source": location.map(ToString::to_string),
+        }));
     }
     let marker = if summary.has_success_marker { "_SUCCESS" } else { "no _SUCCESS" };
+    let cloud = location.map_or("", |location| if location.scheme == "gs" { "  gcs" } else { "  s3" });
     let (objects, bytes) = (Count(summary.objects).to_string(), Bytes(summary.bytes).to_string());
-    Ok(output::line(format_args!("{partition}  {objects:>9} objects  {bytes:>9}  {marker}")))
+    output::line(format_args!("{partition}  {objects:>9} objects  {bytes:>9}  {marker}{cloud}"))
 }
 
 fn show_paths(partition: &Partition, listing: &mut Listing, location: &ExportLocation) -> Result<bool> {

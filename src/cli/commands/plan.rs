@@ -7,6 +7,7 @@ use e3sync::export::{AccountId, Partition};
 use e3sync::manifest::{Entry, Header};
 use e3sync::progress::{Counters, Event};
 use e3sync::select::DaysWanted;
+use e3sync::source::Watch;
 use e3sync::sync::{self, PartitionPlan, SyncRequest};
 use e3sync::transfer::TransferSettings;
 
@@ -14,7 +15,7 @@ use super::Outcome;
 use crate::cli::args::{PlanArgs, SyncArgs};
 use crate::cli::decide::{self, Present};
 use crate::cli::output;
-use crate::cli::render::{Display, json};
+use crate::cli::render::{self, Display, json};
 use crate::cli::units::{Bytes, Count};
 
 impl SyncArgs {
@@ -67,20 +68,22 @@ pub async fn run(arguments: PlanArgs) -> Outcome {
     // The plan's own lines are the result; events would only repeat them.
     let display = Display::new(&arguments.output, &counters);
     let observer = display.observer.clone();
-    let source = settings.connect(present.clock, observer.clone(), counters).await?;
-    let location = source.location().await?;
+    let watch = Watch { clock: present.clock, observer: observer.clone(), counters };
+    let clouds = settings.connect(&watch).await?;
+    let account_id = &clouds[0].location.account_id;
+    let sources: Vec<String> = clouds.iter().map(|cloud| cloud.location.to_string()).collect();
     observer.observe(&Event::RunStarted {
-        account_id: location.account_id.as_str(),
-        source: &location.to_string(),
-        credentials_remaining: source.credentials_remaining(),
+        account_id: account_id.as_str(),
+        sources: &sources,
+        credentials_remaining: render::remaining(&clouds),
     });
     let published = MaybeDirectory(DirectoryDestination::read_only(&path)?);
-    check_account(&published, &location.account_id)?;
+    check_account(&published, account_id)?;
     let mut totals = Totals::default();
-    sync::plan(request, source, &published, observer.as_ref(), |plan| match plan {
+    sync::plan(request, &clouds, &published, observer.as_ref(), |plan| match plan {
         Ok(plan) => {
             totals.add(&plan);
-            show(&plan, &arguments);
+            show(&plan, &arguments, clouds.len() > 1);
         }
         Err(error) => {
             totals.failed += 1;
@@ -104,7 +107,8 @@ fn check_account(published: &MaybeDirectory, account_id: &AccountId) -> Result<(
     }
 }
 
-fn show(plan: &PartitionPlan, arguments: &PlanArgs) {
+/// Prints a partition's plan, with the cloud where there is a choice.
+fn show(plan: &PartitionPlan, arguments: &PlanArgs, names_cloud: bool) {
     if arguments.output.json {
         output::json(&json::of_plan(plan));
     } else if !arguments.output.quiet {
@@ -118,7 +122,10 @@ fn show(plan: &PartitionPlan, arguments: &PlanArgs) {
         } else {
             String::new()
         };
-        output::line(format_args!("{:<8} {} · {}{amount}", plan.action.name(), plan.partition, plan.reason));
+        let cloud = plan.source.as_deref().and_then(|source| source.split("://").next()).filter(|_| names_cloud);
+        let cloud =
+            cloud.map_or_else(String::new, |scheme| format!(" · from {}", if scheme == "gs" { "gcs" } else { scheme }));
+        output::line(format_args!("{:<8} {} · {}{cloud}{amount}", plan.action.name(), plan.partition, plan.reason));
     }
 }
 

@@ -6,7 +6,7 @@ use e3sync::destination::directory::{DirectoryDestination, DirectorySettings};
 use e3sync::error::{Error, ErrorKind, ExitCode, Result};
 use e3sync::progress::{Counters, Event};
 use e3sync::select::DaysWanted;
-use e3sync::source::SourceSettings;
+use e3sync::source::{SourceSettings, Watch};
 use e3sync::sync::{self, RunHandles, SyncRequest};
 
 use super::Outcome;
@@ -14,7 +14,7 @@ use super::plan;
 use crate::cli::args::{OutputArgs, SyncArgs};
 use crate::cli::decide::{self, Present};
 use crate::cli::output;
-use crate::cli::render::{Display, Summary};
+use crate::cli::render::{self, Display, Summary};
 use crate::cli::signals;
 
 /// A `sync` as decided.
@@ -64,17 +64,19 @@ pub async fn execute(decided: Decided) -> Outcome {
     let counters = Arc::new(Counters::default());
     let display = Display::new(&decided.output, &counters);
     let clock = decided.present.clock.clone();
-    let source = decided.source.connect(clock.clone(), display.observer.clone(), counters.clone()).await?;
-    let location = unless_stopped(source.location(), &stop).await?;
+    let watch = Watch { clock: clock.clone(), observer: display.observer.clone(), counters: counters.clone() };
+    let clouds = unless_stopped(decided.source.connect(&watch), &stop).await?;
+    let account_id = clouds[0].location.account_id.clone();
+    let sources: Vec<String> = clouds.iter().map(|cloud| cloud.location.to_string()).collect();
     display.observer.observe(&Event::RunStarted {
-        account_id: location.account_id.as_str(),
-        source: &location.to_string(),
-        credentials_remaining: source.credentials_remaining(),
+        account_id: account_id.as_str(),
+        sources: &sources,
+        credentials_remaining: render::remaining(&clouds),
     });
-    let destination = Arc::new(DirectoryDestination::open(decided.destination, &location.account_id)?);
-    let ticker = display.tick(source.clone());
+    let destination = Arc::new(DirectoryDestination::open(decided.destination, &account_id)?);
+    let ticker = display.tick(&clouds);
     let handles = RunHandles { observer: display.observer.clone(), counters: counters.clone(), clock, stop };
-    let outcome = sync::sync(decided.request, &location, source, destination, handles).await;
+    let outcome = sync::sync(decided.request, &clouds, destination, handles).await;
     drop(ticker);
     display.clear();
     let outcome = outcome?;
@@ -83,8 +85,8 @@ pub async fn execute(decided: Decided) -> Outcome {
         counters: &counters,
         verified: display.tally.verified(),
         elapsed: began.elapsed(),
-        account_id: location.account_id.as_str(),
-        source: &location.to_string(),
+        account_id: account_id.as_str(),
+        sources: &sources,
     };
     let code = tell(&summary, &decided.output, decided.report.as_deref())?;
     match outcome.stopped_by {

@@ -24,8 +24,8 @@ impl Observer for Json {
 
 fn of_event(event: &Event<'_>) -> Option<Value> {
     Some(match event {
-        Event::RunStarted { account_id, source, credentials_remaining } => json!({
-            "schema": SCHEMA, "event": "start", "account_id": account_id, "source": source,
+        Event::RunStarted { account_id, sources, credentials_remaining } => json!({
+            "schema": SCHEMA, "event": "start", "account_id": account_id, "sources": sources,
             "credentials_seconds": credentials_remaining.map(|left| left.as_secs()),
         }),
         Event::PartitionsSelected { partitions, days } => json!({
@@ -68,7 +68,7 @@ fn of_event(event: &Event<'_>) -> Option<Value> {
 pub fn of_plan(plan: &PartitionPlan) -> Value {
     json!({
         "schema": SCHEMA, "event": "plan", "type": plan.partition.type_name.as_str(), "date": plan.partition.date.to_string(),
-        "action": plan.action.name(), "reason": plan.reason, "objects": plan.objects, "bytes": plan.bytes,
+        "action": plan.action.name(), "reason": plan.reason, "source": plan.source, "objects": plan.objects, "bytes": plan.bytes,
         "objects_here": plan.objects - plan.objects_to_transfer, "bytes_here": plan.bytes - plan.bytes_to_transfer,
     })
 }

@@ -32,10 +32,10 @@ fn is_error(event: &Event<'_>) -> bool {
 /// What a person is told about an event; `None` where silence is better.
 pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
     Some(match event {
-        Event::RunStarted { account_id, source, credentials_remaining } => {
+        Event::RunStarted { account_id, sources, credentials_remaining } => {
             let valid = credentials_remaining
                 .map_or_else(String::new, |left| format!(" · credentials valid {}", Elapsed(left)));
-            format!("account {account_id} · {source}{valid}")
+            format!("account {account_id} · {}{valid}", sources.join(" + "))
         }
         Event::PartitionsSelected { partitions, days } => match days {
             Some(days) => format!("{} partitions · {} .. {} UTC", Count(*partitions), days.from, days.to),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use e3sync::progress::{Counters, Event, Observer};
-use e3sync::source::Source;
+use e3sync::source::Cloud;
 use tokio::task::JoinHandle;
 
 pub use calendar::calendar;
@@ -55,7 +55,8 @@ impl Display {
     }
 
     /// Redraws on a tick until stopped.
-    pub fn tick(&self, source: Arc<dyn Source>) -> Ticker {
+    pub fn tick(&self, clouds: &[Arc<Cloud>]) -> Ticker {
+        let clouds = clouds.to_vec();
         let (bars, counters, interval) = (self.bars.clone(), self.counters.clone(), self.interval);
         Ticker(interval.map(|interval| {
             tokio::spawn(async move {
@@ -63,7 +64,7 @@ impl Display {
                 loop {
                     ticks.tick().await;
                     match &bars {
-                        Some(bars) => bars.draw(source.credentials_remaining()),
+                        Some(bars) => bars.draw(remaining(&clouds)),
                         None => lines::print_progress(&counters),
                     }
                 }
@@ -77,6 +78,11 @@ impl Display {
             bars.clear();
         }
     }
+}
+
+/// How long the first credentials to end still live.
+pub fn remaining(clouds: &[Arc<Cloud>]) -> Option<Duration> {
+    clouds.iter().filter_map(|cloud| cloud.source.credentials_remaining()).min()
 }
 
 /// Redraws for as long as it lives.

@@ -19,7 +19,8 @@ pub struct Summary<'a> {
     pub verified: BTreeMap<String, u64>,
     pub elapsed: Duration,
     pub account_id: &'a str,
-    pub source: &'a str,
+    /// Where the export lies, cloud by cloud.
+    pub sources: &'a [String],
 }
 
 impl Summary<'_> {
@@ -121,7 +122,7 @@ impl Summary<'_> {
     pub fn json(&self, code: ExitCode) -> Value {
         let error = self.outcome.stopped_by.as_ref().map(error_fields);
         json!({
-            "schema": 1, "event": "summary", "account_id": self.account_id, "source": self.source,
+            "schema": 1, "event": "summary", "account_id": self.account_id, "sources": self.sources,
             "tool_version": env!("CARGO_PKG_VERSION"), "exit_code": code as u8, "seconds": self.elapsed.as_secs_f64(),
             "partitions": {
                 "published": self.published(), "unchanged": self.with_action(Action::Keep),

@@ -14,11 +14,8 @@ use crate::credentials::{AwsCredentials, Issued};
 use crate::error::Result;
 use crate::export::{ExportLocation, Object};
 use crate::net::SdkTransport;
-use crate::source::PageToken;
 use crate::source::page::{RawPage, untrusted};
-
-/// The most pages of folders that are read: a thousand years of days.
-const FOLDER_PAGES_MAX: usize = 400;
+use crate::source::{PageToken, folders};
 
 /// The SDK's settings, all but the credentials: those are given with each request, so that it is
 /// known which ones a refusal is about.
@@ -84,26 +81,17 @@ impl S3Source {
         &self,
         prefix: impl Fn(&ExportLocation) -> String + Send + Sync,
     ) -> Result<Vec<String>> {
-        let mut folders = Vec::new();
-        let mut from: Option<PageToken> = None;
-        for _ in 0..FOLDER_PAGES_MAX {
-            let (page, next) = self
-                .with_credentials(|issued| {
+        let prefix = &prefix;
+        folders::collect(|from| async move {
+            let from = from.as_ref();
+            self.renewer
+                .request(|issued| async move {
                     let prefix = prefix(&issued.location);
-                    let from = from.clone();
-                    async move {
-                        let raw = self.list_raw(&issued, &prefix, Some("/"), from.as_ref()).await?;
-                        raw.into_folders(&prefix, from.as_ref())
-                    }
+                    self.list_raw(&issued, &prefix, Some("/"), from).await?.into_folders(&prefix, from)
                 })
-                .await?;
-            folders.extend(page);
-            match next {
-                Some(next) => from = Some(next),
-                None => return Ok(folders),
-            }
-        }
-        Err(untrusted("the account", "it has no end"))
+                .await
+        })
+        .await
     }
 }
 

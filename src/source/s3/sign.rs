@@ -1,4 +1,3 @@
-use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use aws_sigv4::http_request::{
@@ -11,6 +10,7 @@ use jiff::Timestamp;
 use super::S3Settings;
 use crate::credentials::AwsCredentials;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::get;
 
 /// The address of an object: in the bucket's own host at AWS, in path style elsewhere.
 pub(super) fn object_url(settings: &S3Settings, bucket: &str, key: &str) -> String {
@@ -18,20 +18,8 @@ pub(super) fn object_url(settings: &S3Settings, bucket: &str, key: &str) -> Stri
         Some(endpoint) => format!("{}/{bucket}/", endpoint.as_str().trim_end_matches('/')),
         None => format!("https://{bucket}.s3.{}.amazonaws.com/", settings.region),
     };
-    push_encoded(&mut url, key);
+    get::push_encoded(&mut url, key, b'/');
     url
-}
-
-/// Appends a key with every byte escaped that S3's canonical form escapes.
-fn push_encoded(url: &mut String, key: &str) {
-    url.reserve(key.len() + 32);
-    for byte in key.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
-            url.push(char::from(byte));
-        } else {
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
 }
 
 /// Signs a GET without a body (AWS Signature Version 4).

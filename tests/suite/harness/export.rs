@@ -57,6 +57,7 @@ impl Export {
     pub fn command(&self, verb: &str) -> E3sync {
         let url = self.simulator().url();
         E3sync::new(verb)
+            .env("E3SYNC_SOURCE", "s3")
             .env("E3SYNC_API_URL", &url)
             .env("E3SYNC_SOURCE_ENDPOINT_URL", &url)
             .secret_env("OPTIMIZELY_API_TOKEN", &self.simulator().token())

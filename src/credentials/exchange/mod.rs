@@ -1,0 +1,212 @@
+//! The vendor's Authentication API (domain.md section 1).
+
+mod aws;
+mod gcp;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use reqwest::{Client, Response, Url};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+
+pub use aws::AwsExchange;
+pub use gcp::GcpExchange;
+
+use super::TokenSource;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{AccountId, ExportLocation, printable};
+use crate::net;
+use crate::progress::Counters;
+
+/// The longest answer that is read, in bytes; a real one has about two thousand.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// The whole exchange may take this long.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The pause after 429 and 503 where the answer asks for none (domain.md section 1).
+const THROTTLED_PAUSE: Duration = Duration::from_secs(60);
+
+/// How the Authentication API is asked.
+#[derive(Clone, Debug)]
+pub struct ExchangeSettings {
+    /// The API's base address.
+    pub api_url: Url,
+    /// Where the token comes from.
+    pub token: TokenSource,
+    /// The life that is asked for, in whole minutes from 15 to 60; one hour by default. Google's
+    /// tokens always live one hour.
+    pub duration_minutes: Option<u8>,
+    /// The account that the answer must be for, where the user named one.
+    pub account_id: Option<AccountId>,
+    /// The bucket that the answer must name, where the user named another than the documented one.
+    pub bucket: Option<String>,
+}
+
+/// The part of an exchange that is the same for both clouds.
+struct Exchange {
+    settings: ExchangeSettings,
+    /// The path below the API's base address.
+    path: &'static str,
+    client: Client,
+    clock: Arc<Clock>,
+    counters: Arc<Counters>,
+}
+
+/// The documented error body; other bodies occur.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorAnswer {
+    message: Option<String>,
+    uuid: Option<String>,
+}
+
+impl Exchange {
+    fn url(&self, query: Option<(&str, &str)>) -> Url {
+        let mut url = self.settings.api_url.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}/{}", self.path));
+        if let Some((name, value)) = query {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        url
+    }
+
+    /// Asks, and sets the clock right by the answer.
+    async fn ask(&self, query: Option<(&str, &str)>) -> Result<(HeaderMap, Vec<u8>)> {
+        let token = self.settings.token.read().await?;
+        self.counters.exchange_requests.add(1);
+        let response = self
+            .client
+            .get(self.url(query))
+            .bearer_auth(token.expose_secret())
+            .timeout(EXCHANGE_TIMEOUT)
+            .send()
+            .await
+            .map_err(|cause| self.unreachable(cause))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = self.bounded_body(response).await;
+        if status != StatusCode::OK {
+            return Err(refusal(self.path, status, &headers, &body.unwrap_or_default()));
+        }
+        let body = body?;
+        if let Some(server_time) = net::server_time(&headers) {
+            self.clock.correct(server_time);
+        }
+        Ok((headers, body))
+    }
+
+    async fn bounded_body(&self, mut response: Response) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|cause| self.unreachable(cause))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > ANSWER_BYTES_MAX {
+                return Err(self.unusable("it is far too long"));
+            }
+        }
+        Ok(body)
+    }
+
+    /// The location, once it is the expected one.
+    fn expect(&self, location: ExportLocation, expected_bucket: &str) -> Result<ExportLocation> {
+        let bucket = self.settings.bucket.as_deref().unwrap_or(expected_bucket);
+        if location.bucket != bucket {
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                format!(
+                    "the answer of /{}: the export is said to be in bucket `{}`, not in `{bucket}`",
+                    self.path, location.bucket
+                ),
+            )
+            .with_hint("if the vendor really moved the data, name the new bucket with --source-bucket"));
+        }
+        match &self.settings.account_id {
+            Some(account_id) if *account_id != location.account_id => Err(Error::new(
+                ErrorKind::Usage,
+                format!("the token belongs to account {}, not to {account_id}", location.account_id),
+            )
+            .with_hint("use a token of the account that --account-id names, or leave --account-id out")),
+            _ => Ok(location),
+        }
+    }
+
+    fn unreachable(&self, cause: reqwest::Error) -> Error {
+        net::connection_error(format!("no answer from /{}", self.path), cause)
+            .with_kind(ErrorKind::ExchangeUnavailable)
+            .with_hint("check the network and --api-url; the vendor's status page tells of outages")
+    }
+
+    fn unusable(&self, reason: &str) -> Error {
+        Error::new(ErrorKind::ExchangeUnavailable, format!("the answer of /{} cannot be used: {reason}", self.path))
+            .with_hint(
+                "something between this machine and the vendor may have answered instead of it: a proxy, a login page",
+            )
+    }
+}
+
+/// The meaning of an answer that is not 200.
+fn refusal(path: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+    let answer: ErrorAnswer = serde_json::from_slice(body).unwrap_or_default();
+    let mut context = format!("{} from /{path}", status.as_u16());
+    if let Some(uuid) = answer.uuid.filter(|uuid| uuid.len() <= 100) {
+        context = format!("{context}, reference {}", printable(&uuid));
+    }
+    let message = answer.message.filter(|message| message.len() <= 500).unwrap_or_default();
+    let said = if message.is_empty() { String::new() } else { format!(": {}", printable(&message)) };
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Error::new(ErrorKind::TokenRefused, format!("the vendor refused the token ({context}){said}")).with_hint(
+                "a revoked token never works again. Create one under Profile > API Access, check that OPTIMIZELY_API_TOKEN is this account's, and that the account's plan has the export",
+            )
+        }
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            temporary(&context, &said).with_retry_after(Some(net::retry_after(headers).unwrap_or(THROTTLED_PAUSE)))
+        }
+        status if status.is_server_error() => temporary(&context, &said).with_retry_after(net::retry_after(headers)),
+        status if status.is_redirection() => {
+            Error::new(ErrorKind::Protocol, format!("the Authentication API redirects elsewhere ({context})"))
+                .with_hint("the token is sent to one host only; if the API has moved, name its new address with --api-url")
+        }
+        StatusCode::NOT_FOUND => {
+            Error::new(ErrorKind::AccessDenied, format!("the account has no export in this cloud ({context}){said}"))
+                .with_hint("try the other cloud with --source, and check --api-url")
+        }
+        _ => Error::new(ErrorKind::Protocol, format!("the Authentication API refused the request ({context}){said}"))
+            .with_hint("check --api-url and --credential-minutes"),
+    }
+}
+
+fn temporary(context: &str, said: &str) -> Error {
+    Error::new(ErrorKind::ExchangeUnavailable, format!("the Authentication API is not available ({context}){said}"))
+        .with_hint("the vendor's status page tells of outages; run again later")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATH: &str = "v2/export/credentials";
+
+    #[test]
+    fn the_vendors_reference_is_shown_and_foreign_bodies_do_no_harm() {
+        let body = br#"{"code":"unauthorized","message":"Token revoked","messages":{},"uuid":"3f6c"}"#;
+        let error = refusal(PATH, StatusCode::UNAUTHORIZED, &HeaderMap::new(), body);
+        assert_eq!(
+            error.to_string(),
+            "the vendor refused the token (401 from /v2/export/credentials, reference 3f6c): Token revoked"
+        );
+        for body in [&b""[..], b"<html>", br#"{"message":7}"#] {
+            let error = refusal(PATH, StatusCode::BAD_GATEWAY, &HeaderMap::new(), body);
+            assert_eq!(error.kind(), ErrorKind::ExchangeUnavailable);
+        }
+    }
+
+    #[test]
+    fn throttling_without_a_pause_waits_a_minute() {
+        let error = refusal(PATH, StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), b"");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+    }
+}

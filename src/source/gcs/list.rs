@@ -1,0 +1,135 @@
+use serde::Deserialize;
+
+use super::{GcsSource, failure};
+use crate::credentials::{GcpToken, Issued};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{Base64, Checksums, ExportLocation, Object, printable};
+use crate::net;
+use crate::source::get;
+use crate::source::page::{RawPage, untrusted};
+use crate::source::{PageToken, folders};
+
+/// The longest page that is read into memory, in bytes.
+const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The parts of a listing that are used; the rest is not even sent.
+const FIELDS: &str = "kind,nextPageToken,prefixes,items(name,bucket,size,generation,crc32c,md5Hash)";
+
+/// A page in the JSON API's own form.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    kind: String,
+    next_page_token: Option<String>,
+    #[serde(default)]
+    prefixes: Vec<String>,
+    #[serde(default)]
+    items: Vec<Item>,
+}
+
+/// An object in the JSON API's own form: 64-bit numbers are texts.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item {
+    name: String,
+    bucket: String,
+    size: String,
+    generation: String,
+    crc32c: Option<String>,
+    md5_hash: Option<String>,
+}
+
+impl GcsSource {
+    /// One listing request.
+    pub(super) async fn list_raw(
+        &self,
+        issued: &Issued<GcpToken>,
+        prefix: &str,
+        delimiter: Option<&str>,
+        from: Option<&PageToken>,
+    ) -> Result<RawPage> {
+        self.counters.list_requests.add(1);
+        let bucket = &issued.location.bucket;
+        let body = self.fetch_page(issued, &self.list_url(bucket, prefix, delimiter, from), prefix).await?;
+        let answer: Answer = serde_json::from_slice(&body).map_err(|_| untrusted(prefix, "it is not a listing"))?;
+        if answer.kind != "storage#objects" {
+            return Err(untrusted(prefix, "it is not a listing"));
+        }
+        let objects = answer.items.into_iter().map(|item| read_object(item, bucket, prefix)).collect::<Result<_>>()?;
+        // The JSON API echoes no prefix; every key is checked against it.
+        Ok(RawPage { prefix: None, objects, folders: answer.prefixes, next_token: answer.next_page_token })
+    }
+
+    fn list_url(&self, bucket: &str, prefix: &str, delimiter: Option<&str>, from: Option<&PageToken>) -> String {
+        let mut url = format!("{}?maxResults=1000&fields={FIELDS}&prefix=", self.objects_url(bucket));
+        get::push_encoded(&mut url, prefix, b'.');
+        if let Some(delimiter) = delimiter {
+            url.push_str("&delimiter=");
+            get::push_encoded(&mut url, delimiter, b'.');
+        }
+        if let Some(from) = from {
+            url.push_str("&pageToken=");
+            get::push_encoded(&mut url, &from.token, b'.');
+        }
+        url
+    }
+
+    async fn fetch_page(&self, issued: &Issued<GcpToken>, url: &str, prefix: &str) -> Result<Vec<u8>> {
+        let mut request = get::request(url, prefix, None)?;
+        self.authorize(&mut request, issued)?;
+        let what = || format!("no answer to LIST {}", printable(prefix));
+        let request = reqwest::Request::try_from(request).map_err(|_| {
+            Error::new(ErrorKind::Internal, format!("cannot ask for the listing of {}", printable(prefix)))
+        })?;
+        let stall_timeout = self.settings.net.stall_timeout;
+        let stalled = |_| Error::new(ErrorKind::Unavailable, what());
+        let sending = tokio::time::timeout(stall_timeout, self.client.execute(request));
+        let mut response = sending.await.map_err(stalled)?.map_err(|cause| net::connection_error(what(), cause))?;
+        if !response.status().is_success() {
+            return Err(failure::of_response(response, "LIST", prefix).await);
+        }
+        let mut body = Vec::new();
+        loop {
+            let reading = tokio::time::timeout(stall_timeout, response.chunk());
+            match reading.await.map_err(stalled)?.map_err(|cause| net::connection_error(what(), cause))? {
+                Some(chunk) => body.extend_from_slice(&chunk),
+                None => return Ok(body),
+            }
+            if body.len() > PAGE_BYTES_MAX {
+                return Err(untrusted(prefix, "the answer is far too long"));
+            }
+        }
+    }
+
+    /// The names of the folders directly below a prefix, all pages of them.
+    pub(super) async fn list_folders(
+        &self,
+        prefix: impl Fn(&ExportLocation) -> String + Send + Sync,
+    ) -> Result<Vec<String>> {
+        let prefix = &prefix;
+        folders::collect(|from| async move {
+            let from = from.as_ref();
+            self.renewer
+                .request(|issued| async move {
+                    let prefix = prefix(&issued.location);
+                    self.list_raw(&issued, &prefix, Some("/"), from).await?.into_folders(&prefix, from)
+                })
+                .await
+        })
+        .await
+    }
+}
+
+fn read_object(item: Item, bucket: &str, prefix: &str) -> Result<Object> {
+    if item.bucket != bucket {
+        return Err(untrusted(prefix, "it has objects of another bucket"));
+    }
+    let size_bytes = item.size.parse().map_err(|_| untrusted(prefix, "an object has no size"))?;
+    let generation = item.generation.parse().map_err(|_| untrusted(prefix, "an object has no generation"))?;
+    let checksums = Checksums {
+        crc32c: item.crc32c.as_deref().and_then(Base64::parse),
+        md5: item.md5_hash.as_deref().and_then(Base64::parse),
+        ..Checksums::default()
+    };
+    Ok(Object { key: item.name, size_bytes, generation: Some(generation), checksums, ..Object::default() })
+}
