@@ -38,6 +38,7 @@ pub fn command(server: &Server, paths: &Path, folder: &Path) -> Command {
 pub fn main(arguments: &[String]) {
     let [url, paths, folder] = arguments else { panic!("{arguments:?}") };
     let paths = std::fs::read_to_string(paths).unwrap();
+    std::fs::create_dir(folder).unwrap();
     let work = Arc::new(Work {
         urls: paths.lines().map(|path| format!("{url}{path}")).collect(),
         next: AtomicUsize::new(0),
