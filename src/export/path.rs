@@ -28,13 +28,14 @@ impl FilePath {
         Self::build(key, |segment| segment.len() > SEGMENT_BYTES_MAX)
     }
 
-    /// The path for a key whose ordinary path is taken by another key that differs only in case.
+    /// The path for a key on a file system that takes names that differ only in case for the same.
     ///
-    /// Every segment with a capital letter gets its hash, as too long segments do.
+    /// Every segment with a capital letter gets its hash, as too long segments do, so that two keys
+    /// never meet in one name.
     ///
     /// # Errors
     /// [`ErrorKind::KeyRefused`] as for [`FilePath::of_key`].
-    pub fn of_case_twin(key: &str) -> Result<Self> {
+    pub fn of_key_without_case(key: &str) -> Result<Self> {
         Self::build(key, |segment| segment.len() > SEGMENT_BYTES_MAX || segment.contains(char::is_uppercase))
     }
 
@@ -150,8 +151,8 @@ mod tests {
 
     #[test]
     fn case_twins_get_paths_that_differ_without_case() {
-        let lower = FilePath::of_case_twin("event=cart/p.parquet").unwrap();
-        let upper = FilePath::of_case_twin("event=Cart/p.parquet").unwrap();
+        let lower = FilePath::of_key_without_case("event=cart/p.parquet").unwrap();
+        let upper = FilePath::of_key_without_case("event=Cart/p.parquet").unwrap();
         assert_ne!(lower.as_str().to_lowercase(), upper.as_str().to_lowercase());
     }
 }
