@@ -254,7 +254,12 @@ pub struct SourceArgs {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["token_file", "token_command"], env = "E3SYNC_SOURCE_PROFILE")]
     pub source_profile: Option<String>,
     /// Use the ambient AWS credentials instead of a token; needs --account-id
-    #[arg(long, conflicts_with_all = ["token_file", "token_command", "source_profile"], env = "E3SYNC_SOURCE_AMBIENT")]
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        conflicts_with_all = ["token_file", "token_command", "source_profile"],
+        env = "E3SYNC_SOURCE_AMBIENT"
+    )]
     pub source_ambient: bool,
     /// Ask for credentials that live so many minutes, 15 to 60
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u8).range(15..=60), env = "E3SYNC_CREDENTIAL_MINUTES")]

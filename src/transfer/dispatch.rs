@@ -102,7 +102,6 @@ pub struct Engine {
 impl Engine {
     /// An engine from the surveyor's clouds to `destination`. A value in `stop` ends the run early:
     /// [`ErrorKind::Interrupted`], [`ErrorKind::Terminated`] or [`ErrorKind::DeadlineReached`].
-    #[expect(clippy::too_many_arguments, reason = "the one place where all parts of a run come together")]
     pub fn new(
         destination: Arc<dyn Destination>,
         surveyor: Surveyor,
@@ -289,7 +288,7 @@ impl Dispatcher {
     fn settle_prepared(&mut self, partition: Partition, order: usize, prepared: Result<Prepared>) {
         self.preparing -= 1;
         match prepared {
-            Ok(Prepared::Settled(outcome)) => self.outcomes.push(outcome),
+            Ok(Prepared::Settled(outcome)) => self.outcomes.push(*outcome),
             Ok(Prepared::Staged(active)) => {
                 self.active.insert(order, *active);
             }

@@ -7,6 +7,7 @@ mod basics;
 mod clients;
 mod crash;
 mod credentials;
+mod documents;
 mod faults;
 mod hostile;
 mod incremental;
