@@ -50,8 +50,7 @@ fn query(front: &Front<'_>, call: &Call) -> Result<Query, GcsError> {
     if let Some(name) = NOT_SIMULATED.into_iter().find(|name| call.parameter(name).is_some()) {
         return Err(GcsError::invalid(name, "not simulated"));
     }
-    let text = |name: &str| call.parameter(name).filter(|value| !value.is_empty());
-    let keys_max = match text("maxResults") {
+    let keys_max = match given(call, "maxResults") {
         Some(asked) => {
             let number = asked.parse::<usize>().ok().filter(|&number| number > 0);
             number.ok_or_else(|| GcsError::invalid("maxResults", asked))?
@@ -59,16 +58,21 @@ fn query(front: &Front<'_>, call: &Call) -> Result<Query, GcsError> {
         None => usize::MAX,
     };
     Ok(Query {
-        prefix: text("prefix").unwrap_or_default().to_owned(),
-        delimiter: text("delimiter").unwrap_or_default().to_owned(),
+        prefix: given(call, "prefix").unwrap_or_default().to_owned(),
+        delimiter: given(call, "delimiter").unwrap_or_default().to_owned(),
         marker: marker(call)?,
         keys_max: keys_max.min(front.settings.page_keys),
-        end: text("endOffset").map(str::to_owned),
+        end: given(call, "endOffset").map(str::to_owned),
     })
 }
 
+/// An empty parameter counts as none.
+fn given<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
+    call.parameter(name).filter(|value| !value.is_empty())
+}
+
 fn marker(call: &Call) -> Result<Marker, GcsError> {
-    match (call.parameter("pageToken"), call.parameter("startOffset")) {
+    match (given(call, "pageToken"), given(call, "startOffset")) {
         (Some(token), _) => marker_of(token).ok_or_else(|| GcsError::invalid("pageToken", token)),
         (None, Some(key)) => Ok(Marker::AtKey(key.to_owned())),
         (None, None) => Ok(Marker::Start),

@@ -8,6 +8,8 @@ mod fields;
 mod listing;
 mod object;
 mod resource;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use address::{Address, Place, is_addressed};
 pub(crate) use error::injected as injected_error;
