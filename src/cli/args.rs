@@ -352,6 +352,9 @@ pub struct SimulatorArgs {
     /// Where to listen; only addresses of this machine
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
+    /// The clouds that hold the export: s3, gcs or both with a comma between
+    #[arg(long, value_name = "NAMES", default_value = "s3", value_delimiter = ',')]
+    pub clouds: Vec<String>,
     /// Decides all content
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
