@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use e3sync::export::DaySpec;
 
 use super::units::{ByteRate, ByteSize, Span};
@@ -248,7 +248,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "token_command", env = "E3SYNC_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
     /// Run this shell command at every exchange; it prints the token
-    #[arg(long, value_name = "COMMAND", env = "E3SYNC_TOKEN_COMMAND")]
+    #[arg(long, value_name = "COMMAND", env = "E3SYNC_TOKEN_COMMAND", hide_env_values = true)]
     pub token_command: Option<String>,
     /// Use this AWS profile's long-lived keys instead of a token; needs --account-id
     #[arg(long, value_name = "NAME", conflicts_with_all = ["token_file", "token_command"], env = "E3SYNC_SOURCE_PROFILE")]
@@ -397,6 +397,30 @@ pub struct DemoArgs {
     /// Mirror into this directory and keep it
     #[arg(long, value_name = "DEST")]
     pub keep: Option<PathBuf>,
+}
+
+/// The flags that say which days; one of them as typed sets the variables of all aside, since a
+/// flag stands above a variable.
+const DAY_FLAGS: [&str; 7] = ["--from", "--start", "--since", "--to", "--end", "--date", "--last"];
+
+/// Parses the command line and the environment; ends the process for help and for wrong usage.
+pub fn parse() -> Arguments {
+    let is_day_flag = |argument: &str| {
+        let name = argument.split('=').next().unwrap_or_default();
+        DAY_FLAGS.contains(&name)
+    };
+    let names_days = std::env::args_os().any(|argument| argument.to_str().is_some_and(is_day_flag));
+    let mut command = Arguments::command();
+    if names_days {
+        for verb in ["sync", "plan", "ls"] {
+            command = command.mut_subcommand(verb, |verb| {
+                let ids = ["from", "to", "date", "last"];
+                ids.into_iter().fold(verb, |verb, id| verb.mut_arg(id, |argument| argument.env(None::<&str>)))
+            });
+        }
+    }
+    let matches = command.get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Reads `7d` or `7` as a number of days.

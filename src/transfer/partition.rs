@@ -11,7 +11,7 @@ use crate::destination::{Claim, Destination, Inventory, Position, PublishTerms, 
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Scope};
 use crate::manifest::{Header, ListingSummary};
-use crate::plan::{Action, Decision};
+use crate::plan::{self, Action, Decision};
 use crate::progress::Event;
 use crate::source::Cloud;
 
@@ -92,9 +92,18 @@ impl Context {
         };
         let inventory = claim.prepare(&mut listed.listing, &listed.cloud.location.to_string()).await?;
         let summary = listed.listing.summary;
-        self.announce(&partition, &survey.decision, Some(&summary), inventory);
+        let unchanged = inventory.objects_here;
+        let options = self.surveyor.options();
+        let decision = plan::hold_decay(survey.decision, published.as_ref(), summary.objects, unchanged, options);
+        if !decision.action.is_change() {
+            drop(claim);
+            self.destination.discard_staged(&partition).await?;
+            self.announce(&partition, &decision, Some(&summary), Inventory::default());
+            return Ok(Prepared::Settled(Box::new(PartitionOutcome::of(partition, &decision, Some(&summary)))));
+        }
+        self.announce(&partition, &decision, Some(&summary), inventory);
         Ok(Prepared::Staged(Box::new(Active {
-            outcome: PartitionOutcome::of(partition.clone(), &survey.decision, Some(&summary)),
+            outcome: PartitionOutcome::of(partition.clone(), &decision, Some(&summary)),
             partition: Arc::new(partition),
             cloud: listed.cloud,
             claim,
@@ -102,7 +111,7 @@ impl Context {
             failure: None,
             is_outdated: false,
             scope: survey.scope,
-            decision: survey.decision,
+            decision,
             summary,
             published,
             queue: VecDeque::new(),

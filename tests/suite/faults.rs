@@ -197,3 +197,13 @@ fn a_bandwidth_limit_is_kept() {
     assert!(summary["seconds"].as_f64().unwrap() >= 1.5, "a megabyte at half a megabyte a second: {summary}");
     assert_tree_is(&export, folder.path());
 }
+
+#[test]
+fn a_flipped_bit_in_a_large_object_is_healed_though_its_progress_was_noted() {
+    let export = export_of(1, 30_000_000);
+    let flipped = export.inject("get:flip@100000");
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).args(["--part-size", "1MiB"]).run().expect(0);
+    assert_eq!(flipped.fired(), 1);
+    assert_tree_is(&export, folder.path());
+}

@@ -97,8 +97,11 @@ impl S3Source {
 
 /// The answer in the words of both clouds; the bucket and the number of keys must be right.
 fn raw_page(answer: ListObjectsV2Output, bucket: &str, prefix: &str) -> Result<RawPage> {
-    if answer.name().is_some_and(|name| name != bucket) {
-        return Err(untrusted(prefix, "it says that it lists another bucket"));
+    if answer.name() != Some(bucket) {
+        return Err(untrusted(prefix, "it does not say that it lists this bucket"));
+    }
+    if answer.prefix().is_none() {
+        return Err(untrusted(prefix, "it does not say which prefix it lists"));
     }
     let keys = answer.contents().len() + answer.common_prefixes().len();
     if answer.key_count().is_some_and(|count| usize::try_from(count) != Ok(keys)) {
@@ -108,6 +111,9 @@ fn raw_page(answer: ListObjectsV2Output, bucket: &str, prefix: &str) -> Result<R
         return Err(untrusted(prefix, "it breaks off without saying where it goes on"));
     }
     let is_truncated = answer.is_truncated() == Some(true);
+    if !is_truncated && answer.next_continuation_token().is_some() {
+        return Err(untrusted(prefix, "it says that it ends and where it goes on"));
+    }
     let folders = answer.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix).collect();
     let contents = answer.contents.unwrap_or_default();
     let objects = contents.into_iter().map(|object| read_object(object, prefix)).collect::<Result<_>>()?;
