@@ -1,9 +1,9 @@
 //! A daily run: what changed at the source, and only that.
 
-use e3sync::simulator::{Cloud, Operation};
+use e3sync::simulator::Operation;
 use jiff::civil::Date;
 
-use crate::harness::{Export, TODAY, assert_tree_is, files_below, manifest_lines};
+use crate::harness::{CLOUD, Export, TODAY, assert_tree_is, files_below, manifest_lines};
 
 fn date(text: &str) -> Date {
     text.parse().unwrap()
@@ -159,7 +159,7 @@ fn a_filtered_run_takes_a_part_without_success_and_widens_later() {
     let names: Vec<String> = export
         .simulator()
         .account()
-        .objects(Cloud::S3, "events", date("2026-11-20"))
+        .objects(CLOUD, "events", date("2026-11-20"))
         .into_iter()
         .filter_map(|(key, _)| Some(key.split("event=").nth(1)?.split('/').next()?.to_owned()))
         .collect();
@@ -212,7 +212,7 @@ fn a_day_that_only_lost_objects_is_not_taken_for_a_rewritten_one() {
     let folder = tempfile::tempdir().unwrap();
     export.sync(folder.path()).run().expect(0);
     let before = files_below(folder.path());
-    let keys = export.simulator().account().objects(Cloud::S3, "events", date("2026-11-19"));
+    let keys = export.simulator().account().objects(CLOUD, "events", date("2026-11-19"));
     let gone = keys.iter().map(|(key, _)| key).find(|key| key.ends_with(".parquet")).unwrap();
     let gone = gone.split("date=2026-11-19/").nth(1).unwrap();
     assert!(export.simulator().change().remove_object("events", date("2026-11-19"), gone));

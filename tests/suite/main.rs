@@ -3,8 +3,11 @@
 
 mod harness;
 
+mod addresses;
 mod basics;
+mod checksums;
 mod clients;
+mod clouds;
 mod crash;
 mod credentials;
 mod documents;
