@@ -239,7 +239,7 @@ pub enum ReadyArg {
 #[command(next_help_heading = "Source")]
 pub struct SourceArgs {
     /// The cloud to read from
-    #[arg(long, value_enum, default_value_t = SourceArg::S3, env = "E3SYNC_SOURCE")]
+    #[arg(long, value_enum, default_value_t = SourceArg::Auto, env = "E3SYNC_SOURCE")]
     pub source: SourceArg,
     /// The account that the token must belong to
     #[arg(long, value_name = "ID", env = "E3SYNC_ACCOUNT_ID")]

@@ -25,7 +25,8 @@ fn in_both(days: u32, change: impl FnOnce(&mut Settings)) -> Export {
 }
 
 fn sync(export: &Export, destination: &Path) -> E3sync {
-    export.sync(destination).env("E3SYNC_SOURCE", "auto")
+    // What the tool does by itself, when nothing names a cloud.
+    export.sync(destination).env_remove("E3SYNC_SOURCE")
 }
 
 /// The cloud that a published day came from, by its manifest.

@@ -66,7 +66,6 @@ impl Export {
     pub fn command(&self, verb: &str) -> E3sync {
         let url = self.simulator().url();
         E3sync::new(verb)
-            .env("E3SYNC_SOURCE", CLOUD.name())
             .env("E3SYNC_API_URL", &url)
             .env("E3SYNC_SOURCE_ENDPOINT_URL", &url)
             .secret_env("OPTIMIZELY_API_TOKEN", &self.simulator().token())
