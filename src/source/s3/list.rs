@@ -8,14 +8,14 @@ use aws_sdk_s3::config::{BehaviorVersion, Config, Region, StalledStreamProtectio
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_smithy_types::timeout::TimeoutConfigBuilder;
 
-use super::{S3Settings, S3Source, failure};
+use super::{S3Protocol, S3Settings, failure};
 use crate::clock::Clock;
 use crate::credentials::{AwsCredentials, Issued};
 use crate::error::Result;
-use crate::export::{ExportLocation, Object};
+use crate::export::Object;
 use crate::net::SdkTransport;
+use crate::source::PageToken;
 use crate::source::page::{RawPage, untrusted};
-use crate::source::{PageToken, folders};
 
 /// The SDK's settings, all but the credentials: those are given with each request, so that it is
 /// known which ones a refusal is about.
@@ -52,7 +52,7 @@ impl aws_smithy_async::time::TimeSource for SigningTime {
     }
 }
 
-impl S3Source {
+impl S3Protocol {
     /// One listing request.
     pub(super) async fn list_raw(
         &self,
@@ -74,24 +74,6 @@ impl S3Source {
             .await
             .map_err(|error| failure::of_listing(error, prefix, &self.clock))?;
         raw_page(answer, bucket, prefix)
-    }
-
-    /// The names of the folders directly below a prefix, all pages of them.
-    pub(super) async fn list_folders(
-        &self,
-        prefix: impl Fn(&ExportLocation) -> String + Send + Sync,
-    ) -> Result<Vec<String>> {
-        let prefix = &prefix;
-        folders::collect(|from| async move {
-            let from = from.as_ref();
-            self.renewer
-                .request(|issued| async move {
-                    let prefix = prefix(&issued.location);
-                    self.list_raw(&issued, &prefix, Some("/"), from).await?.into_folders(&prefix, from)
-                })
-                .await
-        })
-        .await
     }
 }
 
