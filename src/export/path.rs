@@ -155,4 +155,29 @@ mod tests {
         let upper = FilePath::of_key_without_case("event=Cart/p.parquet").unwrap();
         assert_ne!(lower.as_str().to_lowercase(), upper.as_str().to_lowercase());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_key_leads_out_of_its_folder(key in "(\\PC|[./\u{0}~]){0,400}") {
+            for path in [FilePath::of_key(&key), FilePath::of_key_without_case(&key)].into_iter().flatten() {
+                for segment in path.as_str().split('/') {
+                    proptest::prop_assert!(!matches!(segment, "" | "." | "..") && segment.len() <= SEGMENT_BYTES_MAX);
+                    proptest::prop_assert!(!segment.contains('\0'));
+                }
+                let depth = |text: &str| text.split('/').count();
+                proptest::prop_assert_eq!(depth(path.as_str()), depth(&key));
+            }
+        }
+
+        #[test]
+        fn keys_that_differ_have_paths_that_differ(one in "[aA~.]{1,6}/[bB]{250,260}", other in "[aA~.]{1,6}/[bB]{250,260}") {
+            if let (Ok(one_path), Ok(other_path)) = (FilePath::of_key(&one), FilePath::of_key(&other)) {
+                proptest::prop_assert_eq!(one == other, one_path == other_path);
+            }
+            let folded = |key: &str| FilePath::of_key_without_case(key).map(|path| path.as_str().to_lowercase());
+            if let (Ok(one_path), Ok(other_path)) = (folded(&one), folded(&other)) {
+                proptest::prop_assert_eq!(one == other, one_path == other_path);
+            }
+        }
+    }
 }
