@@ -24,6 +24,8 @@ pub struct Export {
     pub objects_per_partition: u32,
     pub size_bytes_min: u64,
     pub size_bytes_max: u64,
+    /// How many requests a run sends at a time, where it is not to decide by itself.
+    pub concurrency: Option<&'static str>,
 }
 
 impl Export {
@@ -40,7 +42,7 @@ impl Export {
 }
 
 /// The requests that the server has seen.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
     pub gets: u64,
     pub lists: u64,
@@ -57,8 +59,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server, which writes the paths of all objects to a file.
-    pub fn start(export: &Export, paths: &Path) -> Self {
+    /// Starts a server, which writes the paths of all objects on S3 to a file.
+    pub fn start(export: &Export, clouds: &[Cloud], paths: &Path) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .arg(ROLE_SERVE)
             .args(
@@ -66,6 +68,7 @@ impl Server {
                     .map(|n| n.to_string()),
             )
             .arg(paths)
+            .args(clouds.iter().map(|cloud| cloud.name()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -92,7 +95,11 @@ fn line(output: &mut BufReader<ChildStdout>) -> String {
 
 /// The server's own process.
 pub fn main(arguments: &[String]) {
-    let [objects_per_day, size_bytes_min, size_bytes_max, paths] = arguments else { panic!("{arguments:?}") };
+    let [objects_per_day, size_bytes_min, size_bytes_max, paths, clouds @ ..] = arguments else {
+        panic!("{arguments:?}")
+    };
+    let is_named = |cloud: &Cloud| clouds.iter().any(|name| name == cloud.name());
+    let clouds: Vec<_> = Cloud::ALL.into_iter().filter(is_named).collect();
     let key = AccessKey { access_key_id: ACCESS_KEY_ID.to_owned(), secret_access_key: SECRET_ACCESS_KEY.to_owned() };
     let settings = Settings {
         days: DAYS,
@@ -100,6 +107,8 @@ pub fn main(arguments: &[String]) {
         odd_names: false,
         content: Content::Noise { size_bytes: size_bytes_min.parse().unwrap()..=size_bytes_max.parse().unwrap() },
         access_key: Some(key),
+        clouds: clouds.clone(),
+        success_on: clouds,
         ..Settings::new(Timestamp::now())
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();

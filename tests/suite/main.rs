@@ -12,6 +12,7 @@ mod crash;
 mod credentials;
 mod documents;
 mod faults;
+mod google_client;
 mod hostile;
 mod incremental;
 mod listings;

@@ -1,30 +1,24 @@
-//! What the protocol asks of us, by the word of servers that we did not write: each check runs
-//! against moto's server and against s3s.
+//! What the protocols ask of us, by the word of servers that we did not write: each check runs
+//! against moto's server and s3s for S3, and against fake-gcs-server for Google Cloud Storage.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{E3sync, Moto, S3s, Server, TODAY, assert_same_files, manifest_lines, prefix};
+use crate::harness::{E3sync, FakeGcs, Moto, S3s, Server, TODAY, assert_same_files, manifest_lines, prefix};
 
 const PARTITION: &str = "type=events/date=2026-11-19";
 
-macro_rules! over_both_servers {
-    ($($check:ident)*) => {
-        mod moto {
+macro_rules! over {
+    ($($module:ident: $server:ident),*; $checks:tt) => {
+        $(over!(@one $module $server $checks);)*
+    };
+    (@one $module:ident $server:ident { $($check:ident)* }) => {
+        mod $module {
             $(#[test]
             fn $check() {
-                if let Some(server) = super::Moto::start() {
-                    super::$check(&server);
-                }
-            })*
-        }
-
-        mod s3s {
-            $(#[test]
-            fn $check() {
-                if let Some(server) = super::S3s::start() {
+                if let Some(server) = super::$server::start() {
                     super::$check(&server);
                 }
             })*
@@ -32,13 +26,17 @@ macro_rules! over_both_servers {
     };
 }
 
-over_both_servers! {
-    odd_names_arrive_as_they_are
-    a_partition_of_several_pages_arrives_whole
-    a_large_object_is_fetched_in_ranges
-    a_rewritten_day_replaces_the_old_set
-    an_object_replaced_during_the_run_is_never_mixed
-    a_wrong_signature_is_refused_and_nothing_changes
+over! {
+    moto: Moto,
+    s3s: S3s,
+    gcs: FakeGcs;
+    {
+        odd_names_arrive_as_they_are
+        a_partition_of_several_pages_arrives_whole
+        a_large_object_is_fetched_in_ranges
+        a_rewritten_day_replaces_the_old_set
+        an_object_replaced_during_the_run_is_never_mixed
+    }
 }
 
 /// An export of one day in a folder, and a mirror of it.
@@ -95,7 +93,7 @@ fn bytes(seed: u32, length: usize) -> Vec<u8> {
 
 /// Other bytes for an object of this size; of the same size, where the server tells versions apart.
 fn another_version(server: &dyn Server, length: usize) -> Vec<u8> {
-    bytes(1_000, if server.has_versions() { length } else { length + 1 })
+    bytes(1_000, if server.refusal_of_old_versions().is_some() { length } else { length + 1 })
 }
 
 fn odd_names_arrive_as_they_are(server: &dyn Server) {
@@ -111,7 +109,8 @@ fn odd_names_arrive_as_they_are(server: &dyn Server) {
 
     let listed = day.selected(server.command("ls")).arg("--paths").run().expect(0);
     for name in names {
-        let address = format!("s3://{}/{}{PARTITION}/event={name}/part-0.parquet", server.writer().bucket, prefix());
+        let (scheme, bucket) = (server.writer().scheme, &server.writer().bucket);
+        let address = format!("{scheme}://{bucket}/{}{PARTITION}/event={name}/part-0.parquet", prefix());
         assert!(listed.stdout.lines().any(|line| line == address), "{address} is not among\n{}", listed.stdout);
     }
 }
@@ -137,7 +136,11 @@ fn a_large_object_is_fetched_in_ranges(server: &dyn Server) {
     let ranges = server.answers().iter().filter(|status| **status == 206).count();
     assert!(ranges >= 4, "only {ranges} ranges were served");
     let lines = manifest_lines(day.mirror(), PARTITION);
-    assert_eq!(lines[1]["verified_against"], "crc32", "the ranges together are compared with the whole's checksum");
+    assert_eq!(
+        lines[1]["verified_against"],
+        server.checksum(),
+        "the ranges together are compared with the whole's checksum"
+    );
 }
 
 fn a_rewritten_day_replaces_the_old_set(server: &dyn Server) {
@@ -150,10 +153,14 @@ fn a_rewritten_day_replaces_the_old_set(server: &dyn Server) {
     assert_same_files(day.source(), day.mirror());
 
     day.remove("event=cart/part-0-old.parquet");
-    day.write("event=cart/part-0-new.parquet", &bytes(3, 1100));
-    day.write("event=view/part-0-old.parquet", &another_version(server, 1000));
+    // Only what is another: to put the same bytes again makes a new version of them too.
+    let change = Day::new();
+    for day in [&day, &change] {
+        day.write("event=cart/part-0-new.parquet", &bytes(3, 1100));
+        day.write("event=view/part-0-old.parquet", &another_version(server, 1000));
+    }
     server.writer().remove(&[&format!("{PARTITION}/event=cart/part-0-old.parquet")]);
-    server.writer().put(day.source());
+    server.writer().put(change.source());
     let summary = day.sync(server).run().expect(0).summary();
     assert_eq!(summary["partitions"]["published"], 1);
     assert_eq!(summary["objects"]["transferred"], 2, "what has not changed is not fetched again");
@@ -180,15 +187,30 @@ fn an_object_replaced_during_the_run_is_never_mixed(server: &dyn Server) {
     run.signal(Signal::CONT);
     run.wait().expect(0);
     assert_same_files(day.source(), day.mirror());
-    let is_refused = server.answers().contains(&412);
-    assert_eq!(is_refused, server.has_versions(), "requests are pinned to the version that was listed");
+    if let Some(status) = server.refusal_of_old_versions() {
+        assert!(server.answers().contains(&status), "requests are pinned to the version that was listed");
+    } else {
+        assert_eq!(server.answers().iter().find(|status| **status >= 400), None, "nothing can be pinned");
+    }
 }
 
-fn a_wrong_signature_is_refused_and_nothing_changes(server: &dyn Server) {
+#[test]
+fn moto_refuses_a_wrong_signature() {
+    let Some(server) = Moto::start() else { return };
+    a_wrong_signature_changes_nothing(&server, server.command_with_wrong_secret("sync"));
+}
+
+#[test]
+fn s3s_refuses_a_wrong_signature() {
+    let Some(server) = S3s::start() else { return };
+    a_wrong_signature_changes_nothing(&server, server.command_with_wrong_secret("sync"));
+}
+
+fn a_wrong_signature_changes_nothing(server: &dyn Server, wrong: E3sync) {
     let day = Day::new();
     day.write("event=cart/part-0.parquet", &bytes(1, 100));
     server.writer().put(day.source());
-    let refused = day.selected(server.command_with_wrong_secret("sync").arg(day.mirror()));
+    let refused = day.selected(wrong.arg(day.mirror()));
     refused.run().expect(4).says("SignatureDoesNotMatch");
     assert!(!day.mirror().join("type=events").exists());
     day.sync(server).run().expect(0);
@@ -228,4 +250,37 @@ fn bytes_that_differ_from_the_servers_checksum_are_not_published() {
     server.writer().put(day.source());
     day.sync(&server).run().expect(0);
     assert_same_files(day.source(), day.mirror());
+}
+
+#[test]
+fn the_same_bytes_in_a_new_generation_are_another_version() {
+    let Some(server) = FakeGcs::start() else { return };
+    let day = Day::new();
+    day.write("event=cart/part-0.parquet", &bytes(1, 1000));
+    day.write("event=cart/part-1.parquet", &bytes(2, 1000));
+    server.writer().put(day.source());
+    day.sync(&server).run().expect(0);
+    assert_generations(&server, &day);
+    let unchanged = day.sync(&server).run().expect(0).summary();
+    assert_eq!(unchanged["objects"]["transferred"], 0);
+    assert_eq!(unchanged["partitions"]["unchanged"], 1);
+
+    server.writer().put(day.source());
+    let summary = day.sync(&server).run().expect(0).summary();
+    assert_eq!(summary["partitions"]["published"], 1);
+    assert_eq!(summary["objects"]["transferred"], 2, "both have been written anew");
+    assert_generations(&server, &day);
+    assert_same_files(day.source(), day.mirror());
+}
+
+/// The manifest names the generations that the server has, and what the bytes were verified against.
+fn assert_generations(server: &FakeGcs, day: &Day) {
+    let lines = manifest_lines(day.mirror(), PARTITION);
+    let [_header, entries @ .., _trailer] = lines.as_slice() else { panic!("an empty manifest") };
+    assert_eq!(entries.len(), 2);
+    for entry in entries {
+        let key = entry["key"].as_str().unwrap();
+        assert_eq!(entry["generation"], server.generation(&format!("{PARTITION}/{key}")), "{key}");
+        assert_eq!(entry["verified_against"], "crc32c");
+    }
 }

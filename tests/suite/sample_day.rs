@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Moto, S3s, Server, assert_same_files, files_below, manifest_lines, python, skip};
+use crate::harness::{FakeGcs, Moto, S3s, Server, assert_same_files, files_below, manifest_lines, python, skip};
 
 const DECISIONS: &str = "type=decisions/date=2020-09-14";
 const EVENTS: &str = "type=events/date=2020-09-14";
@@ -32,6 +32,13 @@ fn the_sample_day_arrives_from_s3s() {
     the_sample_day_arrives(&sample, &server);
 }
 
+#[test]
+fn the_sample_day_arrives_from_fake_gcs_server() {
+    let Some(sample) = sample() else { return };
+    let Some(server) = FakeGcs::start() else { return };
+    the_sample_day_arrives(&sample, &server);
+}
+
 fn the_sample_day_arrives(sample: &Path, server: &dyn Server) {
     server.writer().put(sample);
     let folder = tempfile::tempdir().unwrap();
@@ -42,7 +49,7 @@ fn the_sample_day_arrives(sample: &Path, server: &dyn Server) {
     };
     let first = sync();
     assert_eq!(first["objects"]["transferred"], 5);
-    assert_sample_is(sample, &destination);
+    assert_sample_is(sample, &destination, server.checksum());
     assert_eq!(decisions_counted_by_duckdb(&destination), "10000");
 
     let answers = server.answers().len();
@@ -50,21 +57,21 @@ fn the_sample_day_arrives(sample: &Path, server: &dyn Server) {
     assert_eq!(second["objects"]["transferred"], 0);
     assert_eq!(second["partitions"]["unchanged"], 2);
     assert_eq!(server.answers().len(), answers, "the second run asked for objects");
-    assert_sample_is(sample, &destination);
+    assert_sample_is(sample, &destination, server.checksum());
 }
 
 /// The decisions of the sample have no `_SUCCESS`; the mirror marks them once the grace period is over.
-fn assert_sample_is(sample: &Path, destination: &Path) {
+fn assert_sample_is(sample: &Path, destination: &Path, checksum: &str) {
     let folder = tempfile::tempdir().unwrap();
     copy(sample, folder.path());
     std::fs::write(folder.path().join(DECISIONS).join("_SUCCESS"), "").unwrap();
     assert_same_files(folder.path(), destination);
     for (partition, completeness) in [(DECISIONS, "grace"), (EVENTS, "declared")] {
-        assert_manifest_adds_up(destination, partition, completeness);
+        assert_manifest_adds_up(destination, partition, completeness, checksum);
     }
 }
 
-fn assert_manifest_adds_up(destination: &Path, partition: &str, completeness: &str) {
+fn assert_manifest_adds_up(destination: &Path, partition: &str, completeness: &str, checksum: &str) {
     let lines = manifest_lines(destination, partition);
     let [header, entries @ .., _trailer] = lines.as_slice() else { panic!("an empty manifest") };
     let sum = |field: &str| entries.iter().map(|entry| entry[field].as_u64().unwrap()).sum::<u64>();
@@ -74,7 +81,7 @@ fn assert_manifest_adds_up(destination: &Path, partition: &str, completeness: &s
     assert_eq!(header["completeness"], completeness);
     let files = files_below(&destination.join(partition));
     for entry in entries {
-        assert_eq!(entry["verified_against"], "crc32", "boto3 stores it with every object");
+        assert_eq!(entry["verified_against"], checksum, "the server has it of every object");
         assert_eq!(entry["sha256"], files[entry["key"].as_str().unwrap()]);
     }
 }

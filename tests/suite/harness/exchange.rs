@@ -6,6 +6,12 @@ use std::thread::JoinHandle;
 
 use serde_json::Value;
 
+/// Where credentials for S3 are asked for.
+pub const AWS: &str = "/v2/export/credentials";
+
+/// Where a token for Google Cloud Storage is asked for.
+pub const GCP: &str = "/v2/export/credentials/gcp";
+
 /// A stand-in for the Authentication API that hands out the credentials it is given.
 pub struct Exchange {
     address: SocketAddr,
@@ -14,11 +20,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Answers every call that has the token with the same document.
-    pub fn start(token: &str, answer: &Value) -> Self {
+    /// Answers every call of a path that has the token with the same document.
+    pub fn start(path: &str, token: &str, answer: &Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let is_over = Arc::new(AtomicBool::new(false));
+        let request = format!("GET {path} HTTP/1.1");
         let (authorization, answer) = (format!("authorization: bearer {token}"), answer.to_string());
         let thread = std::thread::spawn({
             let is_over = is_over.clone();
@@ -28,7 +35,7 @@ impl Exchange {
                         return;
                     }
                     // A caller that went away is no failure of the test.
-                    let _ = stream.and_then(|stream| serve(stream, &authorization, &answer));
+                    let _ = stream.and_then(|stream| serve(stream, &request, &authorization, &answer));
                 }
             }
         });
@@ -40,11 +47,11 @@ impl Exchange {
     }
 }
 
-fn serve(stream: TcpStream, authorization: &str, answer: &str) -> std::io::Result<()> {
+fn serve(stream: TcpStream, request: &str, authorization: &str, answer: &str) -> std::io::Result<()> {
     let head: Vec<String> =
         BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
     let is_known = head.iter().any(|line| line.eq_ignore_ascii_case(authorization));
-    let is_asked = head.first().is_some_and(|line| line.starts_with("GET /v2/export/credentials "));
+    let is_asked = head.first().is_some_and(|line| line == request);
     let (status, body) = match (is_asked, is_known) {
         (true, true) => ("200 OK", answer),
         (true, false) => ("401 Unauthorized", "{}"),

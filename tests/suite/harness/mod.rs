@@ -4,14 +4,17 @@
 mod binary;
 mod exchange;
 mod export;
+mod fake_gcs;
 mod moto;
 mod peer;
+mod process;
 mod s3s;
 mod tools;
 mod tree;
 
 pub use binary::{E3sync, Finished};
 pub use export::{CHECKSUM, CLOUD, Export, TODAY};
+pub use fake_gcs::FakeGcs;
 pub use moto::Moto;
 pub use peer::{Server, assert_same_files, prefix};
 pub use s3s::S3s;

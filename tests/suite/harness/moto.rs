@@ -1,12 +1,9 @@
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStderr, Stdio};
-use std::thread::JoinHandle;
-
 use serde_json::{Value, json};
 
 use super::E3sync;
-use super::exchange::Exchange;
-use super::peer::{ACCOUNT_ID, Answers, Server, Writer, prefix};
+use super::exchange::{AWS, Exchange};
+use super::peer::{ACCOUNT_ID, Answers, Server, Writer, aws_environment, prefix};
+use super::process::Process;
 use super::tools::{Python, output_of, python};
 
 const BUCKET: &str = "optimizely-events-data";
@@ -24,21 +21,6 @@ pub struct Moto {
     _process: Process,
 }
 
-struct Process {
-    child: Child,
-    log: Option<JoinHandle<()>>,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if let Some(log) = self.log.take() {
-            let _ = log.join();
-        }
-    }
-}
-
 impl Moto {
     /// Starts a server of the test's own; `None` where Python or its packages are missing.
     pub fn start() -> Option<Self> {
@@ -53,10 +35,14 @@ impl Moto {
         Some(Self {
             writer: Writer {
                 python,
+                script: "bucket.py",
+                scheme: "s3",
                 endpoint,
                 bucket: BUCKET.to_owned(),
-                access_key_id: text(&setup["writer"]["accessKeyId"]),
-                secret_access_key: text(&setup["writer"]["secretAccessKey"]),
+                environment: aws_environment(
+                    &text(&setup["writer"]["accessKeyId"]),
+                    &text(&setup["writer"]["secretAccessKey"]),
+                ),
             },
             exchange: exchange_of(&reader),
             wrong_exchange: exchange_of(&wrong_reader),
@@ -64,6 +50,11 @@ impl Moto {
             answers,
             _process: process,
         })
+    }
+
+    /// A call with a secret key that is not the access key's.
+    pub fn command_with_wrong_secret(&self, verb: &str) -> E3sync {
+        self.command_by(&self.wrong_exchange, verb)
     }
 
     /// A call with a session token that was never issued.
@@ -90,12 +81,12 @@ impl Server for Moto {
         self.command_by(&self.exchange, verb)
     }
 
-    fn command_with_wrong_secret(&self, verb: &str) -> E3sync {
-        self.command_by(&self.wrong_exchange, verb)
+    fn refusal_of_old_versions(&self) -> Option<u16> {
+        Some(412)
     }
 
-    fn has_versions(&self) -> bool {
-        true
+    fn checksum(&self) -> &'static str {
+        "crc32"
     }
 
     fn writer(&self) -> &Writer {
@@ -109,37 +100,22 @@ impl Server for Moto {
 
 fn exchange_of(credentials: &Value) -> Exchange {
     let s3_path = format!("s3://{BUCKET}/{}", prefix());
-    Exchange::start(TOKEN, &json!({ "credentials": credentials, "s3Path": s3_path }))
+    Exchange::start(AWS, TOKEN, &json!({ "credentials": credentials, "s3Path": s3_path }))
 }
 
 /// Starts the server on a port that the system picks, and learns the port from its first lines.
 fn launch(python: &Python, answers: Answers) -> (Process, String) {
     let mut command = python.command("moto_server");
-    command.args(["-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap());
-    let mut said = String::new();
-    let endpoint = loop {
-        let mut line = String::new();
-        if log.read_line(&mut line).unwrap() == 0 {
-            let _ = child.wait();
-            panic!("moto's server does not start:\n{said}");
-        }
-        if let Some((_, address)) = line.split_once("Running on ") {
-            break address.split_whitespace().next().unwrap().to_owned();
-        }
-        said += &line;
-    };
-    let log = std::thread::spawn(move || read_log(log, &answers));
-    (Process { child, log: Some(log) }, endpoint)
+    command.args(["-H", "127.0.0.1", "-p", "0"]);
+    let watch = move |line: &str| answers.lock().unwrap().extend(object_status(line));
+    let started = Process::start(&mut command, address, watch);
+    started.unwrap_or_else(|said| panic!("moto's server does not start:\n{said}"))
 }
 
-fn read_log(log: BufReader<ChildStderr>, answers: &Answers) {
-    for line in log.lines().map_while(Result::ok) {
-        if let Some(status) = object_status(&line) {
-            answers.lock().unwrap().push(status);
-        }
-    }
+/// The address in a line such as ` * Running on http://127.0.0.1:5000`.
+fn address(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("Running on ")?;
+    rest.split_whitespace().next().map(str::to_owned)
 }
 
 /// The status in a line such as `127.0.0.1 - - [...] "GET /bucket/key HTTP/1.1" 206 -`; colours come between.

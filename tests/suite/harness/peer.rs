@@ -1,25 +1,27 @@
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use super::tools::{Python, output_of};
 use super::{E3sync, files_below};
 
-/// The account whose sample day the vendor published; both servers take it for their own.
+/// The account whose sample day the vendor published; all servers take it for their own.
 pub const ACCOUNT_ID: &str = "596780373";
 
 /// Statuses of the answers to GETs of objects, oldest first.
 pub type Answers = Arc<Mutex<Vec<u16>>>;
 
-/// An S3 server that we did not write, with an empty export in it.
+/// A server that we did not write, with an empty export in it.
 pub trait Server {
     /// A call that is pointed at the server and may read the export.
     fn command(&self, verb: &str) -> E3sync;
 
-    /// The same with a secret key that is not the access key's.
-    fn command_with_wrong_secret(&self, verb: &str) -> E3sync;
+    /// The answer to a GET that is pinned to a version which is no more, where listings tell an
+    /// object's version and GETs can be pinned to it.
+    fn refusal_of_old_versions(&self) -> Option<u16>;
 
-    /// Whether listings tell an object's version and GETs can be pinned to it.
-    fn has_versions(&self) -> bool;
+    /// The checksum that the server knows of an object which a client put there.
+    fn checksum(&self) -> &'static str;
 
     /// How the tests themselves write to the bucket.
     fn writer(&self) -> &Writer;
@@ -28,36 +30,42 @@ pub trait Server {
     fn answers(&self) -> Vec<u16>;
 }
 
-/// Access to a bucket for boto3.
+/// Access to a bucket for a script that has the cloud's own client.
 pub struct Writer {
     pub python: &'static Python,
+    pub script: &'static str,
+    /// What addresses in the bucket begin with.
+    pub scheme: &'static str,
     pub endpoint: String,
     pub bucket: String,
-    pub access_key_id: String,
-    pub secret_access_key: String,
+    /// Variables that let the client in.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Writer {
     /// Puts every file below a folder into the export, under its path.
     #[track_caller]
     pub fn put(&self, folder: &Path) {
-        self.run("put", &[&prefix(), folder.to_str().unwrap()]);
+        output_of(self.command("put").arg(prefix()).arg(folder));
     }
 
     /// Removes objects from the export.
     #[track_caller]
     pub fn remove(&self, paths: &[&str]) {
-        let keys: Vec<_> = paths.iter().map(|path| prefix() + path).collect();
-        self.run("remove", &keys.iter().map(String::as_str).collect::<Vec<_>>());
+        output_of(self.command("remove").args(paths.iter().map(|path| prefix() + path)));
     }
 
-    #[track_caller]
-    fn run(&self, verb: &str, arguments: &[&str]) {
-        let mut command = self.python.script("bucket.py");
-        command.args([verb, &self.endpoint, &self.bucket]).args(arguments);
-        command.env("AWS_ACCESS_KEY_ID", &self.access_key_id).env("AWS_SECRET_ACCESS_KEY", &self.secret_access_key);
-        output_of(&mut command);
+    /// A call of the script for this bucket.
+    pub fn command(&self, verb: &str) -> Command {
+        let mut command = self.python.script(self.script);
+        command.args([verb, &self.endpoint, &self.bucket]).envs(self.environment.iter().cloned());
+        command
     }
+}
+
+/// The variables that let boto3 in with long-lived keys.
+pub fn aws_environment(access_key_id: &str, secret_access_key: &str) -> Vec<(&'static str, String)> {
+    vec![("AWS_ACCESS_KEY_ID", access_key_id.to_owned()), ("AWS_SECRET_ACCESS_KEY", secret_access_key.to_owned())]
 }
 
 /// Where the export begins in the bucket.

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use super::E3sync;
-use super::peer::{ACCOUNT_ID, Answers, Server, Writer, prefix};
+use super::peer::{ACCOUNT_ID, Answers, Server, Writer, aws_environment, prefix};
 use super::tools::python;
 
 /// The server keeps a file named after each key in Base64, so the bucket's name must be short.
@@ -43,10 +43,11 @@ impl S3s {
         let address = runtime.block_on(listen(builder.build(), answers.clone()));
         let writer = Writer {
             python,
+            script: "bucket.py",
+            scheme: "s3",
             endpoint: format!("http://{address}"),
             bucket: BUCKET.to_owned(),
-            access_key_id: ACCESS_KEY_ID.to_owned(),
-            secret_access_key: SECRET_ACCESS_KEY.to_owned(),
+            environment: aws_environment(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
         };
         Some(Self { writer, answers, _runtime: runtime, folder })
     }
@@ -66,6 +67,11 @@ impl S3s {
             .env("E3SYNC_SOURCE_BUCKET", BUCKET)
             .env("E3SYNC_ACCOUNT_ID", ACCOUNT_ID)
             .secret(SECRET_ACCESS_KEY)
+    }
+
+    /// A call with a secret key that is not the access key's.
+    pub fn command_with_wrong_secret(&self, verb: &str) -> E3sync {
+        self.command_with_secret(verb, "0123456789012345678901234567890123456789")
     }
 
     fn command_with_secret(&self, verb: &str, secret: &str) -> E3sync {
@@ -96,12 +102,12 @@ impl Server for S3s {
         self.command_with_secret(verb, SECRET_ACCESS_KEY)
     }
 
-    fn command_with_wrong_secret(&self, verb: &str) -> E3sync {
-        self.command_with_secret(verb, "0123456789012345678901234567890123456789")
+    fn refusal_of_old_versions(&self) -> Option<u16> {
+        None
     }
 
-    fn has_versions(&self) -> bool {
-        false
+    fn checksum(&self) -> &'static str {
+        "crc32"
     }
 
     fn writer(&self) -> &Writer {
