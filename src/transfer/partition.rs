@@ -29,7 +29,7 @@ pub(super) struct Context {
 /// What is to be done with a partition, once that is known.
 pub(super) enum Prepared {
     /// Nothing.
-    Settled(PartitionOutcome),
+    Settled(Box<PartitionOutcome>),
     /// Its set is being staged.
     Staged(Box<Active>),
 }
@@ -77,14 +77,14 @@ impl Context {
             }
             let summary = survey.listed.as_ref().map(|listed| listed.listing.summary);
             self.announce(&partition, &survey.decision, summary.as_ref(), Inventory::default());
-            return Ok(Prepared::Settled(PartitionOutcome::of(partition, &survey.decision, summary.as_ref())));
+            return Ok(settled(partition, &survey.decision, summary.as_ref()));
         }
         let claim = self.destination.claim(&partition).await?;
         // Another run may have published it before this one could claim it.
         let published = self.destination.published(&partition).await?;
         let survey = self.surveyor.resurvey(&partition, published.as_ref(), survey).await?;
         let Some(mut listed) = survey.listed.filter(|_| survey.decision.action.is_change()) else {
-            return Ok(Prepared::Settled(PartitionOutcome::of(partition, &survey.decision, None)));
+            return Ok(settled(partition, &survey.decision, None));
         };
         let inventory = claim.prepare(&mut listed.listing, &listed.cloud.location.to_string()).await?;
         let summary = listed.listing.summary;
@@ -177,6 +177,10 @@ impl Context {
         };
         runtime.block_on(staged.claim.publish(terms))
     }
+}
+
+fn settled(partition: Partition, decision: &Decision, summary: Option<&ListingSummary>) -> Prepared {
+    Prepared::Settled(Box::new(PartitionOutcome::of(partition, decision, summary)))
 }
 
 /// The part of a partition's state that confirming and publishing need.

@@ -7,6 +7,7 @@ mod basics;
 mod clients;
 mod crash;
 mod credentials;
+mod engine;
 mod faults;
 mod hostile;
 mod incremental;
