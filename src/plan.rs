@@ -105,8 +105,7 @@ pub fn target_scope(published: Option<&Header>, asked: &Scope) -> Scope {
     published.map_or_else(|| asked.clone(), |header| header.selection.union(asked))
 }
 
-/// What is decided without a listing, if anything: settled days before the lookback, and parts of
-/// a day that is published as a whole.
+/// What is decided without a listing, if anything: settled days before the lookback.
 pub fn decide_unlisted(
     published: Option<&Header>,
     asked: &Scope,
@@ -114,15 +113,9 @@ pub fn decide_unlisted(
     options: &PlanOptions,
 ) -> Option<Decision> {
     let header = published.filter(|header| header.selection.covers(asked))?;
-    let keep = |reason| Some(Decision::new(Action::Keep, reason, header.completeness));
-    if header.selection == Scope::All && *asked != Scope::All {
-        return keep("the whole day is published");
-    }
     let is_settled = header.completeness.is_complete() || options.ready == Ready::Any;
-    if is_settled && date < options.lookback_from {
-        return keep("published before the lookback");
-    }
-    None
+    let is_left_alone = is_settled && date < options.lookback_from;
+    is_left_alone.then(|| Decision::new(Action::Keep, "published before the lookback", header.completeness))
 }
 
 /// A cloud as the choice between clouds sees it.
@@ -201,6 +194,9 @@ pub fn decide(
     if listing.objects == 0 && !(listing.has_success_marker && *scope == Scope::All) {
         return match published {
             Some(_) => decision(Action::Expired, "gone at the source, kept here"),
+            None if listing.has_success_marker => {
+                decision(Action::Missing, "complete, without anything of what is selected")
+            }
             None if is_grace_over(date, options) => decision(Action::Missing, "nothing at the source"),
             None => decision(Action::Wait, "nothing at the source yet"),
         };
@@ -231,6 +227,25 @@ pub fn decide(
         return decision(Action::Hold, "rewritten with less than half of its bytes (accept with --accept-shrink)");
     }
     decision(Action::Replace, "rewritten at the source")
+}
+
+/// A replacement that turns out to bring nothing new: the source only lost objects of the published
+/// day. That is how retention ends a day, object by object, and not how a rerun rewrites one; it is
+/// held back like a day that shrank.
+pub fn hold_decay(
+    decision: Decision,
+    published: Option<&Header>,
+    listed_objects: u64,
+    unchanged_objects: u64,
+    options: &PlanOptions,
+) -> Decision {
+    let is_smaller = published.is_some_and(|header| listed_objects < header.objects);
+    let is_decay = decision.action == Action::Replace && is_smaller && unchanged_objects == listed_objects;
+    if !is_decay || options.accept_shrink {
+        return decision;
+    }
+    let reason = "objects of it are gone at the source and none is new (accept with --accept-shrink)";
+    Decision { action: Action::Hold, reason, ..decision }
 }
 
 #[cfg(test)]
@@ -377,7 +392,19 @@ mod tests {
         assert!(decide_unlisted(Some(&declared), &Scope::All, options.lookback_from, &options).is_none());
         assert!(decide_unlisted(Some(&undeclared), &Scope::All, before, &options).is_none());
         assert!(decide_unlisted(Some(&partial), &Scope::All, before, &options).is_none());
-        assert!(decide_unlisted(Some(&declared), &part(), day(), &options).is_some(), "a part of a whole day");
+        assert!(decide_unlisted(Some(&declared), &part(), before, &options).is_some(), "a part of a whole day");
+        assert!(decide_unlisted(Some(&declared), &part(), day(), &options).is_none(), "it may have been rewritten");
+    }
+
+    #[test]
+    fn a_complete_day_without_anything_selected_is_not_waited_for() {
+        let options = options(Ready::Success);
+        let empty = listing(0, 0, true);
+        let today: Date = "2026-11-21".parse().unwrap();
+        let decided =
+            |listing: &ListingSummary| decide(None, listing, &part(), Completeness::Declared, today, &options).action;
+        assert_eq!(decided(&empty), Action::Missing);
+        assert_eq!(decided(&listing(0, 0, false)), Action::Wait);
     }
 
     #[test]

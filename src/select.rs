@@ -83,8 +83,12 @@ impl Selection {
     fn choose_types(&self, listed: &[TypeName], published: &PublishedDays) -> Result<(Vec<TypeName>, Vec<TypeName>)> {
         if self.types.is_empty() {
             let is_documented = |name: &TypeName| TypeName::DOCUMENTED.contains(&name.as_str());
-            let (chosen, others) = listed.iter().cloned().partition(is_documented);
-            return Ok((chosen, others));
+            let (mut chosen, others): (Vec<_>, _) = listed.iter().cloned().partition(is_documented);
+            // What is published and has gone at the source is to be told, not passed over.
+            chosen.extend(published.iter().map(|(name, _)| name).filter(|name| is_documented(name)).cloned());
+            chosen.sort();
+            chosen.dedup();
+            return if chosen.is_empty() && others.is_empty() { Err(nothing_exported()) } else { Ok((chosen, others)) };
         }
         let is_known = |name: &TypeName| listed.contains(name) || published.iter().any(|(known, _)| known == name);
         if let Some(unknown) = self.types.iter().find(|name| !is_known(name)) {
@@ -107,7 +111,14 @@ impl Selection {
         today: Date,
     ) -> Result<Vec<Date>> {
         Ok(match &self.days {
-            DaysWanted::Range(days) => days.iter().collect(),
+            DaysWanted::Range(days) => {
+                // Before the first day that anybody has there is nothing to say about any.
+                let known = cloud_days.iter().filter_map(|cloud| cloud.days.get(type_name)?.first());
+                let here = published.iter().filter(|(name, _)| name == type_name).filter_map(|(_, days)| days.first());
+                let first = known.chain(here).min().copied().unwrap_or(days.to);
+                let from = days.from.max(first.min(days.to));
+                Days { from, to: days.to }.iter().collect()
+            }
             DaysWanted::Dates(dates) => dates.clone(),
             DaysWanted::All => {
                 cloud_days.iter().filter_map(|cloud| cloud.days.get(type_name)).flatten().copied().collect()
@@ -129,6 +140,12 @@ async fn list_days(cloud: &Arc<Cloud>, types: &[TypeName], listed: &[TypeName]) 
         days.insert(type_name.clone(), cloud.source.list_days(type_name).await?);
     }
     Ok(CloudDays { cloud: cloud.clone(), days })
+}
+
+fn nothing_exported() -> Error {
+    Error::new(ErrorKind::NotReady, "the export is empty: it has no type= folder").with_hint(
+        "a new export fills after its first day; otherwise check the account and --source, or ask the vendor's support",
+    )
 }
 
 fn nothing_published() -> Error {

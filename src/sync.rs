@@ -12,7 +12,7 @@ use crate::destination::{Destination, PublishedDays, PublishedSets};
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::export::Partition;
 use crate::manifest::join;
-use crate::plan::{Action, PlanOptions};
+use crate::plan::{self, Action, Decision, PlanOptions};
 use crate::progress::{Counters, Event, Observer};
 use crate::select::{Selected, Selection};
 use crate::source::Cloud;
@@ -188,6 +188,10 @@ async fn plan_one(partition: Partition, surveyor: &Surveyor, published: &dyn Pub
             }
         }
     }
+    let decision = Decision { action: plan.action, reason: plan.reason, completeness: decision.completeness };
+    let unchanged = plan.objects - plan.objects_to_transfer;
+    let decision = plan::hold_decay(decision, header.as_ref(), plan.objects, unchanged, surveyor.options());
+    (plan.action, plan.reason) = (decision.action, decision.reason);
     Ok(plan)
 }
 

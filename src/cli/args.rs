@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use e3sync::export::DaySpec;
 
 use super::units::{ByteRate, ByteSize, Span};
@@ -239,7 +239,7 @@ pub enum ReadyArg {
 #[command(next_help_heading = "Source")]
 pub struct SourceArgs {
     /// The cloud to read from
-    #[arg(long, value_enum, default_value_t = SourceArg::S3, env = "E3SYNC_SOURCE")]
+    #[arg(long, value_enum, default_value_t = SourceArg::Auto, env = "E3SYNC_SOURCE")]
     pub source: SourceArg,
     /// The account that the token must belong to
     #[arg(long, value_name = "ID", env = "E3SYNC_ACCOUNT_ID")]
@@ -248,13 +248,18 @@ pub struct SourceArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "token_command", env = "E3SYNC_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
     /// Run this shell command at every exchange; it prints the token
-    #[arg(long, value_name = "COMMAND", env = "E3SYNC_TOKEN_COMMAND")]
+    #[arg(long, value_name = "COMMAND", env = "E3SYNC_TOKEN_COMMAND", hide_env_values = true)]
     pub token_command: Option<String>,
     /// Use this AWS profile's long-lived keys instead of a token; needs --account-id
     #[arg(long, value_name = "NAME", conflicts_with_all = ["token_file", "token_command"], env = "E3SYNC_SOURCE_PROFILE")]
     pub source_profile: Option<String>,
     /// Use the ambient AWS credentials instead of a token; needs --account-id
-    #[arg(long, conflicts_with_all = ["token_file", "token_command", "source_profile"], env = "E3SYNC_SOURCE_AMBIENT")]
+    #[arg(
+        long,
+        value_parser = FalseyValueParser::new(),
+        conflicts_with_all = ["token_file", "token_command", "source_profile"],
+        env = "E3SYNC_SOURCE_AMBIENT"
+    )]
     pub source_ambient: bool,
     /// Ask for credentials that live so many minutes, 15 to 60
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u8).range(15..=60), env = "E3SYNC_CREDENTIAL_MINUTES")]
@@ -347,6 +352,9 @@ pub struct SimulatorArgs {
     /// Where to listen; only addresses of this machine
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: std::net::SocketAddr,
+    /// The clouds that hold the export: s3, gcs or both with a comma between
+    #[arg(long, value_name = "NAMES", default_value = "s3", value_delimiter = ',')]
+    pub clouds: Vec<String>,
     /// Decides all content
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
@@ -389,6 +397,30 @@ pub struct DemoArgs {
     /// Mirror into this directory and keep it
     #[arg(long, value_name = "DEST")]
     pub keep: Option<PathBuf>,
+}
+
+/// The flags that say which days; one of them as typed sets the variables of all aside, since a
+/// flag stands above a variable.
+const DAY_FLAGS: [&str; 7] = ["--from", "--start", "--since", "--to", "--end", "--date", "--last"];
+
+/// Parses the command line and the environment; ends the process for help and for wrong usage.
+pub fn parse() -> Arguments {
+    let is_day_flag = |argument: &str| {
+        let name = argument.split('=').next().unwrap_or_default();
+        DAY_FLAGS.contains(&name)
+    };
+    let names_days = std::env::args_os().any(|argument| argument.to_str().is_some_and(is_day_flag));
+    let mut command = Arguments::command();
+    if names_days {
+        for verb in ["sync", "plan", "ls"] {
+            command = command.mut_subcommand(verb, |verb| {
+                let ids = ["from", "to", "date", "last"];
+                ids.into_iter().fold(verb, |verb, id| verb.mut_arg(id, |argument| argument.env(None::<&str>)))
+            });
+        }
+    }
+    let matches = command.get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Reads `7d` or `7` as a number of days.

@@ -166,6 +166,22 @@ pub fn transfer(arguments: &TransferArgs, retries: u32) -> Result<TransferSettin
 pub fn source(arguments: &SourceArgs) -> Result<SourceSettings> {
     let account_id = arguments.account_id.as_deref().map(AccountId::parse).transpose()?;
     let endpoint_url = arguments.source_endpoint_url.as_deref();
+    if arguments.stall_timeout.0.is_zero() {
+        return Err(usage("--stall-timeout is zero", "20s is the default"));
+    }
+    let is_host_part = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
+    };
+    for (flag, text) in
+        [("--source-region", Some(&arguments.source_region)), ("--source-bucket", arguments.source_bucket.as_ref())]
+    {
+        if text.is_some_and(|text| !is_host_part(text)) {
+            return Err(usage(
+                format!("{flag} has a character that no such name has"),
+                "letters, digits, - . and _ are all that can stand there",
+            ));
+        }
+    }
     let endpoint_url = endpoint_url.map(|url| net::parse_endpoint("--source-endpoint-url", url)).transpose()?;
     let net = NetSettings { stall_timeout: arguments.stall_timeout.0, proxy: proxy(), ..NetSettings::default() };
     let cloud = match arguments.source {

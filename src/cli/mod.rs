@@ -11,7 +11,6 @@ mod units;
 
 use std::process::ExitCode as ProcessExitCode;
 
-use clap::Parser as _;
 use e3sync::error::{Error, ErrorKind, ExitCode};
 
 use self::args::{Arguments, Command};
@@ -19,7 +18,8 @@ use self::commands::Outcome;
 
 /// Parses, runs, and gives the exit code.
 pub fn main() -> ProcessExitCode {
-    let arguments = Arguments::parse();
+    raise_open_files_limit();
+    let arguments = args::parse();
     let is_json = arguments.is_json();
     let code = match run(arguments) {
         Ok(code) => code,
@@ -57,6 +57,15 @@ async fn execute(arguments: Arguments) -> Outcome {
         #[cfg(feature = "simulator")]
         Command::Demo(arguments) => Box::pin(commands::demo::run(*arguments)).await,
     }
+}
+
+/// Lets the process open as many files as the system allows it: each transfer has a file and a
+/// connection open, and the usual soft limit of 1,024 is made for programs that use `select`.
+fn raise_open_files_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where it cannot be raised, the run says so only if it really meets it.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 /// Whether everything went well, as an exit code.

@@ -190,7 +190,7 @@ impl<C: Send + Sync + 'static> Renewer<C> {
         let is_early = refused.is_alive();
         if is_early && never_worked && refused.follows_early_refusal {
             return Err(Error::new(ErrorKind::CredentialsRefused, "the source refuses credentials that were just issued")
-                .with_hint("the clock of this machine may be wrong, or the export was moved; `e3sync doctor` and the vendor's support can tell"));
+                .with_hint("check --source-bucket, --source-region and --source-endpoint-url; if they are right, ask the vendor's support"));
         }
         self.renew_unless_done(Some(refused.serial), is_early).await
     }

@@ -78,6 +78,9 @@ pub trait Claim: Send + Sync {
     /// to be the ones it had hashed are taken into `hasher`, which says how many they are.
     async fn open(&self, work: &Work, hasher: ObjectHasher) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)>;
 
+    /// Throws away what is staged of an object, because its bytes turned out to be wrong.
+    async fn forget(&self, work: &Work) -> Result<()>;
+
     /// Makes the staged set visible as a whole, durably, with its manifest.
     ///
     /// # Errors

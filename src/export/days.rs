@@ -42,6 +42,9 @@ impl Days {
     }
 }
 
+/// A hundred years; the export is younger.
+const DAYS_AGO_MAX: u32 = 36_500;
+
 /// A day as a person writes it: `2026-11-20`, `today`, `yesterday`, or `7d` (so many days ago).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DaySpec {
@@ -75,7 +78,8 @@ impl FromStr for DaySpec {
             "yesterday" => return Ok(Self::DaysAgo(1)),
             _ => {}
         }
-        if let Some(days) = text.strip_suffix('d').and_then(|number| number.parse().ok()) {
+        let days_ago = text.strip_suffix('d').and_then(|number| number.parse().ok());
+        if let Some(days) = days_ago.filter(|days| *days <= DAYS_AGO_MAX) {
             return Ok(Self::DaysAgo(days));
         }
         parse_calendar_day(text).map(Self::Day).ok_or_else(|| {
@@ -117,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_day_is_refused_with_a_hint() {
-        for text in ["", "2026-2-28", "20260228", "2026-02-30", "last week", "-7d", "7"] {
+        for text in ["", "2026-2-28", "20260228", "2026-02-30", "last week", "-7d", "7", "9000000d"] {
             let error = text.parse::<DaySpec>().unwrap_err();
             assert!(error.hint().is_some(), "{text}");
         }

@@ -127,4 +127,13 @@ mod tests {
         assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(printable("plain"), "plain");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_escaped_is_the_same_again_when_unescaped(value in "\\PC{0,60}|[\\x00-\\x7f]{0,60}") {
+            let escaped = hive_escape(&value);
+            proptest::prop_assert_eq!(hive_unescape(&escaped), value.as_str());
+            proptest::prop_assert!(!printable(&value).contains(char::is_control));
+        }
+    }
 }

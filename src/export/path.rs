@@ -28,13 +28,14 @@ impl FilePath {
         Self::build(key, |segment| segment.len() > SEGMENT_BYTES_MAX)
     }
 
-    /// The path for a key whose ordinary path is taken by another key that differs only in case.
+    /// The path for a key on a file system that takes names that differ only in case for the same.
     ///
-    /// Every segment with a capital letter gets its hash, as too long segments do.
+    /// Every segment with a capital letter gets its hash, as too long segments do, so that two keys
+    /// never meet in one name.
     ///
     /// # Errors
     /// [`ErrorKind::KeyRefused`] as for [`FilePath::of_key`].
-    pub fn of_case_twin(key: &str) -> Result<Self> {
+    pub fn of_key_without_case(key: &str) -> Result<Self> {
         Self::build(key, |segment| segment.len() > SEGMENT_BYTES_MAX || segment.contains(char::is_uppercase))
     }
 
@@ -150,8 +151,33 @@ mod tests {
 
     #[test]
     fn case_twins_get_paths_that_differ_without_case() {
-        let lower = FilePath::of_case_twin("event=cart/p.parquet").unwrap();
-        let upper = FilePath::of_case_twin("event=Cart/p.parquet").unwrap();
+        let lower = FilePath::of_key_without_case("event=cart/p.parquet").unwrap();
+        let upper = FilePath::of_key_without_case("event=Cart/p.parquet").unwrap();
         assert_ne!(lower.as_str().to_lowercase(), upper.as_str().to_lowercase());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_key_leads_out_of_its_folder(key in "(\\PC|[./\u{0}~]){0,400}") {
+            for path in [FilePath::of_key(&key), FilePath::of_key_without_case(&key)].into_iter().flatten() {
+                for segment in path.as_str().split('/') {
+                    proptest::prop_assert!(!matches!(segment, "" | "." | "..") && segment.len() <= SEGMENT_BYTES_MAX);
+                    proptest::prop_assert!(!segment.contains('\0'));
+                }
+                let depth = |text: &str| text.split('/').count();
+                proptest::prop_assert_eq!(depth(path.as_str()), depth(&key));
+            }
+        }
+
+        #[test]
+        fn keys_that_differ_have_paths_that_differ(one in "[aA~.]{1,6}/[bB]{250,260}", other in "[aA~.]{1,6}/[bB]{250,260}") {
+            if let (Ok(one_path), Ok(other_path)) = (FilePath::of_key(&one), FilePath::of_key(&other)) {
+                proptest::prop_assert_eq!(one == other, one_path == other_path);
+            }
+            let folded = |key: &str| FilePath::of_key_without_case(key).map(|path| path.as_str().to_lowercase());
+            if let (Ok(one_path), Ok(other_path)) = (folded(&one), folded(&other)) {
+                proptest::prop_assert_eq!(one == other, one_path == other_path);
+            }
+        }
     }
 }

@@ -64,7 +64,8 @@ pub struct ListingTally {
 impl ListingTally {
     /// Counts an object in; says whether it is content, as opposed to a marker.
     pub fn add(&mut self, object: &Object) -> bool {
-        if object.key == SUCCESS_MARKER && object.size_bytes == 0 {
+        // Some writers put a summary of their job into the marker; it is no data either way.
+        if object.key == SUCCESS_MARKER {
             self.has_success_marker = true;
             return false;
         }
@@ -166,7 +167,7 @@ mod tests {
     fn markers_are_noted_but_are_no_content() {
         let mut tally = ListingTally::default();
         assert!(tally.add(&object("a", 1, "x")));
-        assert!(!tally.add(&object("_SUCCESS", 0, "m")));
+        assert!(!tally.add(&object("_SUCCESS", 700, "m")));
         assert!(!tally.add(&object("experiment=1/", 0, "m")));
         assert!(!tally.add(&object("", 0, "m")));
         let summary = tally.finish();

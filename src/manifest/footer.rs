@@ -49,10 +49,21 @@ impl FooterTail {
 
     /// What the kept bytes say.
     pub fn read(&self) -> ParquetFooter {
-        match self.chunks.as_slice() {
+        let footer = match self.chunks.as_slice() {
             [only] => read_footer(only),
             chunks => read_footer(&chunks.concat()),
+        };
+        match footer {
+            // A footer that begins before the file does is none.
+            ParquetFooter::RowsUnknown if self.keep_from == 0 && !self.is_encrypted() => ParquetFooter::NotParquet,
+            footer => footer,
         }
+    }
+}
+
+impl FooterTail {
+    fn is_encrypted(&self) -> bool {
+        self.chunks.last().is_some_and(|chunk| chunk.ends_with(MAGIC_ENCRYPTED))
     }
 }
 
@@ -261,8 +272,10 @@ mod tests {
 
     #[test]
     fn a_footer_longer_than_the_tail_leaves_the_rows_unknown() {
-        let end = [0xff, 0xff, 0xff, 0x7f, b'P', b'A', b'R', b'1'];
-        assert_eq!(read_in_chunks(&end, 1000), ParquetFooter::RowsUnknown);
+        let mut file = vec![0; 300_000];
+        file.extend_from_slice(&[0xff, 0xff, 0xff, 0x7f, b'P', b'A', b'R', b'1']);
+        assert_eq!(read_in_chunks(&file, 1000), ParquetFooter::RowsUnknown);
+        assert_eq!(read_in_chunks(&file[299_000..], 1000), ParquetFooter::NotParquet, "longer than the whole file");
     }
 
     proptest::proptest! {

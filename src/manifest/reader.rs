@@ -218,4 +218,19 @@ mod tests {
         let error = read_header(Cursor::new(format!("{major}\n{rest}"))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DestinationForeign);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(0u8.., 0..400), cut in 0usize..2000) {
+            let whole = manifest(3);
+            let mut text = whole.clone();
+            text.truncate(cut);
+            text.extend_from_slice(&bytes);
+            proptest::prop_assert_eq!(verify(text.as_slice()).is_ok(), text == whole);
+            let _ = read_header(Cursor::new(&text));
+            if let Ok(entries) = EntryReader::new(text.as_slice()) {
+                let _ = entries.count();
+            }
+        }
+    }
 }

@@ -12,8 +12,10 @@ use super::settings::Settings;
 use bytes::Bytes;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Bound;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// A cloud that the vendor delivers to (domain.md section 2).
@@ -26,6 +28,17 @@ pub enum Cloud {
 }
 
 impl Cloud {
+    /// Both of them.
+    pub const ALL: [Cloud; 2] = [Cloud::S3, Cloud::Gcs];
+
+    /// The name that the command line and [`Fault`](super::Fault) take.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Gcs => "gcs",
+        }
+    }
+
     /// The scheme of its URLs.
     pub fn scheme(self) -> &'static str {
         match self {
@@ -43,6 +56,22 @@ impl Cloud {
     }
 }
 
+impl fmt::Display for Cloud {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Parses a [`Cloud::name`]; the error says which there are.
+impl FromStr for Cloud {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|cloud| cloud.name() == text);
+        found.ok_or_else(|| format!("no cloud is called {text:?}; there are s3 and gcs"))
+    }
+}
+
 /// The objects of one bucket by their full key, in the byte order in which listings give them.
 pub type Bucket = BTreeMap<String, Arc<Object>>;
 
@@ -52,7 +81,8 @@ pub struct Account {
     pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) buckets: BTreeMap<Cloud, Bucket>,
-    pub(super) revisions: BTreeMap<(String, Date), u32>,
+    pub(super) revisions: BTreeMap<(Cloud, String, Date), u32>,
+    serving: BTreeSet<Cloud>,
     generation: u64,
 }
 
@@ -61,11 +91,14 @@ impl Account {
     pub(crate) fn new(settings: &Settings, clock: Clock) -> Self {
         let generation = 1_600_000_000_000_000 + derive_number(settings.seed, &["generation"]) % 100_000_000_000_000;
         let buckets = settings.clouds.iter().map(|&cloud| (cloud, Bucket::new())).collect();
+        let serving = settings.clouds.iter().copied().collect();
         let settings = settings.clone();
-        let mut account = Self { settings, clock, buckets, revisions: BTreeMap::new(), generation };
+        let mut account = Self { settings, clock, buckets, revisions: BTreeMap::new(), serving, generation };
         for type_name in account.settings.types.clone() {
             for date in account.settings.dates() {
-                account.fill_day(&type_name, date, WHOLE_PERCENT, exported_at(date));
+                for cloud in account.settings.clouds.clone() {
+                    account.fill_day(cloud, &type_name, date, WHOLE_PERCENT, exported_at(date));
+                }
             }
         }
         account
@@ -86,6 +119,23 @@ impl Account {
         self.buckets.get(&cloud)
     }
 
+    /// True while the vendor delivers to the cloud: from the start for those of the settings.
+    pub fn serves(&self, cloud: Cloud) -> bool {
+        self.serving.contains(&cloud)
+    }
+
+    /// Ends or resumes the delivery through one cloud.
+    ///
+    /// Without it the exchange for the cloud answers [`Settings::unserved_status`], and credentials issued before open
+    /// nothing: S3 denies access, Google calls the token invalid.
+    pub fn set_serving(&mut self, cloud: Cloud, serving: bool) {
+        if serving {
+            self.serving.insert(cloud);
+        } else {
+            self.serving.remove(&cloud);
+        }
+    }
+
     /// The full key of something in a partition. `relative_key` is taken verbatim, however hostile.
     pub fn key(&self, type_name: &str, date: Date, relative_key: &str) -> String {
         format!("{}{}{relative_key}", self.prefix(), partition_folder(type_name, date))
@@ -98,18 +148,20 @@ impl Account {
         bucket.flat_map(|bucket| below(bucket, &folder)).map(|(key, object)| (key.clone(), object.clone())).collect()
     }
 
-    /// Adds the part files and the marker of one day, `percent` of their usual size.
-    pub(super) fn fill_day(&mut self, type_name: &str, date: Date, percent: u32, modified: Timestamp) {
-        let revision = *self.revisions.get(&(type_name.to_owned(), date)).unwrap_or(&0);
-        for cloud in self.settings.clouds.clone() {
-            let folder = self.key(type_name, date, "");
-            for part in parts(&self.settings, cloud, type_name, date, revision) {
-                let material = part.material(&self.settings, percent);
-                self.put(cloud, format!("{folder}{}", part.name), material, modified);
-            }
-            if self.settings.success_on.contains(&cloud) && self.settings.finished(date) {
-                self.put(cloud, format!("{folder}{SUCCESS}"), Material::Stored(Bytes::new()), modified);
-            }
+    /// Adds the part files and the marker of one day to one cloud, `percent` of their usual size, if the cloud has
+    /// the day at all.
+    pub(super) fn fill_day(&mut self, cloud: Cloud, type_name: &str, date: Date, percent: u32, modified: Timestamp) {
+        if !self.settings.has_day(cloud, date) {
+            return;
+        }
+        let revision = *self.revisions.get(&(cloud, type_name.to_owned(), date)).unwrap_or(&0);
+        let folder = self.key(type_name, date, "");
+        for part in parts(&self.settings, cloud, type_name, date, revision) {
+            let material = part.material(&self.settings, percent);
+            self.put(cloud, format!("{folder}{}", part.name), material, modified);
+        }
+        if self.settings.success_on.contains(&cloud) && self.settings.finished(date) {
+            self.put(cloud, format!("{folder}{SUCCESS}"), Material::Stored(Bytes::new()), modified);
         }
     }
 

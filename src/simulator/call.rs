@@ -1,5 +1,7 @@
 //! A request, taken apart once: whose protocol it speaks, what it wants, and of what.
 
+use super::account::Cloud;
+use super::gcs::{self, Address, Place};
 use super::observation::Operation;
 use super::uri::{decode, parse_query};
 use http::request::Parts;
@@ -12,6 +14,8 @@ pub(crate) enum Target {
     Exchange,
     /// The S3 protocol in path style; the key is empty for requests to the bucket itself.
     S3 { bucket: String, key: String },
+    /// The JSON or XML protocol of Google Cloud Storage.
+    Gcs(Address),
     /// A path or query that cannot be decoded.
     Broken,
 }
@@ -28,6 +32,8 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
     pub(crate) target: Target,
+    /// The cloud whose side of the account is asked.
+    pub(crate) cloud: Cloud,
     pub(crate) operation: Operation,
 }
 
@@ -35,10 +41,11 @@ impl Call {
     pub(crate) fn new(number: u64, request: Parts) -> Self {
         let path = request.uri.path().to_owned();
         let parsed = parse_query(request.uri.query().unwrap_or_default());
-        let target = if parsed.is_some() { target(&path) } else { Target::Broken };
+        let target = if parsed.is_some() { target(&path, &request.headers) } else { Target::Broken };
         let query = parsed.unwrap_or_default();
         let operation = operation(&request.method, &target, &query);
-        Self { number, method: request.method, path, query, headers: request.headers, target, operation }
+        let cloud = cloud(&target, &path);
+        Self { number, method: request.method, path, query, headers: request.headers, target, cloud, operation }
     }
 
     /// The value of a query parameter.
@@ -51,19 +58,34 @@ impl Call {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// Whether the header names the entity tag; none without the header.
+    pub(crate) fn names_tag(&self, header: &str, etag: &str) -> Option<bool> {
+        let mut tags = self.header(header)?.split(',').map(str::trim);
+        Some(tags.any(|tag| tag == "*" || tag.trim_matches('"') == etag.trim_matches('"')))
+    }
+
+    /// The project that is to be billed, in either of Google's forms.
+    pub(crate) fn user_project(&self) -> Option<&str> {
+        self.header("x-goog-user-project").or_else(|| self.parameter("userProject"))
+    }
+
     /// What the request is about: the key, the prefix, or else the path.
     pub(crate) fn subject(&self) -> &str {
         match (&self.target, self.operation) {
             (_, Operation::List) => self.parameter("prefix").unwrap_or_default(),
             (Target::S3 { key, .. }, Operation::Get | Operation::Head) => key,
+            (Target::Gcs(Address { place: Place::Object(key), .. }), Operation::Get | Operation::Head) => key,
             _ => &self.path,
         }
     }
 }
 
-fn target(path: &str) -> Target {
+fn target(path: &str, headers: &HeaderMap) -> Target {
     if path.starts_with("/v2/") {
         return Target::Exchange;
+    }
+    if gcs::is_addressed(path, headers) {
+        return Address::parse(path).map_or(Target::Broken, Target::Gcs);
     }
     let trimmed = path.strip_prefix('/').unwrap_or(path);
     let (bucket, key) = trimmed.split_once('/').unwrap_or((trimmed, ""));
@@ -73,10 +95,19 @@ fn target(path: &str) -> Target {
     }
 }
 
+fn cloud(target: &Target, path: &str) -> Cloud {
+    match target {
+        Target::Gcs(_) => Cloud::Gcs,
+        Target::Exchange if path.ends_with("/gcp") => Cloud::Gcs,
+        _ => Cloud::S3,
+    }
+}
+
 fn operation(method: &Method, target: &Target, query: &[(String, String)]) -> Operation {
     let listing = query.iter().any(|(name, value)| name == "list-type" && value == "2");
     match target {
         Target::Exchange => Operation::Exchange,
+        Target::Gcs(address) => address.operation(method, query),
         Target::S3 { key, .. } if key.is_empty() && listing && method == Method::GET => Operation::List,
         Target::S3 { key, .. } if !key.is_empty() && method == Method::GET => Operation::Get,
         Target::S3 { key, .. } if !key.is_empty() && method == Method::HEAD => Operation::Head,

@@ -1,11 +1,12 @@
-//! The checksums that S3 keeps beside an object and sends when asked (domain.md section 2).
+//! The checksums that the clouds keep beside an object (domain.md section 2).
 
 use super::object::Object;
 use super::seed::base64;
 use crc_fast::{CrcAlgorithm, Digest};
+use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
-/// Which checksum the fake bucket keeps of its objects.
+/// Which checksum the fake S3 bucket keeps of its objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Checksum {
     /// CRC-64/NVME of the whole object, what S3 computes by default.
@@ -65,7 +66,7 @@ pub(crate) struct Sum {
 pub(crate) fn sum_of(kind: Checksum, object: &Object) -> Sum {
     let value = match kind {
         Checksum::Crc64Nvme => base64(&crc(CrcAlgorithm::Crc64Nvme, object).to_be_bytes()),
-        Checksum::Crc32c => base64(&short(crc(CrcAlgorithm::Crc32Iscsi, object))),
+        Checksum::Crc32c => crc32c(object),
         Checksum::Crc32 => base64(&short(crc(CrcAlgorithm::Crc32IsoHdlc, object))),
         Checksum::Sha256 => {
             let mut hash = Sha256::new();
@@ -76,6 +77,18 @@ pub(crate) fn sum_of(kind: Checksum, object: &Object) -> Sum {
         Checksum::None => String::new(),
     };
     Sum { algorithm: algorithm(kind), header: header(kind), kind: coverage(kind), value }
+}
+
+/// CRC-32C of the object: base64 of the big-endian number, which is the form of both clouds.
+pub(crate) fn crc32c(object: &Object) -> String {
+    base64(&short(crc(CrcAlgorithm::Crc32Iscsi, object)))
+}
+
+/// MD5 of the object.
+pub(crate) fn md5(object: &Object) -> [u8; 16] {
+    let mut hash = Md5::new();
+    object.chunks().for_each(|chunk| hash.update(&chunk));
+    hash.finalize().into()
 }
 
 /// As in `ChecksumAlgorithm` of a listing; empty if there is no checksum.

@@ -4,12 +4,15 @@ use super::clock::{Clock, later};
 use super::seed::{base64, derive, derive_url_safe};
 use super::settings::{AccessKey, Settings};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Older credentials than the last so many are forgotten; a client then hears that they do not exist.
 const ISSUED_MAX: usize = 4096;
+
+/// How long a Google access token lives (domain.md section 1).
+const BEARER_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Temporary credentials as the exchange hands them out.
 #[derive(Clone)]
@@ -28,11 +31,20 @@ pub(crate) struct Known {
     pub(crate) expiration: Option<Timestamp>,
 }
 
+/// A Google access token.
+#[derive(Clone)]
+struct Bearer {
+    token: String,
+    expiration: Timestamp,
+}
+
 /// Issues credentials and remembers them.
 pub(crate) struct Issuer {
     seed: u64,
     clock: Clock,
     lifetime: Option<Duration>,
+    bearer_age: Duration,
+    bearer_cached: bool,
     access_key: Option<AccessKey>,
     state: Mutex<State>,
 }
@@ -40,6 +52,8 @@ pub(crate) struct Issuer {
 struct State {
     token: Option<String>,
     issued: BTreeMap<u64, Issued>,
+    /// Oldest first.
+    bearers: VecDeque<Bearer>,
     serial: u64,
 }
 
@@ -51,8 +65,15 @@ impl Issuer {
             seed: settings.seed,
             clock,
             lifetime: settings.credential_lifetime,
+            bearer_age: settings.gcp_token_age,
+            bearer_cached: settings.gcp_token_cached,
             access_key: settings.access_key.clone(),
-            state: Mutex::new(State { token: Some(token), issued: BTreeMap::new(), serial: 0 }),
+            state: Mutex::new(State {
+                token: Some(token),
+                issued: BTreeMap::new(),
+                bearers: VecDeque::new(),
+                serial: 0,
+            }),
         }
     }
 
@@ -73,8 +94,7 @@ impl Issuer {
 
     /// New credentials for the duration asked, or for the lifetime of the settings.
     pub(crate) fn issue(&self, asked: Duration) -> Issued {
-        let lifetime = SignedDuration::try_from(self.lifetime.unwrap_or(asked)).unwrap_or(SignedDuration::MAX);
-        let expiration = later(self.clock.now(), lifetime);
+        let expiration = self.expiration(asked);
         let mut state = self.state();
         state.serial += 1;
         let issued = self.derive(state.serial, expiration);
@@ -84,6 +104,31 @@ impl Issuer {
             state.issued.pop_first();
         }
         issued
+    }
+
+    /// A Google access token of the usual hour or the lifetime of the settings, part of which may be over.
+    pub(crate) fn issue_bearer(&self) -> String {
+        let whole = self.expiration(BEARER_LIFETIME);
+        let age = SignedDuration::try_from(self.bearer_age).unwrap_or(SignedDuration::MAX);
+        let mut state = self.state();
+        if let Some(cached) = state.bearers.back().filter(|bearer| bearer.expiration > self.clock.now())
+            && self.bearer_cached
+        {
+            return cached.token.clone();
+        }
+        state.serial += 1;
+        let token = self.derive_bearer(state.serial);
+        state.bearers.push_back(Bearer { token: token.clone(), expiration: later(whole, -age) });
+        if state.bearers.len() > ISSUED_MAX {
+            state.bearers.pop_front();
+        }
+        token
+    }
+
+    /// When a Google access token ends, if it was issued.
+    pub(crate) fn find_bearer(&self, token: &str) -> Option<Timestamp> {
+        let state = self.state();
+        state.bearers.iter().rev().find(|bearer| bearer.token == token).map(|bearer| bearer.expiration)
     }
 
     /// What is known of an access key.
@@ -104,7 +149,20 @@ impl Issuer {
     /// Ends the life of everything issued so far, long before the expiration that was told.
     pub(crate) fn expire_all(&self) {
         let now = self.clock.now();
-        self.state().issued.values_mut().for_each(|issued| issued.expiration = now);
+        let mut state = self.state();
+        state.issued.values_mut().for_each(|issued| issued.expiration = now);
+        state.bearers.iter_mut().for_each(|bearer| bearer.expiration = now);
+    }
+
+    fn expiration(&self, asked: Duration) -> Timestamp {
+        let lifetime = SignedDuration::try_from(self.lifetime.unwrap_or(asked)).unwrap_or(SignedDuration::MAX);
+        later(self.clock.now(), lifetime)
+    }
+
+    fn derive_bearer(&self, serial: u64) -> String {
+        let number = serial.to_string();
+        let piece = |index: usize| derive_url_safe(self.seed, &["bearer", &number, &index.to_string()], 43);
+        format!("ya29.c.{}", (0..4).map(piece).collect::<String>())
     }
 
     fn derive(&self, serial: u64, expiration: Timestamp) -> Issued {
@@ -153,6 +211,31 @@ mod tests {
         assert_eq!(issued.key.access_key_id.len(), 20);
         assert_eq!(issued.key.secret_access_key.len(), 40);
         assert!(!format!("{:?}", issued.key).contains(&issued.key.secret_access_key));
+    }
+
+    #[test]
+    fn google_tokens_age_and_end() {
+        let lives = |issuer: &Issuer| {
+            let expiration = issuer.find_bearer(&issuer.issue_bearer()).unwrap();
+            expiration.duration_since(issuer.clock.now()).as_secs_f64().round()
+        };
+        assert_eq!(lives(&issuer(None)), 3600.0);
+        assert_eq!(lives(&issuer(Some(Duration::from_secs(60)))), 60.0);
+        let aged = Issuer { bearer_age: Duration::from_secs(600), ..issuer(None) };
+        assert_eq!(lives(&aged), 3000.0);
+        aged.expire_all();
+        assert_eq!(aged.state().bearers[0].expiration.duration_since(aged.clock.now()).as_secs(), 0);
+        assert_eq!(aged.find_bearer("ya29.other"), None);
+    }
+
+    #[test]
+    fn a_cached_token_is_handed_out_until_it_ends() {
+        let issuer = Issuer { bearer_cached: true, ..issuer(None) };
+        let first = issuer.issue_bearer();
+        assert_eq!(issuer.issue_bearer(), first);
+        issuer.expire_all();
+        assert_ne!(issuer.issue_bearer(), first);
+        assert_eq!(issuer.serial(), 2);
     }
 
     #[test]

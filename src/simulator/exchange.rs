@@ -3,6 +3,7 @@
 use super::account::Cloud;
 use super::call::Call;
 use super::credentials::Issuer;
+use super::front::Front;
 use super::reply::Reply;
 use super::seed::derive_uuid;
 use super::settings::{S3Path, Settings};
@@ -14,23 +15,36 @@ const JSON: &str = "application/json; charset=utf-8";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The answer to a call below `/v2/`.
-pub(crate) fn answer(settings: &Settings, issuer: &Issuer, call: &Call) -> Reply {
-    if !settings.clouds.contains(&Cloud::S3) || call.path != "/v2/export/credentials" {
-        return error(settings, call.number, StatusCode::NOT_FOUND, "not_found", "no such resource");
+pub(crate) fn answer(front: &Front<'_>, call: &Call) -> Reply {
+    let refused = |status: StatusCode, message| error(front.settings, call.number, status, code(status), message);
+    if !["/v2/export/credentials", "/v2/export/credentials/gcp"].contains(&call.path.as_str()) {
+        return refused(StatusCode::NOT_FOUND, "no such resource");
     }
     if call.method != Method::GET {
-        return error(settings, call.number, StatusCode::METHOD_NOT_ALLOWED, "not_allowed", "only GET");
+        return refused(StatusCode::METHOD_NOT_ALLOWED, "only GET");
     }
-    if !authorised(issuer, call) {
-        let message = "The supplied credentials are invalid or expired.";
-        return error(settings, call.number, StatusCode::UNAUTHORIZED, "unauthorized", message);
+    if !authorised(front.issuer, call) {
+        return refused(StatusCode::UNAUTHORIZED, "The supplied credentials are invalid or expired.");
     }
-    match duration(call.parameter("duration")) {
-        Some(asked) => credentials(settings, issuer, asked),
-        None => {
-            let message = "duration must be between 15m and 60m, or 1h";
-            error(settings, call.number, StatusCode::BAD_REQUEST, "bad_request", message)
-        }
+    if !front.serves(call.cloud) {
+        let status = StatusCode::from_u16(front.settings.unserved_status).unwrap_or(StatusCode::NOT_FOUND);
+        return refused(status, "The export is not available for this account in the requested cloud.");
+    }
+    match (call.cloud, duration(call.parameter("duration"))) {
+        (Cloud::Gcs, _) => bearer(front.settings, front.issuer),
+        (Cloud::S3, Some(asked)) => credentials(front.settings, front.issuer, asked),
+        (Cloud::S3, None) => refused(StatusCode::BAD_REQUEST, "duration must be between 15m and 60m, or 1h"),
+    }
+}
+
+fn code(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "bad_request",
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not_found",
+        405 => "not_allowed",
+        _ => "unexpected",
     }
 }
 
@@ -57,6 +71,14 @@ fn credentials(settings: &Settings, issuer: &Issuer, asked: Duration) -> Reply {
         },
         "s3Path": s3_path(settings),
     });
+    Reply::text(StatusCode::OK, JSON, body.to_string())
+}
+
+/// The answer for Google Cloud has no expiry (domain.md section 1).
+fn bearer(settings: &Settings, issuer: &Issuer) -> Reply {
+    let bucket = Cloud::Gcs.bucket_name(&settings.account_id);
+    let uri = settings.gcp_uri.clone().unwrap_or_else(|| format!("gs://{bucket}"));
+    let body = json!({"token": issuer.issue_bearer(), "uri": uri});
     Reply::text(StatusCode::OK, JSON, body.to_string())
 }
 

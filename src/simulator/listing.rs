@@ -16,6 +16,8 @@ pub(crate) struct Query {
     pub(crate) marker: Marker,
     /// The most keys and common prefixes, counted together.
     pub(crate) keys_max: usize,
+    /// Keys are less than it.
+    pub(crate) end: Option<String>,
 }
 
 /// Where a page begins.
@@ -24,10 +26,36 @@ pub(crate) enum Marker {
     /// At the first key.
     #[default]
     Start,
+    /// At this key, or behind it if there is none.
+    AtKey(String),
     /// Behind this key, which need not exist.
     AfterKey(String),
     /// Behind all keys with this prefix.
     AfterPrefix(String),
+}
+
+impl Marker {
+    /// The text of a page token, before a cloud makes it opaque.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Start => "s".to_owned(),
+            Self::AtKey(key) => format!("a{key}"),
+            Self::AfterKey(key) => format!("k{key}"),
+            Self::AfterPrefix(prefix) => format!("p{prefix}"),
+        }
+    }
+
+    /// Reads what [`Marker::text`] writes.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let place = text.get(1..)?.to_owned();
+        match text.as_bytes()[0] {
+            b's' => Some(Self::Start),
+            b'a' => Some(Self::AtKey(place)),
+            b'k' => Some(Self::AfterKey(place)),
+            b'p' => Some(Self::AfterPrefix(place)),
+            _ => None,
+        }
+    }
 }
 
 /// One page of keys.
@@ -56,7 +84,7 @@ pub(crate) struct Listing {
 pub(crate) fn select<T: Clone>(bucket: &BTreeMap<String, T>, query: &Query) -> Page<T> {
     let mut page = Page { objects: Vec::new(), prefixes: Vec::new(), next: None };
     let mut marker = query.marker.clone();
-    while let Some((key, object)) = next_key(bucket, &query.prefix, &marker) {
+    while let Some((key, object)) = next_key(bucket, query, &marker) {
         if page.objects.len() + page.prefixes.len() >= query.keys_max {
             // A page of no keys is never followed by another one, or a client would ask for ever.
             page.next = (query.keys_max > 0).then_some(marker);
@@ -76,9 +104,11 @@ pub(crate) fn select<T: Clone>(bucket: &BTreeMap<String, T>, query: &Query) -> P
     page
 }
 
-fn next_key<'a, T>(bucket: &'a BTreeMap<String, T>, prefix: &str, marker: &Marker) -> Option<(&'a String, &'a T)> {
+fn next_key<'a, T>(bucket: &'a BTreeMap<String, T>, query: &Query, marker: &Marker) -> Option<(&'a String, &'a T)> {
+    let prefix = query.prefix.as_str();
     let behind;
     let from = match marker {
+        Marker::AtKey(key) if key.as_str() >= prefix => Bound::Included(key.as_str()),
         Marker::AfterKey(key) if key.as_str() >= prefix => Bound::Excluded(key.as_str()),
         Marker::AfterPrefix(group) if group.as_str() >= prefix => {
             behind = successor(group)?;
@@ -87,7 +117,7 @@ fn next_key<'a, T>(bucket: &'a BTreeMap<String, T>, prefix: &str, marker: &Marke
         _ => Bound::Included(prefix),
     };
     let found = bucket.range::<str, _>((from, Bound::Unbounded)).next();
-    found.filter(|(key, _)| key.starts_with(prefix))
+    found.filter(|(key, _)| key.starts_with(prefix) && query.end.as_ref().is_none_or(|end| *key < end))
 }
 
 fn common_prefix(key: &str, query: &Query) -> Option<String> {
@@ -160,6 +190,15 @@ mod tests {
         assert_eq!(select(&bucket, &query).objects.len(), 2);
         let none = select(&bucket, &Query { keys_max: 0, ..Query::default() });
         assert_eq!((none.objects.len(), none.next), (0, None));
+    }
+
+    #[test]
+    fn keys_can_begin_at_one_and_end_before_another() {
+        let bucket = bucket(&["a", "b", "c", "d"]);
+        let marker = Marker::AtKey("b".to_owned());
+        let query = Query { marker, keys_max: 9, end: Some("d".to_owned()), ..Query::default() };
+        let found: Vec<_> = select(&bucket, &query).objects.into_iter().map(|(key, ())| key).collect();
+        assert_eq!(found, ["b", "c"]);
     }
 
     #[test]

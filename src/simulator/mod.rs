@@ -1,10 +1,12 @@
-//! A whole fake export on loopback: the Authentication API and the S3 protocol over one made-up account.
+//! A whole fake export on loopback: the Authentication API and the protocols of S3 and of Google Cloud Storage over one
+//! made-up account.
 //!
-//! It enforces what no general test server does: signatures, the expiry of credentials in the middle of anything,
-//! the restriction to one account's folder, and every fault that [`Fault`] names. The same [`Settings`] give the same
-//! bytes, so a test can compare what arrived with [`Simulator::manifest`].
+//! It enforces what no general test server does: signatures and bearer tokens, the expiry of credentials in the middle
+//! of anything, the restriction to one account's folder, and every fault that [`Fault`] names. The same [`Settings`]
+//! give the same bytes, so a test can compare what arrived with [`Simulator::manifest`].
 //!
-//! One port serves the exchange below `/v2/` and the bucket in path style below its name.
+//! One port serves the exchange below `/v2/`, Google's JSON interface below `/storage/v1/` and `/download/storage/v1/`,
+//! and the buckets of both clouds in path style below their names.
 
 mod account;
 mod call;
@@ -15,6 +17,8 @@ mod data;
 mod delivery;
 mod exchange;
 mod faults;
+mod front;
+mod gcs;
 mod listing;
 mod mutations;
 mod names;
@@ -22,6 +26,7 @@ mod object;
 mod observation;
 mod parquet;
 mod population;
+mod range;
 mod reply;
 mod s3;
 mod seed;
@@ -32,6 +37,7 @@ mod settings;
 mod tests;
 mod uri;
 mod wire;
+mod xml;
 
 pub use account::{Account, Bucket, Cloud};
 pub use checksum::Checksum;
@@ -77,7 +83,7 @@ impl Simulator {
         Ok(Self { service, server })
     }
 
-    /// `http://ADDRESS:PORT`, the base of both the exchange and the S3 endpoint.
+    /// `http://ADDRESS:PORT`, the base of the exchange and of the endpoints of both clouds.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
     }
@@ -158,9 +164,14 @@ impl Simulator {
         }
     }
 
-    /// How often the object of the full key was asked for by GET.
+    /// How often the object of the full key was asked for by GET, in both clouds together.
     pub fn gets(&self, key: &str) -> u64 {
-        self.service.observation.gets(key)
+        Cloud::ALL.into_iter().map(|cloud| self.gets_on(cloud, key)).sum()
+    }
+
+    /// How often the object of the full key was asked for by GET in one cloud.
+    pub fn gets_on(&self, cloud: Cloud, key: &str) -> u64 {
+        self.service.observation.gets(cloud, key)
     }
 
     /// The last [`LOG_REQUESTS_MAX`] requests, oldest first.

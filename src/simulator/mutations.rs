@@ -1,14 +1,14 @@
 //! How the export changes while it is served: reruns, retention, late and hostile objects.
 
-use super::account::{Account, below};
+use super::account::{Account, Cloud, below};
 use super::names::SUCCESS;
 use super::object::Material;
 use super::population::WHOLE_PERCENT;
 use bytes::Bytes;
 use jiff::civil::Date;
 
-/// Each change acts on every cloud of the settings. Keys below the partition are taken verbatim, however hostile:
-/// `..`, `//`, a leading `/`, control characters, segments of any length.
+/// Each change acts on every cloud of the settings, or on one where the name ends in `_on`. Keys below the partition
+/// are taken verbatim, however hostile: `..`, `//`, a leading `/`, control characters, segments of any length.
 impl Account {
     /// Adds an object, or a new version of one that is there.
     pub fn add_object(&mut self, type_name: &str, date: Date, relative_key: &str, bytes: impl Into<Bytes>) {
@@ -16,13 +16,31 @@ impl Account {
         self.add_key(&key, bytes);
     }
 
+    /// Like [`Account::add_object`] in one cloud.
+    pub fn add_object_on(
+        &mut self,
+        cloud: Cloud,
+        type_name: &str,
+        date: Date,
+        relative_key: &str,
+        bytes: impl Into<Bytes>,
+    ) {
+        let key = self.key(type_name, date, relative_key);
+        self.add_key_on(cloud, &key, bytes);
+    }
+
     /// Like [`Account::add_object`] with the full key verbatim.
     pub fn add_key(&mut self, key: &str, bytes: impl Into<Bytes>) {
         let bytes = bytes.into();
-        let now = self.clock.now();
         for cloud in self.settings.clouds.clone() {
-            self.put(cloud, key.to_owned(), Material::Stored(bytes.clone()), now);
+            self.add_key_on(cloud, key, bytes.clone());
         }
+    }
+
+    /// Like [`Account::add_key`] in one cloud.
+    pub fn add_key_on(&mut self, cloud: Cloud, key: &str, bytes: impl Into<Bytes>) {
+        let now = self.clock.now();
+        self.put(cloud, key.to_owned(), Material::Stored(bytes.into()), now);
     }
 
     /// Adds an object of pseudo-random bytes, which may be far larger than memory.
@@ -47,19 +65,31 @@ impl Account {
 
     /// Removes an object; false if there is none.
     pub fn remove_object(&mut self, type_name: &str, date: Date, relative_key: &str) -> bool {
+        let removed = Cloud::ALL.map(|cloud| self.remove_object_on(cloud, type_name, date, relative_key));
+        removed.contains(&true)
+    }
+
+    /// Like [`Account::remove_object`] in one cloud.
+    pub fn remove_object_on(&mut self, cloud: Cloud, type_name: &str, date: Date, relative_key: &str) -> bool {
         let key = self.key(type_name, date, relative_key);
-        let removed = self.buckets.values_mut().filter_map(|bucket| bucket.remove(&key));
-        removed.count() > 0
+        self.buckets.get_mut(&cloud).and_then(|bucket| bucket.remove(&key)).is_some()
     }
 
     /// Exports a day again, as a rerun of the vendor does: another writer, other names and rows, new `_SUCCESS`.
     ///
     /// `percent` scales the rows (or bytes of noise) of every file: 100 keeps the size of the day.
     pub fn rewrite_day(&mut self, type_name: &str, date: Date, percent: u32) {
-        self.remove_day(type_name, date);
-        *self.revisions.entry((type_name.to_owned(), date)).or_default() += 1;
+        for cloud in self.settings.clouds.clone() {
+            self.rewrite_day_on(cloud, type_name, date, percent);
+        }
+    }
+
+    /// Like [`Account::rewrite_day`] in one cloud. A cloud that has no such day by the settings gets none.
+    pub fn rewrite_day_on(&mut self, cloud: Cloud, type_name: &str, date: Date, percent: u32) {
+        self.remove_day_on(cloud, type_name, date);
+        *self.revisions.entry((cloud, type_name.to_owned(), date)).or_default() += 1;
         let now = self.clock.now();
-        self.fill_day(type_name, date, percent, now);
+        self.fill_day(cloud, type_name, date, percent, now);
     }
 
     /// Rewrites a day to a third of its size: a broken rerun.
@@ -69,28 +99,38 @@ impl Account {
 
     /// Removes all objects of a day, as the end of retention does, and says how many there were.
     pub fn remove_day(&mut self, type_name: &str, date: Date) -> usize {
+        Cloud::ALL.into_iter().map(|cloud| self.remove_day_on(cloud, type_name, date)).sum()
+    }
+
+    /// Like [`Account::remove_day`] in one cloud.
+    pub fn remove_day_on(&mut self, cloud: Cloud, type_name: &str, date: Date) -> usize {
         let folder = self.key(type_name, date, "");
-        let mut removed = 0;
-        for bucket in self.buckets.values_mut() {
-            let keys: Vec<_> = below(bucket, &folder).map(|(key, _)| key.clone()).collect();
-            removed += keys.iter().filter_map(|key| bucket.remove(key)).count();
-        }
-        removed
+        let Some(bucket) = self.buckets.get_mut(&cloud) else {
+            return 0;
+        };
+        let keys: Vec<_> = below(bucket, &folder).map(|(key, _)| key.clone()).collect();
+        keys.iter().filter_map(|key| bucket.remove(key)).count()
     }
 
     /// Sets or removes the marker of a complete day.
     pub fn set_success(&mut self, type_name: &str, date: Date, complete: bool) {
+        for cloud in self.settings.clouds.clone() {
+            self.set_success_on(cloud, type_name, date, complete);
+        }
+    }
+
+    /// Like [`Account::set_success`] in one cloud.
+    pub fn set_success_on(&mut self, cloud: Cloud, type_name: &str, date: Date, complete: bool) {
         if complete {
-            self.add_object(type_name, date, SUCCESS, Bytes::new());
+            self.add_object_on(cloud, type_name, date, SUCCESS, Bytes::new());
         } else {
-            self.remove_object(type_name, date, SUCCESS);
+            self.remove_object_on(cloud, type_name, date, SUCCESS);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::account::Cloud;
     use super::super::clock::Clock;
     use super::super::object::Object;
     use super::super::settings::Settings;
@@ -117,6 +157,22 @@ mod tests {
         account.shrink_day("events", DAY);
         let bytes = |objects: &[(String, Arc<Object>)]| objects.iter().map(|(_, o)| o.size_bytes()).sum::<u64>();
         assert!(bytes(&names(&account)) < bytes(&after));
+    }
+
+    #[test]
+    fn a_change_can_act_on_one_cloud_only() {
+        let mut account = account();
+        let number = |account: &Account, cloud| account.objects(cloud, "events", DAY).len();
+        account.set_success_on(Cloud::Gcs, "events", DAY, true);
+        assert_eq!((number(&account, Cloud::S3), number(&account, Cloud::Gcs)), (13, 13));
+        account.set_success_on(Cloud::S3, "events", DAY, false);
+        account.add_object_on(Cloud::Gcs, "events", DAY, "x", "y");
+        assert_eq!((number(&account, Cloud::S3), number(&account, Cloud::Gcs)), (12, 14));
+        let before = account.objects(Cloud::S3, "events", DAY)[0].0.clone();
+        account.rewrite_day_on(Cloud::Gcs, "events", DAY, 100);
+        assert_eq!(account.objects(Cloud::S3, "events", DAY)[0].0, before);
+        assert_eq!(account.remove_day_on(Cloud::S3, "events", DAY), 12);
+        assert_eq!((number(&account, Cloud::S3), number(&account, Cloud::Gcs)), (0, 12));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One object of a bucket: its bytes, made when they are read, and its identity.
 
-use super::checksum::{Checksum, Sum, sum_of};
+use super::checksum::{Checksum, Sum, crc32c, md5, sum_of};
 use super::data::Rows;
 use super::seed::{derive, derive_number, hex, word};
 use bytes::Bytes;
@@ -43,11 +43,14 @@ pub struct Object {
     modified: Timestamp,
     /// The checksum last asked for, because a whole large object must be read for it.
     checksum: Mutex<Option<(Checksum, Arc<Sum>)>>,
+    crc32c: OnceLock<String>,
+    md5: OnceLock<[u8; 16]>,
 }
 
 impl Object {
     pub(crate) fn new(material: Material, generation: u64, modified: Timestamp) -> Self {
-        Self { material, generation, modified, checksum: Mutex::new(None) }
+        let (crc32c, md5) = (OnceLock::new(), OnceLock::new());
+        Self { material, generation, modified, checksum: Mutex::new(None), crc32c, md5 }
     }
 
     /// The number of bytes. The first call makes a Parquet file if the object is one.
@@ -110,6 +113,21 @@ impl Object {
                 sum
             }
         }
+    }
+
+    /// CRC-32C in Google's form, base64 of the big-endian number. The first call reads the whole object.
+    pub(crate) fn crc32c(&self) -> &str {
+        self.crc32c.get_or_init(|| crc32c(self))
+    }
+
+    /// MD5 of the whole object. The first call reads all of it.
+    pub(crate) fn md5(&self) -> &[u8; 16] {
+        self.md5.get_or_init(|| md5(self))
+    }
+
+    /// True if the sums that Google keeps need no reading any more.
+    pub(crate) fn is_summed_up(&self, with_md5: bool) -> bool {
+        self.crc32c.get().is_some() && (!with_md5 || self.md5.get().is_some())
     }
 }
 

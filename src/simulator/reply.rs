@@ -123,6 +123,14 @@ impl Reply {
         self
     }
 
+    /// Adds a header that may be there already; a value that no header can hold is left out.
+    pub(crate) fn more(mut self, name: &'static str, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.append(HeaderName::from_static(name), value);
+        }
+        self
+    }
+
     /// The value of `Content-Length`, if there is to be one.
     pub(crate) fn content_length(&self) -> Option<(HeaderName, HeaderValue)> {
         let bytes = match self.declared {

@@ -1,20 +1,19 @@
 //! Takes each request to its front end and its answer back, and lets the faults happen on the way.
 
 use super::account::Account;
-use super::call::{Call, Target};
+use super::call::Call;
 use super::clock::{Clock, http_date};
 use super::credentials::Issuer;
 use super::delivery::{Pace, Sending, send};
-use super::exchange;
 use super::faults::{self, Action, Moment, Rules};
-use super::observation::{Logged, Observation, Operation};
+use super::front::{self, Answer, Front};
+use super::observation::{Logged, Observation};
 use super::reply::Reply;
-use super::s3;
 use super::settings::Settings;
 use super::wire::Fuse;
+use http::Response;
 use http::header::{CONTENT_RANGE, ETAG};
 use http::request::Parts;
-use http::{Response, StatusCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use tokio::time::sleep;
@@ -86,7 +85,7 @@ impl Service {
             Action::ExpireAll => self.issuer.expire_all(),
             Action::RevokeToken => self.issuer.set_token(None),
             Action::Status { status, code, retry_after_seconds } => {
-                let reply = self.error(call, *status, code.as_deref());
+                let reply = front::error(&self.front(), call, *status, code.as_deref());
                 return Some(match retry_after_seconds {
                     Some(seconds) => reply.header("retry-after", &seconds.to_string()),
                     None => reply,
@@ -97,46 +96,32 @@ impl Service {
         None
     }
 
-    /// An error in the words of the service that the call is for.
-    fn error(&self, call: &Call, status: u16, code: Option<&str>) -> Reply {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let message = status.canonical_reason().unwrap_or("Error");
-        if call.target == Target::Exchange {
-            exchange::error(&self.settings, call.number, status, code.unwrap_or("unexpected"), message)
-        } else {
-            s3::S3Error::new(status, code.unwrap_or(s3::usual_code(status)), message).reply(call)
-        }
-    }
-
     async fn ask_front_end(&self, call: &Call, met: &mut Met<'_>) -> Reply {
-        if call.target == Target::Exchange {
-            return exchange::answer(&self.settings, &self.issuer, call);
-        }
-        let front_end =
-            s3::Service { settings: &self.settings, account: &self.account, issuer: &self.issuer, clock: &self.clock };
-        match s3::answer(&front_end, call).await {
-            s3::Answer::Listing(listing, form) => match met.fault(Moment::Listing) {
+        match front::answer(&self.front(), call).await {
+            Answer::Listing(listing, form) => match met.fault(Moment::Listing) {
                 Some(action) => faults::distort_listing(&action, listing, &form),
                 None => form.reply(&listing),
             },
-            s3::Answer::Reply(reply) => reply,
+            Answer::Reply(reply) => reply,
         }
     }
 
+    fn front(&self) -> Front<'_> {
+        Front { settings: &self.settings, account: &self.account, issuer: &self.issuer, clock: &self.clock }
+    }
+
     fn sign_off(&self, call: &Call, reply: Reply) -> Reply {
-        let reply = reply.header("date", &http_date(self.clock.now()));
-        match call.operation {
-            Operation::Exchange => reply,
-            _ => s3::sign_off(&self.settings, call, reply),
-        }
+        front::sign_off(&self.settings, call, reply.header("date", &http_date(self.clock.now())))
     }
 
     fn record(&self, call: &Call, reply: &Reply, faults: Vec<String>) {
         self.observation.record(Logged {
             number: call.number,
+            cloud: call.cloud,
             operation: call.operation,
             subject: call.subject().to_owned(),
             range: call.header("range").map(str::to_owned),
+            user_project: call.user_project().map(str::to_owned),
             status: reply.status.as_u16(),
             faults,
         });

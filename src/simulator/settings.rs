@@ -4,6 +4,7 @@ use super::account::Cloud;
 use super::checksum::Checksum;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -78,6 +79,10 @@ pub struct Settings {
     pub content: Content,
     /// The clouds that hold the export.
     pub clouds: Vec<Cloud>,
+    /// The days that a cloud has, where it does not have all of them; `Date::MIN` and `Date::MAX` for an open end.
+    pub days_on: BTreeMap<Cloud, RangeInclusive<Date>>,
+    /// What the exchange answers for a cloud that the account is not served on: 403, 404 or another error status.
+    pub unserved_status: u16,
     /// The clouds that mark complete days with `_SUCCESS`.
     pub success_on: Vec<Cloud>,
     /// Where to listen; only a loopback address is accepted, port 0 takes any free one.
@@ -88,6 +93,14 @@ pub struct Settings {
     pub clock_skew: SignedDuration,
     /// The life of issued credentials; none takes the duration that the client asked for.
     pub credential_lifetime: Option<Duration>,
+    /// How old Google tokens are when they are handed out: so much of their life is over.
+    pub gcp_token_age: Duration,
+    /// The exchange hands out the same Google token again while it lives, as one behind a cache does.
+    pub gcp_token_cached: bool,
+    /// In place of `gs://BUCKET` in the Google answer of the exchange, for addresses that point elsewhere.
+    pub gcp_uri: Option<String>,
+    /// Google's objects are composite: no MD5 is known of them.
+    pub gcs_composite: bool,
     /// A key that needs no exchange.
     pub access_key: Option<AccessKey>,
     /// The form of `s3Path`.
@@ -119,11 +132,17 @@ impl Settings {
             odd_names: true,
             content: Content::Parquet { rows: 20..=400 },
             clouds: vec![Cloud::S3],
+            days_on: BTreeMap::new(),
+            unserved_status: 404,
             success_on: vec![Cloud::S3],
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             start,
             clock_skew: SignedDuration::ZERO,
             credential_lifetime: None,
+            gcp_token_age: Duration::ZERO,
+            gcp_token_cached: false,
+            gcp_uri: None,
+            gcs_composite: false,
             access_key: None,
             s3_path: S3Path::Plain,
             page_keys: PAGE_KEYS_MAX,
@@ -146,6 +165,7 @@ impl Settings {
             (subpartitions, "there must be a sub-partition"),
             ((1..=PAGE_KEYS_MAX).contains(&self.page_keys), "a page holds 1 to 1000 keys"),
             (self.bandwidth_bytes_per_second != Some(0), "the bandwidth must not be zero"),
+            ((400..=599).contains(&self.unserved_status), "the status of an unserved cloud is an error, 400 to 599"),
             (self.listen.ip().is_loopback(), "the fake export listens on loopback only"),
         ];
         match rules.into_iter().find(|(kept, _)| !kept) {
@@ -160,6 +180,11 @@ impl Settings {
         (1..=i64::from(self.days))
             .rev()
             .filter_map(move |back| today.checked_sub(SignedDuration::from_hours(24 * back)).ok())
+    }
+
+    /// True if the cloud has the day at all.
+    pub(crate) fn has_day(&self, cloud: Cloud, date: Date) -> bool {
+        self.days_on.get(&cloud).is_none_or(|days| days.contains(&date))
     }
 
     /// True if the day is old enough to be marked as complete.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const DAY: Date = jiff::civil::date(2026, 11, 20);
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const DAY: Date = jiff::civil::date(2026, 11, 20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     let access_key = AccessKey { access_key_id: "AKIALONGLIVED".to_owned(), secret_access_key: "secret".to_owned() };
     let start = "2026-11-21T13:00:00Z".parse().unwrap();
     Settings { days: 1, access_key: Some(access_key), ..Settings::new(start) }
@@ -20,34 +20,34 @@ fn settings() -> Settings {
 
 /// How an exchange of bytes ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Closed,
     Reset,
     Silence,
 }
 
-struct Raw {
+pub(super) struct Raw {
     head: String,
-    body: Vec<u8>,
-    end: End,
+    pub(super) body: Vec<u8>,
+    pub(super) end: End,
 }
 
 impl Raw {
-    fn status(&self) -> u16 {
+    pub(super) fn status(&self) -> u16 {
         self.head.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 
 /// Sends the request on a connection of its own and reads all there is.
-async fn raw(simulator: &Simulator, uri: &str, headers: &[(&str, String)], patience: Duration) -> Raw {
+pub(super) async fn raw(simulator: &Simulator, uri: &str, headers: &[(&str, String)], patience: Duration) -> Raw {
     let mut stream = TcpStream::connect(simulator.server.address()).await.unwrap();
     let mut request = format!("GET {uri} HTTP/1.1\r\nconnection: close\r\n");
     headers.iter().for_each(|(name, value)| request += &format!("{name}: {value}\r\n"));

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
-use super::gcs::{GcsSettings, GcsSource};
-use super::s3::{S3Settings, S3Source};
+use super::bucket::BucketSource;
+use super::gcs::{GcsProtocol, GcsSettings};
+use super::s3::{S3Protocol, S3Settings};
 use super::{Cloud, Retrying, Source};
 use crate::clock::Clock;
 use crate::credentials::{
@@ -155,14 +156,14 @@ impl SourceSettings {
 
     async fn s3_source(&self, watch: &Watch) -> Result<Arc<dyn Source>> {
         let renewer = self.renewer(self.s3_issuer(&watch.clock, &watch.counters).await?, watch);
-        let source = S3Source::new(self.s3.clone(), renewer, watch.clock.clone(), watch.counters.clone())?;
-        Ok(self.retrying(source, watch))
+        let protocol = S3Protocol::new(self.s3.clone(), watch.clock.clone(), watch.counters.clone())?;
+        Ok(self.retrying(BucketSource::new(protocol, renewer), watch))
     }
 
     fn gcs_source(&self, watch: &Watch) -> Result<Arc<dyn Source>> {
         let renewer = self.renewer(self.gcs_issuer(&watch.clock, &watch.counters)?, watch);
-        let source = GcsSource::new(self.gcs.clone(), renewer, watch.counters.clone())?;
-        Ok(self.retrying(source, watch))
+        let protocol = GcsProtocol::new(self.gcs.clone(), watch.counters.clone())?;
+        Ok(self.retrying(BucketSource::new(protocol, renewer), watch))
     }
 
     fn renewer<C: Send + Sync + 'static>(&self, issuer: Box<dyn Issuer<Credentials = C>>, watch: &Watch) -> Renewer<C> {

@@ -1,8 +1,8 @@
 //! The source port: what is in the export, and the bytes of its objects.
 
+mod bucket;
 mod cloud;
 mod connect;
-mod folders;
 pub mod gcs;
 mod get;
 mod page;

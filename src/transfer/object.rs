@@ -92,7 +92,12 @@ impl ObjectTransfer {
                 Ok(content) => return Ok(Arrival::Transferred(content)),
                 Err(error) => error,
             };
-            if error.retry() != Retry::Refetch || fetches >= FETCHES_MAX {
+            if error.retry() != Retry::Refetch {
+                return Err(error);
+            }
+            // Otherwise the wrong bytes would agree with the notes that were taken of them.
+            self.claim.forget(&self.work).await?;
+            if fetches >= FETCHES_MAX {
                 return Err(error);
             }
             self.common.counters.retries.add(1);

@@ -11,7 +11,7 @@ use crate::destination::{Claim, Destination, Inventory, Position, PublishTerms, 
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Scope};
 use crate::manifest::{Header, ListingSummary};
-use crate::plan::{Action, Decision};
+use crate::plan::{self, Action, Decision};
 use crate::progress::Event;
 use crate::source::Cloud;
 
@@ -77,20 +77,33 @@ impl Context {
             }
             let summary = survey.listed.as_ref().map(|listed| listed.listing.summary);
             self.announce(&partition, &survey.decision, summary.as_ref(), Inventory::default());
-            return Ok(settled(partition, &survey.decision, summary.as_ref()));
+            return Ok(Prepared::Settled(Box::new(PartitionOutcome::of(
+                partition,
+                &survey.decision,
+                summary.as_ref(),
+            ))));
         }
         let claim = self.destination.claim(&partition).await?;
         // Another run may have published it before this one could claim it.
         let published = self.destination.published(&partition).await?;
         let survey = self.surveyor.resurvey(&partition, published.as_ref(), survey).await?;
         let Some(mut listed) = survey.listed.filter(|_| survey.decision.action.is_change()) else {
-            return Ok(settled(partition, &survey.decision, None));
+            return Ok(Prepared::Settled(Box::new(PartitionOutcome::of(partition, &survey.decision, None))));
         };
         let inventory = claim.prepare(&mut listed.listing, &listed.cloud.location.to_string()).await?;
         let summary = listed.listing.summary;
-        self.announce(&partition, &survey.decision, Some(&summary), inventory);
+        let unchanged = inventory.objects_here;
+        let options = self.surveyor.options();
+        let decision = plan::hold_decay(survey.decision, published.as_ref(), summary.objects, unchanged, options);
+        if !decision.action.is_change() {
+            drop(claim);
+            self.destination.discard_staged(&partition).await?;
+            self.announce(&partition, &decision, Some(&summary), Inventory::default());
+            return Ok(Prepared::Settled(Box::new(PartitionOutcome::of(partition, &decision, Some(&summary)))));
+        }
+        self.announce(&partition, &decision, Some(&summary), inventory);
         Ok(Prepared::Staged(Box::new(Active {
-            outcome: PartitionOutcome::of(partition.clone(), &survey.decision, Some(&summary)),
+            outcome: PartitionOutcome::of(partition.clone(), &decision, Some(&summary)),
             partition: Arc::new(partition),
             cloud: listed.cloud,
             claim,
@@ -98,7 +111,7 @@ impl Context {
             failure: None,
             is_outdated: false,
             scope: survey.scope,
-            decision: survey.decision,
+            decision,
             summary,
             published,
             queue: VecDeque::new(),
@@ -177,10 +190,6 @@ impl Context {
         };
         runtime.block_on(staged.claim.publish(terms))
     }
-}
-
-fn settled(partition: Partition, decision: &Decision, summary: Option<&ListingSummary>) -> Prepared {
-    Prepared::Settled(Box::new(PartitionOutcome::of(partition, decision, summary)))
 }
 
 /// The part of a partition's state that confirming and publishing need.

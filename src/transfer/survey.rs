@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use tokio::sync::Mutex;
 
 use super::listing::{has_success_marker, take_listing};
@@ -12,8 +13,9 @@ use crate::manifest::{Completeness, Header};
 use crate::plan::{self, Candidate, Choice, Decision, PlanOptions};
 use crate::source::{Cloud, CloudDays};
 
-/// So many of a type's newest days are asked whether they have `_SUCCESS`.
-const MARKER_PROBES_MAX: usize = 3;
+/// So many of a type's days are asked whether they have `_SUCCESS`: some of the newest, and as many
+/// spread over all others, so that a few days without one do not make it look like the rule.
+const MARKER_PROBES_EACH: usize = 3;
 
 /// Finds out what is to be done with a partition: chooses the cloud, lists it where needed, decides.
 pub struct Surveyor {
@@ -166,7 +168,7 @@ impl Surveyor {
         Ok(plan::completeness(partition.date, has_marker, type_has_markers, &self.options))
     }
 
-    /// Asks the type's newest days that are past the grace period; the answer is remembered.
+    /// Asks some of the type's days that are past the grace period; the answer is remembered.
     async fn type_has_markers(&self, index: usize, type_name: &TypeName) -> Result<bool> {
         let mut markers = self.markers.lock().await;
         let key = (index, type_name.clone());
@@ -175,9 +177,12 @@ impl Surveyor {
         }
         let cloud = &self.clouds[index];
         let days = cloud.days.get(type_name).map(Vec::as_slice).unwrap_or_default();
-        let settled = days.iter().rev().filter(|date| plan::is_grace_over(**date, &self.options));
+        let settled: Vec<Date> =
+            days.iter().copied().filter(|date| plan::is_grace_over(*date, &self.options)).collect();
+        let (others, newest) = settled.split_at(settled.len().saturating_sub(MARKER_PROBES_EACH));
+        let spread = others.iter().step_by((others.len() / MARKER_PROBES_EACH).max(1)).take(MARKER_PROBES_EACH);
         let mut found = false;
-        for date in settled.take(MARKER_PROBES_MAX) {
+        for date in newest.iter().rev().chain(spread) {
             let partition = Partition { type_name: type_name.clone(), date: *date };
             if has_success_marker(cloud.cloud.source.as_ref(), &partition).await? {
                 found = true;

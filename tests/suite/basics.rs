@@ -1,6 +1,6 @@
 //! A first run, a second run, and what they leave.
 
-use crate::harness::{Export, assert_tree_is, manifest_lines};
+use crate::harness::{CHECKSUM, Export, assert_tree_is, manifest_lines};
 
 #[test]
 fn a_first_run_brings_everything_and_a_second_nothing() {
@@ -35,7 +35,7 @@ fn the_manifest_says_what_was_verified() {
         entries.iter().map(|entry| entry["rows"].as_u64().unwrap()).sum::<u64>()
     );
     for entry in entries {
-        assert_eq!(entry["verified_against"], "crc64nvme");
+        assert_eq!(entry["verified_against"], CHECKSUM);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the network and the source do to bytes on their way (reliability.md section 1).
 
-use e3sync::simulator::{Checksum, Content, Operation};
+use e3sync::simulator::{Content, Operation};
 
-use crate::harness::{Export, assert_tree_is, files_below, manifest_lines};
+use crate::harness::{CHECKSUM, Export, assert_tree_is, files_below, manifest_lines};
 
 /// An export of one day with a few objects of this size.
 fn export_of(objects: u32, size_bytes: u64) -> Export {
@@ -72,64 +72,6 @@ fn bits_that_stay_flipped_fail_their_object_only() {
 }
 
 #[test]
-fn every_checksum_is_verified_and_named() {
-    for (checksum, name) in [
-        (Checksum::Crc64Nvme, "crc64nvme"),
-        (Checksum::Crc32c, "crc32c"),
-        (Checksum::Crc32, "crc32"),
-        (Checksum::Sha256, "sha256"),
-        (Checksum::CompositeCrc32c, "size"),
-        (Checksum::None, "size"),
-    ] {
-        let export = Export::with(|settings| {
-            settings.days = 1;
-            settings.checksum = checksum;
-        });
-        let folder = tempfile::tempdir().unwrap();
-        export.sync(folder.path()).run().expect(0);
-        assert_tree_is(&export, folder.path());
-        let lines = manifest_lines(folder.path(), "type=events/date=2026-11-20");
-        for entry in &lines[1..lines.len() - 1] {
-            assert_eq!(entry["verified_against"], name);
-        }
-    }
-}
-
-#[test]
-fn without_a_checksum_the_summary_says_so_and_the_footer_is_checked() {
-    let export = Export::with(|settings| {
-        settings.days = 1;
-        settings.types = vec!["events".into()];
-        settings.checksum = Checksum::None;
-    });
-    let damaged = export.inject("get:short@700");
-    let folder = tempfile::tempdir().unwrap();
-    let finished = export.sync(folder.path()).run().expect(0);
-    assert!(finished.stdout.contains("size only"), "{}", finished.stdout);
-    assert_tree_is(&export, folder.path());
-    assert_eq!(damaged.fired(), 1);
-}
-
-#[test]
-fn a_flipped_footer_without_checksum_is_fetched_again() {
-    let export = Export::with(|settings| {
-        settings.days = 1;
-        settings.types = vec!["events".into()];
-        settings.objects_per_day = 1;
-        settings.checksum = Checksum::None;
-        settings.odd_names = false;
-    });
-    let objects =
-        export.simulator().account().objects(e3sync::simulator::Cloud::S3, "events", "2026-11-20".parse().unwrap());
-    let size_bytes = objects.iter().map(|(_, object)| object.size_bytes()).max().unwrap();
-    let flipped = export.inject(&format!("get:flip@{}", size_bytes - 2));
-    let folder = tempfile::tempdir().unwrap();
-    export.sync(folder.path()).run().expect(0);
-    assert_eq!(flipped.fired(), 1);
-    assert_tree_is(&export, folder.path());
-}
-
-#[test]
 fn a_storm_of_refusals_is_sat_out() {
     let export = export_of(60, 2_000);
     export.inject("get:slowdown times=40");
@@ -169,7 +111,7 @@ fn a_large_object_comes_in_parallel_ranges_and_is_verified_as_a_whole() {
     let ranges = export.simulator().log().into_iter().filter(|request| request.range.is_some()).count();
     assert_eq!(ranges, 9, "ten parts, the first out of the request that brings the checksum");
     let lines = manifest_lines(folder.path(), "type=events/date=2026-11-20");
-    assert_eq!(lines[1]["verified_against"], "crc64nvme");
+    assert_eq!(lines[1]["verified_against"], CHECKSUM);
 }
 
 #[test]
@@ -195,5 +137,15 @@ fn a_bandwidth_limit_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let summary = export.sync(folder.path()).args(["--json", "--bwlimit", "500kB/s"]).run().expect(0).summary();
     assert!(summary["seconds"].as_f64().unwrap() >= 1.5, "a megabyte at half a megabyte a second: {summary}");
+    assert_tree_is(&export, folder.path());
+}
+
+#[test]
+fn a_flipped_bit_in_a_large_object_is_healed_though_its_progress_was_noted() {
+    let export = export_of(1, 30_000_000);
+    let flipped = export.inject("get:flip@100000");
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).args(["--part-size", "1MiB"]).run().expect(0);
+    assert_eq!(flipped.fired(), 1);
     assert_tree_is(&export, folder.path());
 }

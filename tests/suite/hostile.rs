@@ -159,3 +159,21 @@ fn too_few_open_files_are_told_and_nothing_is_lost() {
     export.sync(folder.path()).run().expect(0);
     assert_tree_is(&export, folder.path());
 }
+
+#[test]
+fn a_damaged_manifest_is_told_and_its_hint_leads_out() {
+    let export = Export::of_noise(2, 3);
+    let folder = tempfile::tempdir().unwrap();
+    let destination = folder.path().join("mirror");
+    export.sync(&destination).run().expect(0);
+    let day = "type=events/date=2026-11-20";
+    let manifest = destination.join("_e3sync/manifests").join(format!("{day}.jsonl"));
+    let whole = std::fs::read(&manifest).unwrap();
+    std::fs::write(&manifest, &whole[..whole.len() / 2]).unwrap();
+    export.sync(&destination).run().expect(5).says("move the day's folder and its manifest away");
+
+    std::fs::rename(&manifest, folder.path().join("manifest")).unwrap();
+    std::fs::rename(destination.join(day), folder.path().join("day")).unwrap();
+    export.sync(&destination).run().expect(0);
+    assert_tree_is(&export, &destination);
+}

@@ -1,9 +1,9 @@
 //! A daily run: what changed at the source, and only that.
 
-use e3sync::simulator::{Cloud, Operation};
+use e3sync::simulator::Operation;
 use jiff::civil::Date;
 
-use crate::harness::{Export, TODAY, assert_tree_is, files_below, manifest_lines};
+use crate::harness::{CLOUD, Export, TODAY, assert_tree_is, files_below, manifest_lines};
 
 fn date(text: &str) -> Date {
     text.parse().unwrap()
@@ -159,7 +159,7 @@ fn a_filtered_run_takes_a_part_without_success_and_widens_later() {
     let names: Vec<String> = export
         .simulator()
         .account()
-        .objects(Cloud::S3, "events", date("2026-11-20"))
+        .objects(CLOUD, "events", date("2026-11-20"))
         .into_iter()
         .filter_map(|(key, _)| Some(key.split("event=").nth(1)?.split('/').next()?.to_owned()))
         .collect();
@@ -204,4 +204,63 @@ fn without_days_gaps_are_filled_and_an_empty_destination_is_refused() {
         .expect(0);
     daily().run().expect(0);
     assert_tree_is(&export, folder.path());
+}
+
+#[test]
+fn a_day_that_only_lost_objects_is_not_taken_for_a_rewritten_one() {
+    let export = Export::of_noise(2, 10);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    let before = files_below(folder.path());
+    let keys = export.simulator().account().objects(CLOUD, "events", date("2026-11-19"));
+    let gone = keys.iter().map(|(key, _)| key).find(|key| key.ends_with(".parquet")).unwrap();
+    let gone = gone.split("date=2026-11-19/").nth(1).unwrap();
+    assert!(export.simulator().change().remove_object("events", date("2026-11-19"), gone));
+    let held = export.sync(folder.path()).run().expect(3);
+    assert!(held.stdout.contains("held back: type=events/date=2026-11-19"), "{}", held.stdout);
+    assert_eq!(files_below(folder.path()), before);
+    export.sync(folder.path()).arg("--accept-shrink").run().expect(0);
+    assert_tree_is(&export, folder.path());
+}
+
+#[test]
+fn a_filter_that_matches_nothing_in_a_complete_day_is_done() {
+    let export = Export::of_noise(1, 3);
+    let folder = tempfile::tempdir().unwrap();
+    let summary = export.sync(folder.path()).args(["--json", "--event", "add_to_cart"]).run().expect(0).summary();
+    assert_eq!(summary["partitions"]["missing"], 1, "the decisions have no events: {summary}");
+    assert_eq!(summary["partitions"]["published"], 1);
+}
+
+#[test]
+fn a_marker_with_content_is_a_marker() {
+    let export = Export::of_noise(1, 3);
+    let key = export.simulator().account().key("events", date("2026-11-20"), "_SUCCESS");
+    export.simulator().change().add_key(&key, "{\"committer\":\"magic\"}");
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    let day = folder.path().join("type=events/date=2026-11-20");
+    assert_eq!(std::fs::metadata(day.join("_SUCCESS")).unwrap().len(), 0);
+    let lines = manifest_lines(folder.path(), "type=events/date=2026-11-20");
+    assert_eq!((&lines[0]["completeness"], &lines[0]["objects"]), (&"declared".into(), &3.into()));
+}
+
+#[test]
+fn an_export_without_anything_is_not_taken_for_success() {
+    let export = Export::with(|settings| settings.types = Vec::new());
+    let folder = tempfile::tempdir().unwrap();
+    export.command("sync").arg(folder.path()).args(["--last", "3d"]).run().expect(6).says("the export is empty");
+}
+
+#[test]
+fn files_of_others_in_a_replaced_day_are_kept_aside() {
+    let export = Export::of_noise(1, 3);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    std::fs::write(folder.path().join("type=events/date=2026-11-20/notes.txt"), "mine").unwrap();
+    export.simulator().change().rewrite_day("events", date("2026-11-20"), 100);
+    export.sync(folder.path()).run().expect(0);
+    assert_tree_is(&export, folder.path());
+    let kept = folder.path().join("_e3sync/superseded/type=events/date=2026-11-20.1/notes.txt.superseded");
+    assert_eq!(std::fs::read_to_string(kept).unwrap(), "mine");
 }

@@ -3,10 +3,14 @@
 
 mod harness;
 
+mod addresses;
 mod basics;
+mod checksums;
 mod clients;
+mod clouds;
 mod crash;
 mod credentials;
+mod documents;
 mod engine;
 mod faults;
 mod hostile;

@@ -226,3 +226,45 @@ fn a_second_run_stops_at_once_with_the_holders_name() {
     export.sync(folder.path()).run().expect(0);
     assert_tree_is(&export, folder.path());
 }
+
+/// A published day of which one object changed at the source, and a run that was killed after it
+/// had marked the others as unchanged.
+fn killed_while_replacing() -> (Export, tempfile::TempDir, Vec<std::path::PathBuf>) {
+    let export = Export::with(|settings| {
+        settings.days = 1;
+        settings.types = vec!["events".into()];
+        settings.objects_per_day = 5;
+        settings.content = Content::Noise { size_bytes: 10_000..=20_000 };
+        settings.odd_names = false;
+    });
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    let date = "2026-11-20".parse().unwrap();
+    export.simulator().change().add_object("events", date, "event=new/part.parquet", vec![3; 9_000]);
+    export.inject("get:stall@10");
+    let running = export.sync(folder.path()).start();
+    export.wait_until("the new object is asked for", |simulator| simulator.requests().of(Operation::Get) == 6);
+    running.kill();
+    let day = folder.path().join("type=events/date=2026-11-20");
+    let files = files_below(&day).into_keys().filter(|path| path.ends_with(".parquet")).map(|path| day.join(path));
+    let files = files.collect();
+    (export, folder, files)
+}
+
+#[test]
+fn a_published_file_that_was_deleted_or_cut_meanwhile_is_fetched_again() {
+    let (export, folder, files) = killed_while_replacing();
+    std::fs::remove_file(&files[0]).unwrap();
+    std::fs::write(&files[1], "cut").unwrap();
+    export.sync(folder.path()).run().expect(0);
+    assert_tree_is(&export, folder.path());
+}
+
+#[test]
+fn a_published_day_that_was_moved_away_meanwhile_is_fetched_again() {
+    let (export, folder, _) = killed_while_replacing();
+    std::fs::rename(folder.path().join("type=events/date=2026-11-20"), folder.path().join("moved")).unwrap();
+    export.sync(folder.path()).run().expect(0);
+    std::fs::remove_dir_all(folder.path().join("moved")).unwrap();
+    assert_tree_is(&export, folder.path());
+}

@@ -75,6 +75,8 @@ fn variables_stand_for_flags() {
     assert_eq!(finished.summary()["partitions"]["published"], 1);
     let silent = export.sync(folder.path()).env("E3SYNC_QUIET", "true").run().expect(0);
     assert_eq!((silent.stdout.as_str(), silent.stderr.as_str()), ("", ""));
+    export.command("ls").env("E3SYNC_SOURCE_AMBIENT", "1").run().expect(2).says("--account-id");
+    export.command("ls").env("E3SYNC_SOURCE_AMBIENT", "0").run().expect(0);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use e3sync::error::{Error, ErrorKind, Result};
-use e3sync::simulator::{Checksum, Content, Fault, Settings, Simulator};
+use e3sync::simulator::{Checksum, Cloud, Content, Fault, Settings, Simulator};
 use jiff::Timestamp;
 
 use super::Outcome;
@@ -46,6 +46,8 @@ pub async fn start(arguments: &SimulatorArgs) -> Result<Simulator> {
 fn settings(arguments: &SimulatorArgs) -> Result<Settings> {
     let mut settings = Settings::new(Timestamp::now());
     settings.listen = arguments.listen;
+    settings.clouds = clouds(&arguments.clouds)?;
+    settings.success_on = settings.clouds.clone();
     settings.seed = arguments.seed;
     settings.days = arguments.days;
     settings.unfinished_days = arguments.unfinished_days;
@@ -63,6 +65,11 @@ fn settings(arguments: &SimulatorArgs) -> Result<Settings> {
     }
     settings.check().map_err(|reason| Error::new(ErrorKind::Usage, reason))?;
     Ok(settings)
+}
+
+fn clouds(names: &[String]) -> Result<Vec<Cloud>> {
+    let clouds = names.iter().map(|name| name.parse::<Cloud>().map_err(|reason| Error::new(ErrorKind::Usage, reason)));
+    clouds.collect()
 }
 
 /// Noise of sizes as in `16KiB..64KiB`, or of one size.

@@ -120,11 +120,17 @@ fn tell(summary: &Summary<'_>, arguments: &OutputArgs, report: Option<&Path>) ->
     }
     if let Some(path) = report {
         let text = format!("{:#}\n", summary.report(code));
-        std::fs::write(path, text).map_err(|cause| {
+        let written = std::fs::write(path, text).map_err(|cause| {
             Error::new(ErrorKind::Usage, format!("cannot write the report to {}", path.display()))
                 .with_hint("the run itself is done; name a writable file with --report")
                 .with_cause(cause)
-        })?;
+        });
+        match written {
+            Err(error) if code == ExitCode::Success => return Err(error),
+            // What became of the run matters more.
+            Err(error) => output::error(&error),
+            Ok(()) => {}
+        }
     }
     Ok(code)
 }

@@ -16,7 +16,7 @@ use crate::destination::{Claim, Inventory, Listing, ObjectWriter, Position, Publ
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, Partition};
 use crate::hash::ObjectHasher;
-use crate::manifest::{EntryReader, Header, join};
+use crate::manifest::{Entry, EntryReader, Header, join};
 
 /// A partition of a directory that belongs to this run: its lock and its staging folder.
 pub(super) struct DirectoryClaim {
@@ -39,6 +39,7 @@ impl DirectoryClaim {
         let type_staging = shared.staging.create_child(&partition.type_name.folder())?;
         let staging = type_staging.create_child(&partition.date_folder())?;
         publish::settle(shared, partition, &staging)?;
+        publish::dispose_of_replaced(shared, partition, &staging, None);
         let claim = Self {
             pool: staging.create_child(layout::POOL)?,
             checkpoints: Arc::new(staging.create_child(layout::CHECKPOINTS)?),
@@ -53,15 +54,18 @@ impl DirectoryClaim {
         Ok(claim)
     }
 
-    /// Puts the objects of a set that was assembled but not published back into the pool.
+    /// Puts the objects of a set that was assembled but not published back into the pool. Links to
+    /// published files stay where they are: nothing in the pool is ever a published file too.
     fn take_set_apart(&self) -> Result<()> {
         let Some(set) = self.staging.child(layout::SET)? else { return Ok(()) };
         for ledger in Ledger::open_all(&self.staging)? {
-            for object in ledger.objects(Position::default()) {
-                let object = object?;
+            for (object, record) in ledger.objects(Position::default()).zip(ledger.records(0)) {
+                let (object, record) = (object?, record?);
                 let pool_name = layout::pool_name(&object);
-                if self.pool.inode_of(&pool_name).is_none() {
-                    publish::move_back(&set, &object, &self.pool, &pool_name)?;
+                let is_staged = matches!(record.place, Place::Staged { .. });
+                if is_staged && self.pool.inode_of(&pool_name).is_none() {
+                    let path = self.shared.path_of(&object.key)?;
+                    publish::move_back(&set, &path, &object, &self.pool, &pool_name)?;
                 }
             }
         }
@@ -82,8 +86,10 @@ impl DirectoryClaim {
         ledger.clone().ok_or_else(|| Error::new(ErrorKind::Internal, format!("{} has no listing yet", self.partition)))
     }
 
-    /// Marks the objects that the published set has unchanged, from the same source.
+    /// Marks the objects that the published set has unchanged, from the same source. What a former
+    /// run marked is not believed: the published day may have been touched since.
     fn keep_published(&self, ledger: &Ledger, source: &str) -> Result<()> {
+        ledger.forget_published()?;
         let Some((header, file)) = self.open_manifest()? else { return Ok(()) };
         let Some(data) = self.open_published()? else { return Ok(()) };
         if header.source != source {
@@ -94,7 +100,7 @@ impl DirectoryClaim {
             let pair = pair?;
             let Some((_, entry)) = pair.right.filter(|(_, entry)| entry.is_of(&pair.left)) else { continue };
             let is_missing = ledger.record(pair.left_index)?.place == Place::Missing;
-            if is_missing && publish::published_size_bytes(&data, entry.file_path())? == Some(pair.left.size_bytes) {
+            if is_missing && self.is_published(&data, &pair.left, &entry)? {
                 let record = Record { place: Place::Published, content: Some(entry.content()) };
                 ledger.set_record(pair.left_index, record)?;
             }
@@ -102,16 +108,34 @@ impl DirectoryClaim {
         Ok(())
     }
 
+    /// Whether the file that a manifest's line names stands where the object would be put, whole.
+    fn is_published(&self, data: &Folder, object: &Object, entry: &Entry) -> Result<bool> {
+        let path = self.shared.path_of(&object.key)?;
+        Ok(entry.file_path() == path.as_str()
+            && publish::published_size_bytes(data, path.as_str())? == Some(object.size_bytes))
+    }
+
     /// Sees that there is room for what is to come, before any of it comes.
     fn check_room(&self, wanted_bytes: u64) -> Result<()> {
         let Some(free_bytes) = self.staging.free_bytes().filter(|free_bytes| *free_bytes < wanted_bytes) else {
             return Ok(());
         };
+        // Large objects that are here in part take no room twice.
+        let wanted_bytes = wanted_bytes.saturating_sub(self.unfinished_bytes()?);
+        if wanted_bytes <= free_bytes {
+            return Ok(());
+        }
         Err(Error::new(
             ErrorKind::DestinationFull,
             format!("{} needs {wanted_bytes} bytes, and the destination has {free_bytes} bytes free", self.partition),
         )
         .with_hint("make room and run again; what is finished is kept and not fetched again"))
+    }
+
+    /// The bytes in the pool of objects that have notes about how far they are.
+    fn unfinished_bytes(&self) -> Result<u64> {
+        let notes = self.checkpoints.entries()?;
+        Ok(notes.iter().filter_map(|(name, _)| self.pool.file_size_bytes(name)).sum())
     }
 
     fn open_manifest(&self) -> Result<Option<(Header, File)>> {
@@ -175,6 +199,16 @@ impl DirectoryClaim {
     }
 }
 
+impl Drop for DirectoryClaim {
+    /// Leaves no empty folders behind; what is staged stays.
+    fn drop(&mut self) {
+        for name in [layout::POOL, layout::CHECKPOINTS] {
+            self.staging.remove_if_empty(name);
+        }
+        self.type_staging.remove_if_empty(&self.partition.date_folder());
+    }
+}
+
 /// Hashes a file of the pool and compares it with its record.
 fn is_as_recorded(pool: &Folder, object: &Object, record: &Record) -> Result<bool> {
     let name = layout::pool_name(object);
@@ -216,6 +250,12 @@ impl Claim for DirectoryClaim {
         let place = if is_whole { Place::Staged { run: self.shared.run } } else { Place::Missing };
         ledger.set_record(work.index, Record { place, ..record })?;
         Ok(is_whole)
+    }
+
+    async fn forget(&self, work: &Work) -> Result<()> {
+        let name = layout::pool_name(&work.object);
+        self.checkpoints.remove_file(&name)?;
+        self.pool.remove_file(&name)
     }
 
     async fn open(&self, work: &Work, hasher: ObjectHasher) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)> {

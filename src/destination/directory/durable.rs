@@ -24,11 +24,20 @@ fn sync_file_system(folder: &Folder) -> Result<bool> {
     const TRUSTED: [u64; 5] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x0102_1994];
     let told = |errno: rustix::io::Errno| failed("make durable", folder.path(), errno.into());
     let kind = rustix::fs::fstatfs(folder.descriptor()).map_err(told)?.f_type;
-    if !TRUSTED.contains(&kind.cast_unsigned()) {
+    if !TRUSTED.contains(&kind.cast_unsigned()) || !reports_write_errors() {
         return Ok(false);
     }
     rustix::fs::syncfs(folder.descriptor()).map_err(told)?;
     Ok(true)
+}
+
+/// Whether `syncfs` says when writing failed: since Linux 5.8 (syncfs(2)).
+#[cfg(target_os = "linux")]
+fn reports_write_errors() -> bool {
+    let name = rustix::system::uname();
+    let release = name.release().to_str().unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (5, 8)
 }
 
 #[cfg(not(target_os = "linux"))]

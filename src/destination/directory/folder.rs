@@ -34,6 +34,7 @@ impl Folder {
 
     /// Opens a folder in this one; `None` where there is none.
     pub fn child(&self, name: &str) -> Result<Option<Self>> {
+        self.check_plain(name)?;
         match rustix::fs::openat(&self.descriptor, name, FOLDER_FLAGS | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(descriptor) => Ok(Some(Self { descriptor, path: self.path.join(name) })),
             Err(rustix::io::Errno::NOENT) => Ok(None),
@@ -72,9 +73,17 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Makes a file, empty even where there was one, open for writing and reading.
+    /// Makes a file, open for writing and reading. One that is there already is removed first and
+    /// not emptied: it may be a second name of a file that somebody reads.
     pub fn create_file(&self, name: &str) -> Result<File> {
-        self.open_with(name, OFlags::CREATE | OFlags::TRUNC | OFlags::RDWR)
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
+        match self.open_with(name, flags) {
+            Err(_) if self.inode_of(name).is_some() => {
+                self.remove_file(name)?;
+                self.open_with(name, flags)
+            }
+            opened => opened,
+        }
     }
 
     /// Opens a file for writing and reading, made first where missing, its content kept.
@@ -83,6 +92,7 @@ impl Folder {
     }
 
     fn open_with(&self, name: &str, flags: OFlags) -> Result<File> {
+        self.check_plain(name)?;
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         rustix::fs::openat(&self.descriptor, name, flags, Mode::from_raw_mode(0o666))
             .map(File::from)
@@ -91,6 +101,7 @@ impl Folder {
 
     /// Opens a file for reading; `None` where there is none.
     pub fn file(&self, name: &str) -> Result<Option<File>> {
+        self.check_plain(name)?;
         // Without NONBLOCK a pipe of that name would keep us waiting for a writer.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         match rustix::fs::openat(&self.descriptor, name, flags, Mode::empty()) {
@@ -98,6 +109,15 @@ impl Folder {
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(errno) => Err(failed("open", &self.path.join(name), errno.into())),
         }
+    }
+
+    /// Sees that a name is one name, so that no call here leads out of the folder.
+    fn check_plain(&self, name: &str) -> Result<()> {
+        if matches!(name, "" | "." | "..") || name.contains(['/', '\0']) {
+            let what = format!("`{}` is no name in {}", crate::export::printable(name), self.path.display());
+            return Err(Error::new(ErrorKind::KeyRefused, what));
+        }
+        Ok(())
     }
 
     /// The size of a file; `None` where there is no regular file of that name.
@@ -123,7 +143,7 @@ impl Folder {
         match rename_with(self, name, to, to_name, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::EXIST) => Ok(false),
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => self.rename_if_seen_free(name, to, to_name),
+            Err(errno) if is_unsupported(errno) => self.rename_if_seen_free(name, to, to_name),
             Err(errno) => Err(failed("rename", &to.path.join(to_name), errno.into())),
         }
     }
@@ -140,7 +160,7 @@ impl Folder {
     pub fn exchange(&self, name: &str, with: &Self, with_name: &str) -> Result<bool> {
         match rename_with(self, name, with, with_name, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(true),
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => Ok(false),
+            Err(errno) if is_unsupported(errno) => Ok(false),
             Err(errno) => Err(failed("swap", &with.path.join(with_name), errno.into())),
         }
     }
@@ -164,19 +184,17 @@ impl Folder {
         }
     }
 
+    /// Removes a folder if there is nothing in it.
+    pub fn remove_if_empty(&self, name: &str) {
+        // One that is not empty is in use, and one that stays does no harm.
+        let _ = rustix::fs::unlinkat(&self.descriptor, name, AtFlags::REMOVEDIR);
+    }
+
     /// Removes a folder with all that is in it, if there is one. Links are removed, not followed.
     pub fn remove_tree(&self, name: &str) -> Result<()> {
-        let Some(folder) = self.child(name)? else { return Ok(()) };
-        for (entry, kind) in folder.entries()? {
-            match kind {
-                FileType::Directory => folder.remove_tree(&entry)?,
-                _ => folder.remove_file(&entry)?,
-            }
-        }
-        match rustix::fs::unlinkat(&self.descriptor, name, AtFlags::REMOVEDIR) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
-            Err(errno) => Err(failed("remove", &self.path.join(name), errno.into())),
-        }
+        self.check_plain(name)?;
+        let raw = std::ffi::CString::new(name).map_err(|_| self.no_folder(name, rustix::io::Errno::INVAL))?;
+        remove_tree_at(&self.descriptor, &raw).map_err(|errno| failed("remove", &self.path.join(name), errno.into()))
     }
 
     /// The names in the folder and what they are, in no order. Names that are not text are left out:
@@ -206,6 +224,15 @@ impl Folder {
         rustix::fs::fsync(&self.descriptor).map_err(|errno| failed("make durable", &self.path, errno.into()))
     }
 
+    /// Whether the file system takes names that differ only in case for the same.
+    pub fn folds_case(&self) -> Result<bool> {
+        const PROBE: &str = "case.probe";
+        drop(self.create_file(PROBE)?);
+        let folds_case = self.inode_of("CASE.PROBE").is_some();
+        self.remove_file(PROBE)?;
+        Ok(folds_case)
+    }
+
     /// How many bytes this user may still write on the file system; `None` where it does not tell.
     pub fn free_bytes(&self) -> Option<u64> {
         let stat = rustix::fs::fstatvfs(&self.descriptor).ok()?;
@@ -231,6 +258,12 @@ impl Folder {
     }
 }
 
+/// Whether the file system does not know this kind of rename, as opposed to refusing it.
+fn is_unsupported(errno: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    errno == Errno::INVAL || errno == Errno::NOSYS || errno == Errno::NOTSUP || errno == Errno::OPNOTSUPP
+}
+
 /// What came of giving a file a second name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Linked {
@@ -250,6 +283,33 @@ fn rename_with(from: &Folder, name: &str, to: &Folder, to_name: &str, flags: Ren
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
 fn rename_with(_: &Folder, _: &str, _: &Folder, _: &str, _: RenameFlags) -> rustix::io::Result<()> {
     Err(rustix::io::Errno::NOSYS)
+}
+
+/// Removes a folder by its raw name, whatever bytes the names in it have.
+fn remove_tree_at(parent: &OwnedFd, name: &CStr) -> rustix::io::Result<()> {
+    use rustix::io::Errno;
+    let folder = match rustix::fs::openat(parent, name, FOLDER_FLAGS | OFlags::NOFOLLOW, Mode::empty()) {
+        Ok(folder) => folder,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(errno),
+    };
+    for entry in Dir::read_from(&folder)? {
+        let entry = entry?;
+        let entry_name = entry.file_name();
+        if matches!(entry_name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        match rustix::fs::unlinkat(&folder, entry_name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            // What Linux and POSIX say of a folder.
+            Err(Errno::ISDIR | Errno::PERM) => remove_tree_at(&folder, entry_name)?,
+            Err(errno) => return Err(errno),
+        }
+    }
+    match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    }
 }
 
 fn name_of(name: &CStr) -> Option<String> {

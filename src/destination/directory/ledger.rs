@@ -147,6 +147,17 @@ impl Ledger {
             .map_err(|cause| failed("write", &self.path, cause))
     }
 
+    /// Makes every object missing again that was marked as published.
+    pub fn forget_published(&self) -> Result<()> {
+        let length_bytes = self.records.metadata().map_err(|cause| failed("read", &self.path, cause))?.len();
+        for index in 0..length_bytes.div_ceil(RECORD_BYTES as u64) {
+            if self.record(index)?.place == Place::Published {
+                self.set_record(index, Record::MISSING)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Every object with the place and content of its verified bytes, in ascending order of keys.
     ///
     /// # Errors

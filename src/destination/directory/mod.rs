@@ -16,13 +16,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::civil::Date;
+use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 
 use self::claim::DirectoryClaim;
 use self::folder::{Folder, failed};
 use super::{Claim, Destination, PublishedDays, PublishedSets};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{AccountId, Partition, TypeName};
+use crate::export::{AccountId, FilePath, Partition, TypeName};
 use crate::manifest::{self, Entry, EntryReader, Header};
 
 /// How a directory is used as a destination.
@@ -50,6 +51,15 @@ struct Shared {
     settings: DirectorySettings,
     /// This run's random number, by which it knows its own records.
     run: u64,
+    /// Whether the file system takes names that differ only in case for the same.
+    folds_case: bool,
+}
+
+impl Shared {
+    /// The path below a partition's folder for an object's key.
+    fn path_of(&self, key: &str) -> Result<FilePath> {
+        if self.folds_case { FilePath::of_key_without_case(key) } else { FilePath::of_key(key) }
+    }
 }
 
 /// The content of `destination.json`.
@@ -97,9 +107,11 @@ impl DirectoryDestination {
         let root = Folder::open_root(&settings.path)?;
         let side = root.create_child(layout::SIDE_FOLDER)?;
         claim_for_account(&side, account_id)?;
+        let staging = side.create_child(layout::STAGING)?;
         let shared = Shared {
             manifests: side.create_child(layout::MANIFESTS)?,
-            staging: side.create_child(layout::STAGING)?,
+            folds_case: staging.folds_case()?,
+            staging,
             locks: Arc::new(side.create_child(layout::LOCKS)?),
             root,
             side,
@@ -127,26 +139,39 @@ impl DirectoryDestination {
         Ok(Some(ReadOnlyDirectory { root, manifests, account_id }))
     }
 
-    /// Where listings that are too long for memory are kept while they are needed.
-    pub fn spill_folder(&self) -> PathBuf {
-        self.0.staging.path().to_owned()
+    /// Claims each partition whose publication was begun and not ended, and each that has a replaced
+    /// set left, which settles it.
+    fn recover(&self) -> Result<()> {
+        let begun = |folder: &Folder| {
+            let names = folder.entries()?;
+            Ok(names.iter().filter_map(|(name, _)| Some(layout::parse_next_manifest(name)?.0)).collect())
+        };
+        let left_over = |folder: &Folder| {
+            let mut dates = Vec::new();
+            for (name, _) in folder.entries()? {
+                let date = crate::export::day_of_folder(&name);
+                let staging = if date.is_some() { folder.child(&name)? } else { None };
+                if staging.is_some_and(|staging| staging.inode_of(layout::REPLACED).is_some()) {
+                    dates.extend(date);
+                }
+            }
+            Ok(dates)
+        };
+        lock::sweep(&self.0.locks)?;
+        self.settle_each(&self.0.manifests, begun)?;
+        self.settle_each(&self.0.staging, left_over)
     }
 
-    /// Claims each partition whose publication was begun and not ended, which settles it.
-    fn recover(&self) -> Result<()> {
-        for (type_folder, _) in self.0.manifests.entries()? {
-            let Some(type_name) = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok()) else {
-                continue;
-            };
-            let Some(folder) = self.0.manifests.child(&type_folder)? else { continue };
-            for (name, _) in folder.entries()? {
-                if let Some((date, _)) = layout::parse_next_manifest(&name) {
-                    let partition = Partition { type_name: type_name.clone(), date };
-                    match DirectoryClaim::take(&self.0, &partition) {
-                        // Another run is at it this very moment.
-                        Err(error) if error.kind() == ErrorKind::Held => {}
-                        settled => drop(settled?),
-                    }
+    fn settle_each(&self, parent: &Folder, dates_of: impl Fn(&Folder) -> Result<Vec<Date>>) -> Result<()> {
+        for (type_folder, kind) in parent.entries()? {
+            let type_name = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok());
+            let Some(type_name) = type_name.filter(|_| kind == FileType::Directory) else { continue };
+            let Some(folder) = parent.child(&type_folder)? else { continue };
+            for date in dates_of(&folder)? {
+                match DirectoryClaim::take(&self.0, &Partition { type_name: type_name.clone(), date }) {
+                    // Another run is at it this very moment.
+                    Err(error) if error.kind() == ErrorKind::Held => {}
+                    settled => drop(settled?),
                 }
             }
         }
@@ -226,18 +251,26 @@ fn read_published(root: &Folder, manifests: &Folder, partition: &Partition) -> R
         Some(folder) => folder.child(&partition.date_folder())?,
         None => None,
     };
-    let file = match manifests.child(&partition.type_name.folder())? {
-        Some(folder) => folder.file(&layout::manifest_name(partition))?,
-        None => None,
+    // A manifest without its folder describes nothing that is there.
+    let Some(data) = data else { return Ok(None) };
+    let folder = manifests.child(&partition.type_name.folder())?;
+    let file = folder.as_ref().map_or(Ok(None), |folder| folder.file(&layout::manifest_name(partition)))?;
+    let Some(file) = file else {
+        // A first publication that is between its two steps has its manifest under another name.
+        let is_begun = folder.as_ref().is_some_and(|folder| is_publication_begun(folder, partition));
+        return if is_begun { Ok(None) } else { check_unmanaged(&data).map(|()| None) };
     };
-    match (data, file) {
-        // A manifest without its folder describes nothing that is there.
-        (None, _) => Ok(None),
-        (Some(data), None) => check_unmanaged(&data).map(|()| None),
-        (Some(_), Some(file)) => {
-            manifest::read_header(BufReader::new(file)).map(Some).map_err(|error| error.within(partition))
-        }
+    let header = manifest::read_header(BufReader::new(file)).map_err(|error| error.within(partition))?;
+    if header.type_name != partition.type_name.as_str() || header.date != partition.date {
+        return Err(Error::new(ErrorKind::ManifestDamaged, format!("the manifest of {partition} is another day's"))
+            .with_hint("somebody moved it; put it back where it was"));
     }
+    Ok(Some(header))
+}
+
+fn is_publication_begun(manifests: &Folder, partition: &Partition) -> bool {
+    let names = manifests.entries().unwrap_or_default();
+    names.iter().any(|(name, _)| layout::parse_next_manifest(name).is_some_and(|(date, _)| date == partition.date))
 }
 
 /// Data without a manifest is somebody else's; publishing over it would delete it.

@@ -12,8 +12,8 @@ use super::record::Place;
 use super::{Shared, check_unmanaged, durable};
 use crate::destination::PublishTerms;
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{FilePath, Object, Partition, SUCCESS_MARKER, Scope, printable};
-use crate::manifest::{Entry, FORMAT_NAME, FORMAT_VERSION, Header, ManifestWriter, VerifiedContent, verify};
+use crate::export::{FilePath, Object, Partition, SEGMENT_BYTES_MAX, SUCCESS_MARKER, Scope, printable};
+use crate::manifest::{Entry, FORMAT_NAME, FORMAT_VERSION, Header, ManifestWriter, VerifiedContent, read_header};
 
 /// Publishes the claimed partition's staged set.
 pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<Header> {
@@ -22,7 +22,7 @@ pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<He
     let ledger = claim.ledger()?;
     let totals = ledger.totals(shared.run)?;
     let manifests = shared.manifests.create_child(&partition.type_name.folder())?;
-    let replaced = published_header(&manifests, partition)?;
+    let replaced = super::read_published(&shared.root, &shared.manifests, partition)?;
     check_shrink(replaced.as_ref(), &totals, terms, partition)?;
 
     let renamed = assemble(claim, &ledger, terms)?;
@@ -36,10 +36,12 @@ pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<He
     let set_inode = claim.staging.inode_of(layout::SET).ok_or_else(|| lost_set(partition))?;
     let next_name = layout::next_manifest_name(partition, set_inode);
     write_manifest(&manifests, &next_name, &header, &ledger, shared.run, &renamed)?;
+    shared.manifests.sync()?;
 
     swap_in(shared, partition, &claim.staging)?;
     finish(shared, partition, &claim.staging, &manifests, &next_name)?;
-    claim.type_staging.remove_tree(&partition.date_folder())?;
+    // What cannot be removed does not undo the publication; a later run tries again.
+    let _ = claim.type_staging.remove_tree(&partition.date_folder());
     Ok(header)
 }
 
@@ -84,13 +86,6 @@ fn undo(
 fn lost_set(partition: &Partition) -> Error {
     Error::new(ErrorKind::DestinationUnusable, format!("the staged set of {partition} is gone"))
         .with_hint("something else works in the side folder _e3sync; leave it to e3sync")
-}
-
-fn published_header(manifests: &Folder, partition: &Partition) -> Result<Option<Header>> {
-    match manifests.file(&layout::manifest_name(partition))? {
-        Some(file) => verify(BufReader::new(file)).map(Some),
-        None => Ok(None),
-    }
 }
 
 /// Holds a broken rerun back: under half the rows or bytes of what it would replace.
@@ -155,21 +150,18 @@ struct Assembly<'a> {
 
 impl Assembly<'_> {
     fn add(&mut self, index: u64, object: &Object, place: Place, content: &VerifiedContent) -> Result<()> {
-        let path = FilePath::of_key(&object.key)?;
-        if self.place_at(&path, object, place, content)? {
-            if path.as_str() != object.key {
-                self.renamed.insert(index, path.as_str().to_owned());
-            }
-            return Ok(());
+        let path = self.claim.shared.path_of(&object.key)?;
+        if !self.place_at(&path, object, place, content)? {
+            return Err(Error::new(
+                ErrorKind::KeyRefused,
+                format!("key `{}` has the same name as another", printable(&object.key)),
+            )
+            .with_hint("use a destination whose file system tells all names apart"));
         }
-        // The name is taken by a key that this file system takes for the same.
-        let twin = FilePath::of_case_twin(&object.key)?;
-        if twin != path && self.place_at(&twin, object, place, content)? {
-            self.renamed.insert(index, twin.as_str().to_owned());
-            return Ok(());
+        if path.as_str() != object.key {
+            self.renamed.insert(index, path.as_str().to_owned());
         }
-        Err(Error::new(ErrorKind::KeyRefused, format!("key `{}` has the same name as another", printable(&object.key)))
-            .with_hint("use a destination whose file system tells upper from lower case"))
+        Ok(())
     }
 
     /// Puts the object's bytes at `path` of the set; `false` if the name is taken.
@@ -178,7 +170,8 @@ impl Assembly<'_> {
         if self.last_folder.as_ref().is_none_or(|(last, _)| last != folder) {
             self.last_folder = None;
             if !folder.is_empty() {
-                let opened = self.set.create_descendant(folder).map_err(|error| conflicting(error, object))?;
+                let opened =
+                    self.set.create_descendant(folder).map_err(|error| conflicting(error, self.set, folder, object))?;
                 self.last_folder = Some((folder.to_owned(), opened));
             }
         }
@@ -213,9 +206,16 @@ impl Assembly<'_> {
     }
 }
 
-/// A file stands where the key needs a folder.
-fn conflicting(error: Error, object: &Object) -> Error {
-    if error.kind() == ErrorKind::DestinationUnusable {
+/// The failure to make an object's folder: most likely a file stands where the key needs it.
+fn conflicting(error: Error, set: &Folder, folder: &str, object: &Object) -> Error {
+    let mut above = String::new();
+    let is_blocked = folder.split('/').any(|name| {
+        let holder = if above.is_empty() { None } else { set.descendant(&above).ok().flatten() };
+        let is_file = holder.as_ref().unwrap_or(set).file_size_bytes(name).is_some();
+        above = if above.is_empty() { name.to_owned() } else { format!("{above}/{name}") };
+        is_file
+    });
+    if is_blocked {
         return Error::new(
             ErrorKind::KeyRefused,
             format!("key `{}` needs a folder where another key is a file", printable(&object.key)),
@@ -293,55 +293,82 @@ fn write_manifest(
 fn swap_in(shared: &Shared, partition: &Partition, staging: &Folder) -> Result<()> {
     let type_folder = shared.root.create_child(&partition.type_name.folder())?;
     let name = partition.date_folder();
-    if !staging.rename_if_free(layout::SET, &type_folder, &name)? {
-        replace(shared, partition, staging, &type_folder)?;
+    if staging.rename_if_free(layout::SET, &type_folder, &name)? {
+        return Ok(());
     }
-    type_folder.sync()?;
-    staging.sync()?;
-    shared.root.sync()
-}
-
-fn replace(shared: &Shared, partition: &Partition, staging: &Folder, type_folder: &Folder) -> Result<()> {
-    let name = partition.date_folder();
-    if super::read_published(&shared.root, &shared.manifests, partition)?.is_none()
-        && let Some(data) = type_folder.child(&name)?
-    {
+    if let (Some(data), false) = (type_folder.child(&name)?, has_manifest(shared, partition)?) {
         check_unmanaged(&data)?;
     }
-    if staging.exchange(layout::SET, type_folder, &name)? {
+    if staging.exchange(layout::SET, &type_folder, &name)? {
         return Ok(());
     }
     // Without a swap a reader can find the day missing for an instant; docs/SEMANTICS.md says so.
     type_folder.rename(&name, staging, layout::REPLACED)?;
-    staging.rename(layout::SET, type_folder, &name)
+    staging.rename(layout::SET, &type_folder, &name)
 }
 
-/// After the swap: the manifest takes its name, then the replaced set goes.
+fn has_manifest(shared: &Shared, partition: &Partition) -> Result<bool> {
+    let folder = shared.manifests.child(&partition.type_name.folder())?;
+    Ok(folder.is_some_and(|folder| folder.inode_of(&layout::manifest_name(partition)).is_some()))
+}
+
+/// After the swap: it reaches the disk, the manifest takes its name, then the replaced set goes.
+///
+/// A later run that finds the step unfinished comes here too, so nothing is taken as done before.
 fn finish(shared: &Shared, partition: &Partition, staging: &Folder, manifests: &Folder, next_name: &str) -> Result<()> {
-    manifests.rename(next_name, manifests, &layout::manifest_name(partition))?;
-    manifests.sync()?;
-    shared.manifests.sync()?;
-    for replaced in [layout::SET, layout::REPLACED] {
-        if staging.inode_of(replaced).is_none() {
-            continue;
-        }
-        if shared.settings.keep_superseded {
-            keep_superseded(shared, partition, staging, replaced)?;
-        } else {
-            staging.remove_tree(replaced)?;
-        }
+    if staging.inode_of(layout::SET).is_some() {
+        staging.rename(layout::SET, staging, layout::REPLACED)?;
     }
+    if let Some(type_folder) = shared.root.child(&partition.type_name.folder())? {
+        type_folder.sync()?;
+    }
+    staging.sync()?;
+    shared.root.sync()?;
+    let name = layout::manifest_name(partition);
+    let replaced_objects = match manifests.file(&name)? {
+        Some(file) => read_header(BufReader::new(file)).ok().map(|header| header.objects),
+        None => None,
+    };
+    manifests.rename(next_name, manifests, &name)?;
+    manifests.sync()?;
+    dispose_of_replaced(shared, partition, staging, replaced_objects);
     Ok(())
 }
 
-/// Moves a replaced set aside, its files with an ending that no reader takes for data.
-fn keep_superseded(shared: &Shared, partition: &Partition, staging: &Folder, name: &str) -> Result<()> {
-    let folder = shared.side.create_child(layout::SUPERSEDED)?.create_child(&partition.type_name.folder())?;
-    if let Some(set) = staging.child(name)? {
-        add_ending(&set)?;
+/// Deletes a replaced set, or moves it aside: where the user wants that, and where it holds more
+/// files than its manifest had objects (`objects`), which then are somebody else's.
+///
+/// A failure changes nothing about what is published; the next run that claims the day tries again.
+pub(super) fn dispose_of_replaced(shared: &Shared, partition: &Partition, staging: &Folder, objects: Option<u64>) {
+    let Ok(Some(set)) = staging.child(layout::REPLACED) else { return };
+    let has_others = objects.is_some_and(|objects| count_files(&set).is_ok_and(|files| files > objects));
+    let _ = if shared.settings.keep_superseded || has_others {
+        keep_superseded(shared, partition, staging, &set)
+    } else {
+        staging.remove_tree(layout::REPLACED)
+    };
+}
+
+/// The number of files below a folder, the marker of a complete day not counted.
+fn count_files(folder: &Folder) -> Result<u64> {
+    let mut files = 0;
+    for (name, kind) in folder.entries()? {
+        if kind == rustix::fs::FileType::Directory {
+            files += folder.child(&name)?.map_or(Ok(0), |child| count_files(&child))?;
+        } else if name != SUCCESS_MARKER {
+            files += 1;
+        }
     }
+    Ok(files)
+}
+
+/// Moves a replaced set aside, its files with an ending that no reader takes for data.
+fn keep_superseded(shared: &Shared, partition: &Partition, staging: &Folder, set: &Folder) -> Result<()> {
+    let folder = shared.side.create_child(layout::SUPERSEDED)?.create_child(&partition.type_name.folder())?;
+    add_ending(set)?;
     for number in 1.. {
-        if staging.rename_if_free(name, &folder, &format!("{}.{number}", partition.date_folder()))? {
+        let name = format!("{}.{number}", partition.date_folder());
+        if staging.rename_if_free(layout::REPLACED, &folder, &name)? {
             break;
         }
     }
@@ -349,29 +376,28 @@ fn keep_superseded(shared: &Shared, partition: &Partition, staging: &Folder, nam
 }
 
 fn add_ending(folder: &Folder) -> Result<()> {
+    const ENDING: &str = ".superseded";
     for (name, kind) in folder.entries()? {
         if kind == rustix::fs::FileType::Directory {
             if let Some(child) = folder.child(&name)? {
                 add_ending(&child)?;
             }
-        } else {
-            let kept: String = name.chars().take(200).collect();
-            folder.rename(&name, folder, &format!("{kept}.superseded"))?;
+        } else if !name.ends_with(ENDING) {
+            let kept = &name[..name.floor_char_boundary(SEGMENT_BYTES_MAX - ENDING.len())];
+            folder.rename_if_free(&name, folder, &format!("{kept}{ENDING}"))?;
         }
     }
     Ok(())
 }
 
 /// Puts an object of a set that was not published back into the pool, if it is there.
-pub(super) fn move_back(set: &Folder, object: &Object, pool: &Folder, pool_name: &str) -> Result<()> {
-    for path in [FilePath::of_key(&object.key)?, FilePath::of_case_twin(&object.key)?] {
-        let (folder, name) = path.split();
-        let holder = if folder.is_empty() { None } else { set.descendant(folder)? };
-        if folder.is_empty() || holder.is_some() {
-            let holder = holder.as_ref().unwrap_or(set);
-            if holder.file_size_bytes(name) == Some(object.size_bytes) {
-                return holder.rename(name, pool, pool_name);
-            }
+pub(super) fn move_back(set: &Folder, path: &FilePath, object: &Object, pool: &Folder, pool_name: &str) -> Result<()> {
+    let (folder, name) = path.split();
+    let holder = if folder.is_empty() { None } else { set.descendant(folder)? };
+    if folder.is_empty() || holder.is_some() {
+        let holder = holder.as_ref().unwrap_or(set);
+        if holder.file_size_bytes(name) == Some(object.size_bytes) {
+            return holder.rename(name, pool, pool_name);
         }
     }
     Ok(())

@@ -1,9 +1,10 @@
 //! How each fault shows in an answer.
 
+use super::super::front::Form;
+use super::super::gcs::GENERATION;
 use super::super::listing::{Listing, Marker};
 use super::super::object::{Material, Object};
 use super::super::reply::{Body, Declared, Ending, Reply};
-use super::super::s3::{Form, marker_token};
 use super::super::seed::derive;
 use super::Action;
 use bytes::Bytes;
@@ -35,9 +36,9 @@ pub(crate) fn instead(action: &Action, seed: u64) -> Option<Reply> {
 /// Distorts a page of keys and tells it.
 pub(crate) fn distort_listing(action: &Action, mut listing: Listing, form: &Form) -> Reply {
     match action {
-        Action::RepeatToken => repeat_token(&mut listing),
+        Action::RepeatToken => repeat_token(&mut listing, form),
         Action::WrongBucketName => listing.bucket.push_str("-other"),
-        Action::WrongPrefix => listing.prefix = "v1/account_id=1/".to_owned(),
+        Action::WrongPrefix => wrong_prefix(&mut listing, form),
         Action::ForeignKeys => listing.objects.push(foreign(&listing)),
         Action::Unsorted => {
             listing.objects.reverse();
@@ -60,9 +61,21 @@ pub(crate) fn distort_listing(action: &Action, mut listing: Listing, form: &Form
 }
 
 /// The first page has no token to repeat, so it gets one that leads to a page which repeats it.
-fn repeat_token(listing: &mut Listing) {
+fn repeat_token(listing: &mut Listing, form: &Form) {
     let last = listing.objects.last().map_or(Marker::Start, |(key, _)| Marker::AfterKey(key.clone()));
-    listing.next_token = Some(listing.token.clone().unwrap_or_else(|| marker_token(&last)));
+    listing.next_token = Some(listing.token.clone().unwrap_or_else(|| form.token(&last)));
+}
+
+/// Where the answer does not name its prefix, the keys are those of the other one.
+fn wrong_prefix(listing: &mut Listing, form: &Form) {
+    const OTHER: &str = "v1/account_id=1/";
+    let prefix = std::mem::replace(&mut listing.prefix, OTHER.to_owned());
+    if form.echoes_prefix() {
+        return;
+    }
+    let moved = |key: &str| format!("{OTHER}{}", key.strip_prefix(&prefix).unwrap_or(key));
+    listing.objects.iter_mut().for_each(|(key, _)| *key = moved(key));
+    listing.prefixes.iter_mut().for_each(|key| *key = moved(key));
 }
 
 /// A key that sorts behind all others of the page but lies below another prefix.
@@ -85,8 +98,17 @@ pub(crate) fn distort(action: &Action, reply: &mut Reply) {
         }
         Action::LyingLength(difference) => lie(reply, difference),
         Action::WrongContentRange => shift_range(reply),
-        Action::WrongETag => *reply = reply.clone().header("etag", "\"00000000000000000000000000000000\""),
+        Action::WrongETag => other_version(reply),
         _ => {}
+    }
+}
+
+/// Another tag, and another generation where the answer has one.
+fn other_version(reply: &mut Reply) {
+    *reply = reply.clone().header("etag", "\"00000000000000000000000000000000\"");
+    let generation = reply.headers.get(GENERATION).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if let Some(generation) = generation {
+        *reply = reply.clone().header(GENERATION, &(generation + 1).to_string());
     }
 }
 

@@ -12,16 +12,17 @@ TARGET:ACTION [OPTION]...
 
 TARGET   exchange | list | get | head | any
 ACTION   instead of an answer
-           status=CODE | slowdown (503) | throttled (429) | error (500) | expired (400 ExpiredToken)
+           status=CODE | slowdown (503) | throttled (429) | error (500) | expired (400 ExpiredToken; gcs 401)
            html | empty | garbage (status 200 each) | redirect=URL
          before the request takes its course
            delay=TIME | expire-all (credentials) | revoke (token)
          to a sound answer, BYTES counted from the start of its body
            stall@BYTES | cut@BYTES | reset@BYTES | flip@BYTE | short@BYTES (chunked, ends early)
-           length=+BYTES | length=-BYTES | content-range | etag
+           length=+BYTES | length=-BYTES | content-range | etag (gcs: and generation)
          to a sound listing
            repeat-token | bucket | prefix | foreign | unsorted | no-keys | bomb=BYTES | truncated
-OPTION   times=N | times=always   how often (default once; always with chance or for)
+OPTION   cloud=s3 | cloud=gcs     only requests to that cloud, and exchanges for it
+         times=N | times=always   how often (default once; always with chance or for)
          after=N                  lets N fitting requests pass first
          nth=N                    only at the Nth fitting request
          chance=N%                probability, thrown with the seed
@@ -158,6 +159,10 @@ fn parse_option(fault: Fault, option: &str) -> Parsed<Fault> {
         return wrong(format!("option {option:?} has no value"));
     };
     match name {
+        "cloud" => match value.parse() {
+            Ok(cloud) => Ok(fault.on(cloud)),
+            Err(message) => wrong(message),
+        },
         "times" if value == "always" => Ok(fault.always()),
         "times" => Ok(fault.times(parse_number(value)?)),
         "after" => Ok(fault.after(parse_number(value)?)),
@@ -187,6 +192,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = TARGETS.iter().find(|(_, target)| *target == self.target).map_or("any", |(name, _)| name);
         write!(formatter, "{target}:{}", self.action)?;
+        self.cloud.iter().try_for_each(|cloud| write!(formatter, " cloud={cloud}"))?;
         match self.times {
             Some(u64::MAX) => write!(formatter, " times=always")?,
             Some(times) => write!(formatter, " times={times}")?,
@@ -246,6 +252,7 @@ mod tests {
             "list:bomb=314572800",
             "any:redirect=http://127.0.0.1:1/?a=b",
             "head:delay=2000ms",
+            "list:bucket cloud=gcs times=2",
         ];
         for text in texts {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
@@ -281,6 +288,7 @@ mod tests {
             ("get:error nth=0", "nth=1"),
             ("get:error chance=101%", "not a percentage"),
             ("get:error for=5", "not a time"),
+            ("get:error cloud=azure", "no cloud is called \"azure\""),
             ("get:error maybe", "has no value"),
             ("get:error colour=red", "unknown option"),
             ("get:cut@1 code=X", "error answers only"),

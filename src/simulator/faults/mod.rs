@@ -10,6 +10,7 @@ pub use grammar::{FAULT_GRAMMAR, ParseFaultError};
 pub use rules::Injected;
 pub(crate) use rules::{Moment, Rules};
 
+use super::account::Cloud;
 use super::observation::Operation;
 use std::time::Duration;
 
@@ -65,13 +66,13 @@ pub enum Action {
     LyingLength(i64),
     /// A `Content-Range` one byte further than what was asked and is sent.
     WrongContentRange,
-    /// Another `ETag` than the object has.
+    /// Another `ETag` than the object has, and on Google another generation.
     WrongETag,
     /// The token of the next page is the one that this page was asked for with.
     RepeatToken,
-    /// The listing names another bucket.
+    /// The listing names another bucket: S3 at its head, Google in every item.
     WrongBucketName,
-    /// The listing names another prefix.
+    /// The listing is one of another prefix: S3 names it, Google shows it in the keys only.
     WrongPrefix,
     /// The listing holds keys of another account.
     ForeignKeys,
@@ -81,7 +82,7 @@ pub enum Action {
     EmptyListing,
     /// The listing repeats one key for so many bytes.
     HugePage(u64),
-    /// The XML ends in the middle, in accordance with its `Content-Length`.
+    /// The XML or JSON ends in the middle, in accordance with its `Content-Length`.
     TruncatedXml,
 }
 
@@ -101,7 +102,7 @@ impl Action {
         Self::status(500)
     }
 
-    /// Status 400 `ExpiredToken` although the credentials live (domain.md section 2).
+    /// Status 400 `ExpiredToken` although the credentials live; on Google status 401 (domain.md section 2).
     pub fn expired_token() -> Self {
         Self::Status { status: 400, code: Some("ExpiredToken".to_owned()), retry_after_seconds: None }
     }
@@ -119,6 +120,7 @@ impl Action {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     pub(crate) target: Target,
+    pub(crate) cloud: Option<Cloud>,
     pub(crate) action: Action,
     pub(crate) key: Option<String>,
     pub(crate) after: u64,
@@ -139,7 +141,13 @@ impl Fault {
     }
 
     fn new(target: Target, action: Action) -> Self {
-        Self { target, action, key: None, after: 0, times: None, chance_percent: None, lasting: None }
+        Self { target, cloud: None, action, key: None, after: 0, times: None, chance_percent: None, lasting: None }
+    }
+
+    /// Only requests to this cloud; an exchange belongs to the cloud that it is for.
+    pub fn on(mut self, cloud: Cloud) -> Self {
+        self.cloud = Some(cloud);
+        self
     }
 
     /// Only requests whose key, prefix or path contains the text.

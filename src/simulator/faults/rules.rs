@@ -103,7 +103,8 @@ impl Rule {
             Target::Only(operation) => operation == call.operation,
         };
         let keyed = self.fault.key.as_ref().is_none_or(|part| call.subject().contains(part.as_str()));
-        targeted && keyed && happens(&self.fault.action, moment)
+        let clouded = self.fault.cloud.is_none_or(|cloud| cloud == call.cloud);
+        targeted && keyed && clouded && happens(&self.fault.action, moment)
     }
 
     fn fires(&self) -> bool {
@@ -185,6 +186,8 @@ mod tests {
         assert_eq!(fired("get:error key=other", 5), [0; 0]);
         assert_eq!(fired("get:error times=9 key=v1/k", 2), [1, 2]);
         assert_eq!(fired("get:error for=0s", 5), [0; 0]);
+        assert_eq!(fired("get:error cloud=s3", 5), [1]);
+        assert_eq!(fired("get:error cloud=gcs", 5), [0; 0]);
     }
 
     #[test]

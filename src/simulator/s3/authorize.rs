@@ -1,10 +1,12 @@
 //! Who asks, and whether they may: the checks of S3 in the order of S3.
 
+use super::super::account::Cloud;
 use super::super::call::Call;
 use super::super::credentials::Known;
+use super::super::front::Front;
 use super::super::observation::Operation;
+use super::S3Error;
 use super::signature::{Authorization, same};
-use super::{S3Error, Service, bucket_name};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 
@@ -19,20 +21,20 @@ const SUBRESOURCES: [&str; 9] =
     ["acl", "attributes", "legal-hold", "partNumber", "retention", "tagging", "torrent", "uploadId", "versionId"];
 
 /// Checks the signature and the credentials behind it (domain.md section 2 for the expired ones).
-pub(crate) fn identify(service: &Service<'_>, call: &Call) -> Result<(), S3Error> {
+pub(crate) fn identify(front: &Front<'_>, call: &Call) -> Result<(), S3Error> {
     let header = call.header("authorization").ok_or_else(S3Error::access_denied)?;
     let authorization = Authorization::parse(header).ok_or_else(|| {
         S3Error::new(StatusCode::BAD_REQUEST, "AuthorizationHeaderMalformed", "The authorization header is malformed.")
     })?;
     check_scope(&authorization)?;
     check_signed_headers(&authorization, call)?;
-    let known = service.issuer.find(authorization.access_key_id).ok_or_else(|| {
+    let known = front.issuer.find(authorization.access_key_id).ok_or_else(|| {
         let message = "The AWS Access Key Id you provided does not exist in our records.";
         S3Error::new(StatusCode::FORBIDDEN, "InvalidAccessKeyId", message)
             .with("AWSAccessKeyId", authorization.access_key_id)
     })?;
-    check_session(&known, call, service.clock.now())?;
-    check_signature(&authorization, &known, call, service.clock.now())
+    check_session(&known, call, front.clock.now())?;
+    check_signature(&authorization, &known, call, front.clock.now())
 }
 
 fn check_scope(authorization: &Authorization<'_>) -> Result<(), S3Error> {
@@ -117,11 +119,16 @@ fn timestamp(text: &str) -> Option<Timestamp> {
 }
 
 /// Allows listings and reads below the account's folder, and nothing else.
-pub(crate) fn permit(service: &Service<'_>, call: &Call, bucket: &str) -> Result<(), S3Error> {
-    let folder = format!("v1/account_id={}/", service.settings.account_id);
+pub(crate) fn permit(front: &Front<'_>, call: &Call, bucket: &str) -> Result<(), S3Error> {
+    let folder = format!("v1/account_id={}/", front.settings.account_id);
     let plain = !SUBRESOURCES.iter().any(|name| call.parameter(name).is_some());
     let reads = matches!(call.operation, Operation::List | Operation::Get | Operation::Head);
-    if reads && plain && bucket == bucket_name(service) && call.subject().starts_with(&folder) {
+    if front.serves(Cloud::S3)
+        && reads
+        && plain
+        && bucket == front.bucket_name(Cloud::S3)
+        && call.subject().starts_with(&folder)
+    {
         Ok(())
     } else {
         Err(S3Error::access_denied())

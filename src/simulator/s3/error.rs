@@ -2,7 +2,7 @@
 
 use super::super::call::Call;
 use super::super::reply::Reply;
-use super::xml::element;
+use super::super::xml::element;
 use http::StatusCode;
 
 /// An error answer: status, code and message of S3, and further elements of its body.

@@ -4,17 +4,17 @@ use super::super::account::Cloud;
 use super::super::call::Call;
 use super::super::checksum::{Checksum, algorithm, coverage};
 use super::super::clock::iso_date;
-use super::super::listing::{Listing, Marker, Page, Query, select};
+use super::super::front::{self, Answer, Front};
+use super::super::listing::{Listing, Marker, Query};
 use super::super::object::Object;
 use super::super::reply::{Body, Reply};
 use super::super::uri::encode;
-use super::xml::{element, escape};
-use super::{Answer, S3Error, Service, bucket_name};
+use super::super::xml::{element, escape};
+use super::S3Error;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::StatusCode;
-use std::sync::{Arc, PoisonError};
 
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
     <ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
@@ -34,33 +34,28 @@ pub(crate) struct Form {
 }
 
 /// The page that the call asks for.
-pub(crate) fn list(service: &Service<'_>, call: &Call) -> Result<Answer, S3Error> {
-    let form = form(service, call)?;
+pub(crate) fn list(front: &Front<'_>, call: &Call) -> Result<Answer, S3Error> {
+    let form = form(front, call)?;
     let query = Query {
         prefix: call.parameter("prefix").unwrap_or_default().to_owned(),
         delimiter: form.delimiter.clone(),
         marker: marker(call)?,
         keys_max: form.keys_max,
+        end: None,
     };
-    let page = page(service, &query);
+    let page = front.page(Cloud::S3, &query);
     let listing = Listing {
-        bucket: bucket_name(service),
+        bucket: front.bucket_name(Cloud::S3),
         prefix: query.prefix,
         objects: page.objects,
         prefixes: page.prefixes,
         token: call.parameter("continuation-token").map(str::to_owned),
         next_token: page.next.as_ref().map(token),
     };
-    Ok(Answer::Listing(listing, form))
+    Ok(Answer::Listing(listing, front::Form::S3(form)))
 }
 
-fn page(service: &Service<'_>, query: &Query) -> Page<Arc<Object>> {
-    let account = service.account.read().unwrap_or_else(PoisonError::into_inner);
-    let empty = Default::default();
-    select(account.bucket(Cloud::S3).unwrap_or(&empty), query)
-}
-
-fn form(service: &Service<'_>, call: &Call) -> Result<Form, S3Error> {
+fn form(front: &Front<'_>, call: &Call) -> Result<Form, S3Error> {
     let encoding = call.parameter("encoding-type");
     if encoding.is_some_and(|encoding| encoding != "url") {
         return Err(invalid("Invalid Encoding Method specified in Request"));
@@ -74,9 +69,9 @@ fn form(service: &Service<'_>, call: &Call) -> Result<Form, S3Error> {
     Ok(Form {
         delimiter: call.parameter("delimiter").unwrap_or_default().to_owned(),
         start_after: call.parameter("start-after").map(str::to_owned),
-        keys_max: keys_max.min(service.settings.page_keys),
+        keys_max: keys_max.min(front.settings.page_keys),
         url_encoded: encoding.is_some(),
-        checksum: service.settings.checksum,
+        checksum: front.settings.checksum,
     })
 }
 
@@ -94,22 +89,11 @@ fn marker(call: &Call) -> Result<Marker, S3Error> {
 
 /// The opaque token of a marker.
 pub(crate) fn token(marker: &Marker) -> String {
-    URL_SAFE_NO_PAD.encode(match marker {
-        Marker::Start => "s".to_owned(),
-        Marker::AfterKey(key) => format!("k{key}"),
-        Marker::AfterPrefix(prefix) => format!("p{prefix}"),
-    })
+    URL_SAFE_NO_PAD.encode(marker.text())
 }
 
 fn marker_of(token: &str) -> Option<Marker> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-    let place = text.get(1..)?.to_owned();
-    match text.as_bytes()[0] {
-        b's' => Some(Marker::Start),
-        b'k' => Some(Marker::AfterKey(place)),
-        b'p' => Some(Marker::AfterPrefix(place)),
-        _ => None,
-    }
+    Marker::parse(&String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?)
 }
 
 impl Form {

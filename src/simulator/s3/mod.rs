@@ -4,60 +4,38 @@ mod authorize;
 mod error;
 mod listing;
 mod object;
-mod range;
 mod signature;
-mod xml;
 
 pub(crate) use error::{S3Error, usual_code};
-pub(crate) use listing::{Form, token as marker_token};
+pub(crate) use listing::{Form, token};
 #[cfg(test)]
 pub(crate) use signature::Authorization;
 
-use super::account::{Account, Cloud};
 use super::call::{Call, Target};
-use super::clock::Clock;
-use super::credentials::Issuer;
-use super::listing::Listing;
+use super::front::{Answer, Front};
 use super::observation::Operation;
 use super::reply::Reply;
 use super::seed::{base64, derive, derive_number};
 use super::settings::Settings;
 use http::StatusCode;
-use std::sync::RwLock;
-
-/// What the front end works with.
-pub(crate) struct Service<'a> {
-    pub(crate) settings: &'a Settings,
-    pub(crate) account: &'a RwLock<Account>,
-    pub(crate) issuer: &'a Issuer,
-    pub(crate) clock: &'a Clock,
-}
-
-/// A sound answer, still in a form that a fault can distort.
-pub(crate) enum Answer {
-    /// A page of keys.
-    Listing(Listing, Form),
-    /// Anything else.
-    Reply(Reply),
-}
 
 /// The answer to a call of the S3 protocol.
-pub(crate) async fn answer(service: &Service<'_>, call: &Call) -> Answer {
-    match try_answer(service, call).await {
+pub(crate) async fn answer(front: &Front<'_>, call: &Call) -> Answer {
+    match try_answer(front, call).await {
         Ok(answer) => answer,
         Err(error) => Answer::Reply(error.reply(call)),
     }
 }
 
-async fn try_answer(service: &Service<'_>, call: &Call) -> Result<Answer, S3Error> {
+async fn try_answer(front: &Front<'_>, call: &Call) -> Result<Answer, S3Error> {
     let Target::S3 { bucket, key } = &call.target else {
         return Err(S3Error::new(StatusCode::BAD_REQUEST, "InvalidURI", "Couldn't parse the specified URI."));
     };
-    authorize::identify(service, call)?;
-    authorize::permit(service, call, bucket)?;
+    authorize::identify(front, call)?;
+    authorize::permit(front, call, bucket)?;
     match call.operation {
-        Operation::List => listing::list(service, call),
-        _ => object::get(service, call, key).await.map(Answer::Reply),
+        Operation::List => listing::list(front, call),
+        _ => object::get(front, call, key).await.map(Answer::Reply),
     }
 }
 
@@ -70,9 +48,4 @@ pub(crate) fn sign_off(settings: &Settings, call: &Call, reply: Reply) -> Reply 
 /// The id of a request; it stands in the header and in error bodies.
 fn request_id(call: &Call) -> String {
     format!("{:016X}", derive_number(call.number, &["request"]))
-}
-
-/// The bucket of the account.
-fn bucket_name(service: &Service<'_>) -> String {
-    Cloud::S3.bucket_name(&service.settings.account_id)
 }

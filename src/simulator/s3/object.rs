@@ -4,20 +4,21 @@ use super::super::account::Cloud;
 use super::super::call::Call;
 use super::super::checksum::{Checksum, Sum};
 use super::super::clock::http_date;
+use super::super::front::Front;
 use super::super::object::Object;
+use super::super::range::{Asked, parse};
 use super::super::reply::{Body, Reply};
-use super::range::{Asked, parse};
-use super::{S3Error, Service};
+use super::S3Error;
 use bytes::Bytes;
 use http::StatusCode;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// Objects above this size are summed up on a thread of their own.
 const INLINE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The answer for the object of the key. The server leaves out the body of an answer to HEAD by itself.
-pub(crate) async fn get(service: &Service<'_>, call: &Call, key: &str) -> Result<Reply, S3Error> {
-    let object = find(service, key)?;
+pub(crate) async fn get(front: &Front<'_>, call: &Call, key: &str) -> Result<Reply, S3Error> {
+    let object = find(front, key)?;
     let etag = format!("\"{}\"", object.etag());
     if let Some(early) = check_conditions(call, &etag)? {
         return Ok(describe(early, &object, &etag));
@@ -26,7 +27,7 @@ pub(crate) async fn get(service: &Service<'_>, call: &Call, key: &str) -> Result
     let reply = match parse(call.header("range"), size_bytes) {
         Asked::Whole => {
             let reply = Reply::new(StatusCode::OK, Body::Object(object.clone(), 0..size_bytes));
-            with_checksum(service, call, &object, reply).await
+            with_checksum(front, call, &object, reply).await
         }
         Asked::Part(range) => {
             let text = format!("bytes {}-{}/{size_bytes}", range.start, range.end - 1);
@@ -38,10 +39,8 @@ pub(crate) async fn get(service: &Service<'_>, call: &Call, key: &str) -> Result
     Ok(describe(reply, &object, &etag))
 }
 
-fn find(service: &Service<'_>, key: &str) -> Result<Arc<Object>, S3Error> {
-    let account = service.account.read().unwrap_or_else(PoisonError::into_inner);
-    let found = account.bucket(Cloud::S3).and_then(|bucket| bucket.get(key)).cloned();
-    found.ok_or_else(|| {
+fn find(front: &Front<'_>, key: &str) -> Result<Arc<Object>, S3Error> {
+    front.find(Cloud::S3, key).ok_or_else(|| {
         let message = "The specified key does not exist.";
         S3Error::new(StatusCode::NOT_FOUND, "NoSuchKey", message).with("Key", key)
     })
@@ -49,16 +48,12 @@ fn find(service: &Service<'_>, key: &str) -> Result<Arc<Object>, S3Error> {
 
 /// The answer that a condition gives before the object is read, if it gives one.
 fn check_conditions(call: &Call, etag: &str) -> Result<Option<Reply>, S3Error> {
-    let names = |header: &str| {
-        let mut tags = header.split(',').map(str::trim);
-        tags.any(|tag| tag == "*" || tag.trim_matches('"') == etag.trim_matches('"'))
-    };
-    if call.header("if-match").is_some_and(|header| !names(header)) {
+    if call.names_tag("if-match", etag) == Some(false) {
         let message = "At least one of the pre-conditions you specified did not hold";
         let error = S3Error::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", message);
         return Err(error.with("Condition", "If-Match"));
     }
-    let known = call.header("if-none-match").is_some_and(names);
+    let known = call.names_tag("if-none-match", etag) == Some(true);
     Ok(known.then(|| Reply::new(StatusCode::NOT_MODIFIED, Body::Bytes(Bytes::new()))))
 }
 
@@ -80,8 +75,8 @@ fn describe(reply: Reply, object: &Object, etag: &str) -> Reply {
 }
 
 /// The stored checksum covers the whole object, so S3 sends it with whole objects only.
-async fn with_checksum(service: &Service<'_>, call: &Call, object: &Arc<Object>, reply: Reply) -> Reply {
-    let kind = service.settings.checksum;
+async fn with_checksum(front: &Front<'_>, call: &Call, object: &Arc<Object>, reply: Reply) -> Reply {
+    let kind = front.settings.checksum;
     let asked = call.header("x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
     if !asked || kind == Checksum::None {
         return reply;

@@ -1,13 +1,13 @@
 use serde::Deserialize;
 
-use super::{GcsSource, failure};
+use super::{GcsProtocol, failure};
 use crate::credentials::{GcpToken, Issued};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Base64, Checksums, ExportLocation, Object, printable};
+use crate::export::{Base64, Checksums, Object, printable};
 use crate::net;
+use crate::source::PageToken;
 use crate::source::get;
 use crate::source::page::{RawPage, untrusted};
-use crate::source::{PageToken, folders};
 
 /// The longest page that is read into memory, in bytes.
 const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -39,7 +39,7 @@ struct Item {
     md5_hash: Option<String>,
 }
 
-impl GcsSource {
+impl GcsProtocol {
     /// One listing request.
     pub(super) async fn list_raw(
         &self,
@@ -99,24 +99,6 @@ impl GcsSource {
                 return Err(untrusted(prefix, "the answer is far too long"));
             }
         }
-    }
-
-    /// The names of the folders directly below a prefix, all pages of them.
-    pub(super) async fn list_folders(
-        &self,
-        prefix: impl Fn(&ExportLocation) -> String + Send + Sync,
-    ) -> Result<Vec<String>> {
-        let prefix = &prefix;
-        folders::collect(|from| async move {
-            let from = from.as_ref();
-            self.renewer
-                .request(|issued| async move {
-                    let prefix = prefix(&issued.location);
-                    self.list_raw(&issued, &prefix, Some("/"), from).await?.into_folders(&prefix, from)
-                })
-                .await
-        })
-        .await
     }
 }
 

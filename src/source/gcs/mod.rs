@@ -5,19 +5,19 @@ mod failure;
 mod list;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{HeaderValue, header};
-use jiff::civil::Date;
 use reqwest::{Client, Url};
 use secrecy::ExposeSecret as _;
 
+use super::bucket::Protocol;
 use super::get::{self, Getter};
-use super::{OpenObject, Page, PageToken, ReadRequest, Source, folders};
-use crate::credentials::{GcpToken, Issued, Renewer};
+use super::page::RawPage;
+use super::{OpenObject, PageToken, ReadRequest};
+use crate::credentials::{GcpToken, Issued};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{ExportLocation, Object, Partition, TypeName};
+use crate::export::Object;
 use crate::net::{self, NetSettings};
 use crate::progress::Counters;
 
@@ -35,21 +35,20 @@ pub struct GcsSettings {
     pub net: NetSettings,
 }
 
-/// The export in a Google Cloud Storage bucket.
-pub struct GcsSource {
+/// Google Cloud Storage's requests.
+pub(super) struct GcsProtocol {
     settings: GcsSettings,
     client: Client,
     getter: Getter,
-    renewer: Renewer<GcpToken>,
     counters: Arc<Counters>,
 }
 
-impl GcsSource {
-    /// A source that reads with the tokens of `renewer`.
+impl GcsProtocol {
+    /// Requests to the bucket that the settings tell how to reach.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] for a proxy or a project that cannot be used.
-    pub fn new(settings: GcsSettings, renewer: Renewer<GcpToken>, counters: Arc<Counters>) -> Result<Self> {
+    pub fn new(settings: GcsSettings, counters: Arc<Counters>) -> Result<Self> {
         if let Some(project) = &settings.user_project
             && HeaderValue::from_str(project).is_err()
         {
@@ -58,7 +57,7 @@ impl GcsSource {
         }
         let client = net::build_client(&settings.net)?;
         let getter = Getter::new(client.clone(), settings.net.clone(), counters.clone());
-        Ok(Self { settings, client, getter, renewer, counters })
+        Ok(Self { settings, client, getter, counters })
     }
 
     /// `ENDPOINT/storage/v1/b/BUCKET/o`: the bucket's objects in the JSON API.
@@ -80,71 +79,46 @@ impl GcsSource {
         }
         Ok(())
     }
+}
 
-    async fn open_with(
+#[async_trait]
+impl Protocol for GcsProtocol {
+    type Credentials = GcpToken;
+
+    async fn list_once(
         &self,
         issued: &Issued<GcpToken>,
-        partition: &Partition,
+        prefix: &str,
+        delimiter: Option<&str>,
+        from: Option<&PageToken>,
+    ) -> Result<RawPage> {
+        self.list_raw(issued, prefix, delimiter, from).await
+    }
+
+    async fn open_once(
+        &self,
+        issued: &Issued<GcpToken>,
+        key: &str,
         object: &Object,
         request: &ReadRequest,
     ) -> Result<OpenObject> {
-        let key = format!("{}{}", issued.location.partition_prefix(partition), object.key);
         let mut url = self.objects_url(&issued.location.bucket);
         url.push('/');
         // The JSON API takes the whole name as one segment of the path.
-        get::push_encoded(&mut url, &key, b'.');
+        get::push_encoded(&mut url, key, b'.');
         url.push_str("?alt=media");
         if let Some(generation) = object.generation {
             url.push_str(&format!("&generation={generation}"));
         }
         let range = request.range.as_ref();
-        let mut http_request = get::request(&url, &key, range)?;
+        let mut http_request = get::request(&url, key, range)?;
         // Without it an object that is stored compressed would arrive changed.
         http_request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         self.authorize(&mut http_request, issued)?;
-        let response = self.getter.send(http_request, &key, request.on_new_connection).await?;
+        let response = self.getter.send(http_request, key, request.on_new_connection).await?;
         if !response.status().is_success() {
-            return Err(failure::of_response(response, "GET", &key).await);
+            return Err(failure::of_response(response, "GET", key).await);
         }
         self.getter.opened(response, object, range)
-    }
-}
-
-#[async_trait]
-impl Source for GcsSource {
-    async fn location(&self) -> Result<ExportLocation> {
-        Ok(self.renewer.current().await?.location.clone())
-    }
-
-    async fn list_types(&self) -> Result<Vec<TypeName>> {
-        Ok(folders::types_of(&self.list_folders(|location| location.root.clone()).await?))
-    }
-
-    async fn list_days(&self, type_name: &TypeName) -> Result<Vec<Date>> {
-        Ok(folders::days_of(&self.list_folders(|location| format!("{}{}/", location.root, type_name.folder())).await?))
-    }
-
-    async fn list_page(&self, partition: &Partition, prefix: &str, from: Option<&PageToken>) -> Result<Page> {
-        self.renewer
-            .request(|issued| async move {
-                let cut = issued.location.partition_prefix(partition);
-                let full_prefix = format!("{cut}{prefix}");
-                let raw = self.list_raw(&issued, &full_prefix, None, from).await?;
-                raw.into_page(&full_prefix, &cut, from)
-            })
-            .await
-    }
-
-    async fn open(&self, partition: &Partition, object: &Object, request: ReadRequest) -> Result<OpenObject> {
-        let request = &request;
-        self.renewer.request(|issued| async move { self.open_with(&issued, partition, object, request).await }).await
-    }
-
-    async fn keep_fresh(&self) -> Error {
-        self.renewer.keep_fresh().await
-    }
-
-    fn credentials_remaining(&self) -> Option<Duration> {
-        self.renewer.remaining()
     }
 }

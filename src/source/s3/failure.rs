@@ -131,6 +131,7 @@ impl Refusal<'_> {
             ("SlowDown" | "Throttling" | "TooManyRequests" | "RequestLimitExceeded", _) => ErrorKind::Throttled,
             ("RequestTimeTooSkewed" | "RequestTimeout" | "InternalError", _) => ErrorKind::Unavailable,
             ("NoSuchBucket", _) => ErrorKind::Protocol,
+            (_, 404 | 412 | 416) if self.request.starts_with("LIST") => ErrorKind::Protocol,
             ("NoSuchKey", _) | (_, 404 | 412 | 416) => ErrorKind::SourceChanged,
             (_, 429 | 503) => ErrorKind::Throttled,
             (_, 401 | 403) => ErrorKind::AccessDenied,

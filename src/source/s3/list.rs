@@ -8,14 +8,14 @@ use aws_sdk_s3::config::{BehaviorVersion, Config, Region, StalledStreamProtectio
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_smithy_types::timeout::TimeoutConfigBuilder;
 
-use super::{S3Settings, S3Source, failure};
+use super::{S3Protocol, S3Settings, failure};
 use crate::clock::Clock;
 use crate::credentials::{AwsCredentials, Issued};
 use crate::error::Result;
-use crate::export::{ExportLocation, Object};
+use crate::export::Object;
 use crate::net::SdkTransport;
+use crate::source::PageToken;
 use crate::source::page::{RawPage, untrusted};
-use crate::source::{PageToken, folders};
 
 /// The SDK's settings, all but the credentials: those are given with each request, so that it is
 /// known which ones a refusal is about.
@@ -52,7 +52,7 @@ impl aws_smithy_async::time::TimeSource for SigningTime {
     }
 }
 
-impl S3Source {
+impl S3Protocol {
     /// One listing request.
     pub(super) async fn list_raw(
         &self,
@@ -75,30 +75,15 @@ impl S3Source {
             .map_err(|error| failure::of_listing(error, prefix, &self.clock))?;
         raw_page(answer, bucket, prefix)
     }
-
-    /// The names of the folders directly below a prefix, all pages of them.
-    pub(super) async fn list_folders(
-        &self,
-        prefix: impl Fn(&ExportLocation) -> String + Send + Sync,
-    ) -> Result<Vec<String>> {
-        let prefix = &prefix;
-        folders::collect(|from| async move {
-            let from = from.as_ref();
-            self.renewer
-                .request(|issued| async move {
-                    let prefix = prefix(&issued.location);
-                    self.list_raw(&issued, &prefix, Some("/"), from).await?.into_folders(&prefix, from)
-                })
-                .await
-        })
-        .await
-    }
 }
 
 /// The answer in the words of both clouds; the bucket and the number of keys must be right.
 fn raw_page(answer: ListObjectsV2Output, bucket: &str, prefix: &str) -> Result<RawPage> {
-    if answer.name().is_some_and(|name| name != bucket) {
-        return Err(untrusted(prefix, "it says that it lists another bucket"));
+    if answer.name() != Some(bucket) {
+        return Err(untrusted(prefix, "it does not say that it lists this bucket"));
+    }
+    if answer.prefix().is_none() {
+        return Err(untrusted(prefix, "it does not say which prefix it lists"));
     }
     let keys = answer.contents().len() + answer.common_prefixes().len();
     if answer.key_count().is_some_and(|count| usize::try_from(count) != Ok(keys)) {
@@ -108,6 +93,9 @@ fn raw_page(answer: ListObjectsV2Output, bucket: &str, prefix: &str) -> Result<R
         return Err(untrusted(prefix, "it breaks off without saying where it goes on"));
     }
     let is_truncated = answer.is_truncated() == Some(true);
+    if !is_truncated && answer.next_continuation_token().is_some() {
+        return Err(untrusted(prefix, "it says that it ends and where it goes on"));
+    }
     let folders = answer.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix).collect();
     let contents = answer.contents.unwrap_or_default();
     let objects = contents.into_iter().map(|object| read_object(object, prefix)).collect::<Result<_>>()?;

@@ -6,19 +6,19 @@ mod sign;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderValue;
-use jiff::civil::Date;
 use reqwest::Url;
 
+use super::bucket::Protocol;
 use super::get::{self, Getter};
-use super::{OpenObject, Page, PageToken, ReadRequest, Source, folders};
+use super::page::RawPage;
+use super::{OpenObject, PageToken, ReadRequest};
 use crate::clock::Clock;
-use crate::credentials::{AwsCredentials, Issued, Renewer};
+use crate::credentials::{AwsCredentials, Issued};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{ExportLocation, Object, Partition, TypeName, printable};
+use crate::export::{Object, printable};
 use crate::net::{self, AnswerCheck, NetSettings, SdkTransport};
 use crate::progress::Counters;
 
@@ -33,57 +33,30 @@ pub struct S3Settings {
     pub net: NetSettings,
 }
 
-/// The export in an S3 bucket.
-///
-/// Lists only below the account's prefix and calls no operation on the bucket itself: the
-/// credentials allow neither (domain.md section 2).
-pub struct S3Source {
+/// S3's requests, signed by a clock that servers can set right.
+pub(super) struct S3Protocol {
     settings: S3Settings,
     getter: Getter,
     sdk_config: aws_sdk_s3::Config,
-    renewer: Renewer<AwsCredentials>,
     clock: Arc<Clock>,
     counters: Arc<Counters>,
 }
 
-impl S3Source {
-    /// A source that signs by `clock` with the credentials of `renewer`.
+impl S3Protocol {
+    /// Requests to the bucket that the settings tell how to reach.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] for a proxy that cannot be used.
-    pub fn new(
-        settings: S3Settings,
-        renewer: Renewer<AwsCredentials>,
-        clock: Arc<Clock>,
-        counters: Arc<Counters>,
-    ) -> Result<Self> {
+    pub fn new(settings: S3Settings, clock: Arc<Clock>, counters: Arc<Counters>) -> Result<Self> {
         let client = net::build_client(&settings.net)?;
         let transport = SdkTransport::new(client.clone(), AnswerCheck::WholeXml);
         Ok(Self {
             sdk_config: list::sdk_config(&settings, transport, clock.clone()),
             getter: Getter::new(client, settings.net.clone(), counters.clone()),
             settings,
-            renewer,
             clock,
             counters,
         })
-    }
-
-    async fn open_with(
-        &self,
-        issued: &Issued<AwsCredentials>,
-        partition: &Partition,
-        object: &Object,
-        request: &ReadRequest,
-    ) -> Result<OpenObject> {
-        let key = format!("{}{}", issued.location.partition_prefix(partition), object.key);
-        let range = request.range.as_ref();
-        let http_request = self.signed_get(issued, &key, object, range)?;
-        let response = self.getter.send(http_request, &key, request.on_new_connection).await?;
-        if !response.status().is_success() {
-            return Err(failure::of_response(response, &key, &self.clock).await);
-        }
-        self.getter.opened(response, object, range)
     }
 
     fn signed_get(
@@ -109,40 +82,32 @@ impl S3Source {
 }
 
 #[async_trait]
-impl Source for S3Source {
-    async fn location(&self) -> Result<ExportLocation> {
-        Ok(self.renewer.current().await?.location.clone())
+impl Protocol for S3Protocol {
+    type Credentials = AwsCredentials;
+
+    async fn list_once(
+        &self,
+        issued: &Issued<AwsCredentials>,
+        prefix: &str,
+        delimiter: Option<&str>,
+        from: Option<&PageToken>,
+    ) -> Result<RawPage> {
+        self.list_raw(issued, prefix, delimiter, from).await
     }
 
-    async fn list_types(&self) -> Result<Vec<TypeName>> {
-        Ok(folders::types_of(&self.list_folders(|location| location.root.clone()).await?))
-    }
-
-    async fn list_days(&self, type_name: &TypeName) -> Result<Vec<Date>> {
-        Ok(folders::days_of(&self.list_folders(|location| format!("{}{}/", location.root, type_name.folder())).await?))
-    }
-
-    async fn list_page(&self, partition: &Partition, prefix: &str, from: Option<&PageToken>) -> Result<Page> {
-        self.renewer
-            .request(|issued| async move {
-                let cut = issued.location.partition_prefix(partition);
-                let full_prefix = format!("{cut}{prefix}");
-                let raw = self.list_raw(&issued, &full_prefix, None, from).await?;
-                raw.into_page(&full_prefix, &cut, from)
-            })
-            .await
-    }
-
-    async fn open(&self, partition: &Partition, object: &Object, request: ReadRequest) -> Result<OpenObject> {
-        let request = &request;
-        self.renewer.request(|issued| async move { self.open_with(&issued, partition, object, request).await }).await
-    }
-
-    async fn keep_fresh(&self) -> Error {
-        self.renewer.keep_fresh().await
-    }
-
-    fn credentials_remaining(&self) -> Option<Duration> {
-        self.renewer.remaining()
+    async fn open_once(
+        &self,
+        issued: &Issued<AwsCredentials>,
+        key: &str,
+        object: &Object,
+        request: &ReadRequest,
+    ) -> Result<OpenObject> {
+        let range = request.range.as_ref();
+        let http_request = self.signed_get(issued, key, object, range)?;
+        let response = self.getter.send(http_request, key, request.on_new_connection).await?;
+        if !response.status().is_success() {
+            return Err(failure::of_response(response, key, &self.clock).await);
+        }
+        self.getter.opened(response, object, range)
     }
 }

@@ -133,6 +133,10 @@ impl Claim for FakeClaim {
         unimplemented!()
     }
 
+    async fn forget(&self, _: &Work) -> Result<()> {
+        Ok(())
+    }
+
     async fn publish(&self, _: PublishTerms) -> Result<Header> {
         unimplemented!()
     }

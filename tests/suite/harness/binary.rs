@@ -19,6 +19,8 @@ impl E3sync {
         command.arg(verb).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         // Failures without a backtrace, as users see them; no configuration of the machine's owner.
         command.env("HOME", "/nonexistent");
+        // The servers that we did not write know one cloud each.
+        command.env("E3SYNC_SOURCE", super::CLOUD.name());
         Self { command, secrets: Vec::new(), input: None }
     }
 

@@ -10,6 +10,13 @@ use super::E3sync;
 /// The day that the tests take for today; the simulated days end the day before.
 pub const TODAY: &str = "2026-11-21";
 
+/// The cloud that this test program mirrors from: the same tests are built once for each.
+pub const CLOUD: Cloud =
+    if matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"suite_gcs") { Cloud::Gcs } else { Cloud::S3 };
+
+/// What objects are verified against in that cloud.
+pub const CHECKSUM: &str = if matches!(CLOUD, Cloud::Gcs) { "crc32c" } else { "crc64nvme" };
+
 /// A simulated export that runs beside the test until dropped.
 pub struct Export {
     runtime: Runtime,
@@ -38,6 +45,8 @@ impl Export {
         // The clock must be the real one: signatures are checked against it.
         let mut settings = Settings::new(Timestamp::now());
         settings.today = TODAY.parse().unwrap();
+        settings.clouds = vec![CLOUD];
+        settings.success_on = vec![CLOUD];
         change(&mut settings);
         let simulator = runtime.block_on(Simulator::start(settings)).unwrap();
         Self { runtime, simulator: Some(simulator) }
@@ -57,7 +66,6 @@ impl Export {
     pub fn command(&self, verb: &str) -> E3sync {
         let url = self.simulator().url();
         E3sync::new(verb)
-            .env("E3SYNC_SOURCE", "s3")
             .env("E3SYNC_API_URL", &url)
             .env("E3SYNC_SOURCE_ENDPOINT_URL", &url)
             .secret_env("OPTIMIZELY_API_TOKEN", &self.simulator().token())
@@ -81,7 +89,7 @@ impl Export {
         let mut objects = Vec::new();
         for type_name in &simulator.settings().types {
             for date in simulator.settings().dates() {
-                for entry in simulator.manifest(Cloud::S3, type_name, date) {
+                for entry in simulator.manifest(CLOUD, type_name, date) {
                     let path = entry.key[entry.key.find("type=").unwrap()..].to_owned();
                     objects.push((path, entry.sha256_hex));
                 }

@@ -11,7 +11,7 @@ mod tools;
 mod tree;
 
 pub use binary::{E3sync, Finished};
-pub use export::{Export, TODAY};
+pub use export::{CHECKSUM, CLOUD, Export, TODAY};
 pub use moto::Moto;
 pub use peer::{Server, assert_same_files, prefix};
 pub use s3s::S3s;

@@ -1,4 +1,4 @@
-//! XML text, escaped as S3 escapes it.
+//! XML text, escaped as both clouds escape it.
 
 /// `<name>text</name>` with the text escaped.
 pub(crate) fn element(name: &str, text: &str) -> String {

@@ -1,11 +1,11 @@
-//! The `Range` header (RFC 9110 section 14), as far as S3 follows it.
+//! The `Range` header (RFC 9110 section 14), as far as the clouds follow it.
 
 use std::ops::Range;
 
 /// What a `Range` header asks of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// All of it: no header, several ranges, or nonsense, which S3 ignores.
+    /// All of it: no header, several ranges, or nonsense, which both ignore.
     Whole,
     /// These bytes.
     Part(Range<u64>),
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_read_as_s3_reads_them() {
+    fn ranges_are_read_as_the_clouds_read_them() {
         let part = |first, end| Asked::Part(first..end);
         let cases = [
             (Some("bytes=0-0"), 10, part(0, 1)),

@@ -1,0 +1,127 @@
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::text::{Block, all};
+use crate::harness::E3sync;
+
+/// What no test runs: it installs something, builds this project, or never ends by itself.
+const NOT_RUN: [&str; 11] = [
+    "sudo apt-get install build-essential python3-venv strace",
+    "cargo run --features simulator -- demo",
+    "cargo test --all-features",
+    "cargo install --locked --path .",
+    "e3sync simulate",
+    "e3sync simulate --credential-lifetime 30s --fault 'get:cut@1000 times=20' --unfinished-days 1",
+    "30 13,17 * * * E3SYNC_TOKEN_FILE=/etc/e3sync/token e3sync sync /data/events --quiet",
+    "SHELL=/bin/sh",
+    "PATH=/usr/local/bin:/usr/bin:/bin",
+    "E3SYNC_TOKEN_FILE=/etc/e3sync/token",
+    "30 13,17 * * * e3sync sync /data/events --quiet --report /var/lib/e3sync/report.json",
+];
+
+/// `e3sync simulate` as its users start it, and the variables that it prints.
+struct Simulation {
+    process: Child,
+    variables: Vec<(String, String)>,
+}
+
+impl Simulation {
+    fn start() -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_e3sync"))
+            .args(["simulate", "--days", "5"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let variables = lines.take(5).map(|line| variable(&line.unwrap())).collect();
+        Self { process, variables }
+    }
+
+    fn stop(mut self) {
+        let id = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+        assert!(self.process.wait().unwrap().success(), "the simulator ends well");
+    }
+}
+
+/// The name and the value of a line `export NAME='VALUE'`.
+fn variable(line: &str) -> (String, String) {
+    let (name, value) = line.strip_prefix("export ").and_then(|rest| rest.split_once('=')).expect(line);
+    (name.to_owned(), value.trim_matches('\'').to_owned())
+}
+
+/// Runs a block as a script that ends at the first failure.
+fn run(block: &Block, simulation: &Simulation, folder: &Path, today: &str) {
+    let programs = folder.join("programs");
+    let others = std::env::var("PATH").unwrap_or_default();
+    let finished = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &block.text])
+        .current_dir(folder)
+        .env_clear()
+        .envs(simulation.variables.iter().map(|(name, value)| (name, value)))
+        .env("PATH", format!("{}:{others}", programs.display()))
+        .env("HOME", folder)
+        .env("E3SYNC_TODAY", today)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(
+        finished.status.success(),
+        "{}\nended with {}\n{}{}",
+        block.text,
+        finished.status,
+        String::from_utf8_lossy(&finished.stdout),
+        String::from_utf8_lossy(&finished.stderr)
+    );
+}
+
+#[test]
+fn every_command_shown_runs() {
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
+    let simulation = Simulation::start();
+    for document in all() {
+        let folder = tempfile::tempdir().unwrap();
+        let programs = folder.path().join("programs");
+        std::fs::create_dir(&programs).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_e3sync"), programs.join("e3sync")).unwrap();
+        for block in document.blocks().iter().filter(|block| block.language == "sh") {
+            run(block, &simulation, folder.path(), &today);
+        }
+    }
+    simulation.stop();
+}
+
+#[test]
+fn the_demo_ends_well_and_shows_a_calendar() {
+    let demo = E3sync::new("demo").args(["--days", "2", "--objects-per-day", "3"]).run().expect(0);
+    assert!(demo.stdout.contains("4 days published"), "{}", demo.stdout);
+}
+
+#[test]
+fn what_is_not_run_is_on_a_short_list() {
+    let mut left = NOT_RUN.to_vec();
+    for document in all() {
+        for block in document.blocks() {
+            match block.language.as_str() {
+                "sh" | "sql" => {}
+                "console" => {
+                    for line in block.text.lines() {
+                        assert!(NOT_RUN.contains(&line), "{}: `{line}` is run by no test", document.path);
+                        left.retain(|listed| *listed != line);
+                    }
+                }
+                "text" => {
+                    let is_command =
+                        |line: &str| ["e3sync ", "cargo ", "sudo ", "$ "].map(|word| line.starts_with(word));
+                    let commands = block.text.lines().filter(|line| is_command(line).contains(&true));
+                    assert_eq!(commands.count(), 0, "{}: commands in a block of text", document.path);
+                }
+                other => panic!("{}: a block of `{other}`", document.path),
+            }
+        }
+    }
+    assert!(left.is_empty(), "no longer in the documents: {left:?}");
+}

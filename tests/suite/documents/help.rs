@@ -1,0 +1,73 @@
+use std::collections::BTreeSet;
+
+use super::text::{all, project};
+use crate::harness::E3sync;
+
+/// The verbs that have a help text of their own.
+const VERBS: [&str; 7] = ["sync", "plan", "ls", "auth", "status", "simulate", "demo"];
+
+/// Options that the documents mention and no help shows: those of cargo, and the word of the
+/// vendor's tool that is accepted in silence.
+const OPTIONS_ELSEWHERE: [&str; 5] = ["--features", "--all-features", "--locked", "--path", "--output"];
+
+fn help_of(verb: Option<&str>) -> String {
+    let call = match verb {
+        Some(verb) => E3sync::new(verb).arg("--help"),
+        None => E3sync::new("--help"),
+    };
+    call.env("COLUMNS", "100").run().expect(0).stdout
+}
+
+fn all_help() -> String {
+    VERBS.map(|verb| help_of(Some(verb))).join("\n")
+}
+
+#[test]
+fn help_texts_are_as_reviewed() {
+    for verb in VERBS.map(Some).into_iter().chain([None]) {
+        let path = project("tests/suite/snapshots").join(format!("help-{}.txt", verb.unwrap_or("e3sync")));
+        let help = help_of(verb);
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::write(&path, &help).unwrap();
+        }
+        let reviewed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(help, reviewed, "look at it, then run again with UPDATE_SNAPSHOTS=1: {}", path.display());
+    }
+}
+
+/// The words that begin with `beginning` and go on with what `belongs`.
+fn words<'a>(text: &'a str, beginning: &str, belongs: impl Fn(char) -> bool) -> BTreeSet<&'a str> {
+    let mut words = BTreeSet::new();
+    for (index, _) in text.match_indices(beginning) {
+        let before = text[..index].chars().next_back();
+        let rest = &text[index + beginning.len()..];
+        let word_end = rest.find(|character| !belongs(character)).unwrap_or(rest.len());
+        let is_beginning = !before.is_some_and(|character| character.is_alphanumeric() || character == '-');
+        // The rules of tables begin with two dashes as well.
+        if is_beginning && rest.starts_with(char::is_alphabetic) {
+            words.insert(&text[index..index + beginning.len() + word_end]);
+        }
+    }
+    words
+}
+
+#[test]
+fn variables_are_documented_and_documented_variables_exist() {
+    let belongs = |character: char| character.is_ascii_uppercase() || character == '_';
+    let documents: String = all().into_iter().map(|document| document.text).collect();
+    let help = all_help();
+    assert_eq!(words(&documents, "E3SYNC_", belongs), words(&help, "E3SYNC_", belongs));
+}
+
+#[test]
+fn documented_options_exist() {
+    let belongs = |character: char| character.is_ascii_lowercase() || character == '-';
+    let help = all_help();
+    let options = words(&help, "--", belongs);
+    for document in all() {
+        for option in words(&document.text, "--", belongs) {
+            let is_known = options.contains(option) || OPTIONS_ELSEWHERE.contains(&option);
+            assert!(is_known, "{}: there is no {option}", document.path);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What the documents say is what the binary does: commands run, names exist, fields are complete.
+
+mod commands;
+mod fields;
+mod help;
+mod names;
+mod text;

@@ -1,0 +1,20 @@
+//! The same tests as over S3, unchanged, with the export in Google Cloud Storage.
+
+#[path = "../suite/harness/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "some helpers only serve tests that are about S3 or need no cloud")]
+mod harness;
+
+#[path = "../suite/basics.rs"]
+mod basics;
+#[path = "../suite/credentials.rs"]
+mod credentials;
+#[path = "../suite/faults.rs"]
+mod faults;
+#[path = "../suite/hostile.rs"]
+mod hostile;
+#[path = "../suite/incremental.rs"]
+mod incremental;
+#[path = "../suite/listings.rs"]
+mod listings;
+#[path = "../suite/resume.rs"]
+mod resume;
