@@ -34,13 +34,15 @@ impl Clock {
 
     /// Sets the clock to a server's time where it is clearly wrong; says whether it was.
     pub fn correct(&self, server_time: Timestamp) -> bool {
-        let difference = server_time.duration_since(self.now());
-        if difference.abs() <= Self::TOLERANCE {
-            return false;
-        }
-        let difference_ms = i64::try_from(difference.as_millis()).unwrap_or(0);
-        self.correction_ms.fetch_add(difference_ms, Ordering::Relaxed);
-        true
+        let elapsed = SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
+        let needed = server_time.duration_since(self.started_at).saturating_sub(elapsed);
+        let needed_ms = i64::try_from(needed.as_millis()).unwrap_or(0);
+        // Many answers may tell the same at once: only the first of them moves the clock.
+        let correction = self.correction_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |present_ms| {
+            let difference = SignedDuration::from_millis(needed_ms.saturating_sub(present_ms));
+            (difference.abs() > Self::TOLERANCE).then_some(needed_ms)
+        });
+        correction.is_ok()
     }
 }
 
@@ -57,5 +59,23 @@ mod tests {
         assert_eq!(clock.now(), Timestamp::from_second(10).unwrap());
         assert!(clock.correct(Timestamp::from_second(7200).unwrap()));
         assert_eq!(clock.now(), Timestamp::from_second(7200).unwrap());
+    }
+
+    #[test]
+    fn answers_that_come_together_move_the_clock_once() {
+        for _ in 0..200 {
+            let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+            let together = std::sync::Barrier::new(16);
+            let correct = || {
+                together.wait();
+                clock.correct(Timestamp::from_second(7200).unwrap())
+            };
+            let moves = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..16).map(|_| scope.spawn(correct)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).filter(|moved| *moved).count()
+            });
+            assert_eq!(moves, 1);
+            assert!((7199..7300).contains(&clock.now().as_second()));
+        }
     }
 }

@@ -47,6 +47,8 @@ impl Backoff {
 pub struct Patience {
     attempts_max: u32,
     attempts: u32,
+    /// Requests that the server asked to repeat later; they are no failures of the object.
+    throttles: u32,
     refetches: u32,
     began: Instant,
     backoff: Backoff,
@@ -61,19 +63,25 @@ impl Patience {
 
     /// Repeats a failing request `attempts_max` times without progress.
     pub fn new(attempts_max: u32) -> Self {
-        Self { attempts_max, attempts: 0, refetches: 0, began: Instant::now(), backoff: Backoff::of_requests() }
+        Self {
+            attempts_max,
+            attempts: 0,
+            throttles: 0,
+            refetches: 0,
+            began: Instant::now(),
+            backoff: Backoff::of_requests(),
+        }
     }
 
     /// Forgets the failures so far, since the last attempt brought something.
     pub fn progressed(&mut self) {
-        self.attempts = 0;
+        (self.attempts, self.throttles) = (0, 0);
         self.began = Instant::now();
         self.backoff = Backoff::of_requests();
     }
 
     /// The pause before the next attempt; `None` when there is none.
     pub fn after(&mut self, error: &Error) -> Option<Duration> {
-        self.attempts += 1;
         let goes_on = match (error.retry(), error.kind()) {
             (Retry::Never | Retry::Relist | Retry::Renew, _) => false,
             (Retry::Refetch, _) | (_, ErrorKind::ListingUntrusted) => {
@@ -81,9 +89,13 @@ impl Patience {
                 self.refetches < Self::REFETCHES_MAX
             }
             (Retry::BackOff, ErrorKind::Throttled) => {
-                self.attempts <= self.attempts_max || self.began.elapsed() < Self::STORM_MAX
+                self.throttles += 1;
+                self.throttles <= self.attempts_max || self.began.elapsed() < Self::STORM_MAX
             }
-            (Retry::BackOff, _) => self.attempts <= self.attempts_max,
+            (Retry::BackOff, _) => {
+                self.attempts += 1;
+                self.attempts <= self.attempts_max
+            }
         };
         goes_on.then(|| self.backoff.next_pause(error))
     }
@@ -117,6 +129,17 @@ mod tests {
         }
         assert!(began.elapsed() >= Duration::from_secs(600));
         assert_eq!(Patience::new(5).after(&Error::new(ErrorKind::AccessDenied, "no")), None);
+    }
+
+    #[tokio::test]
+    async fn a_failure_in_a_storm_is_not_the_last_straw() {
+        let mut patience = Patience::new(2);
+        for _ in 0..20 {
+            assert!(patience.after(&Error::new(ErrorKind::Throttled, "slow down")).is_some());
+        }
+        let failed = Error::new(ErrorKind::Unavailable, "500");
+        assert!(patience.after(&failed).is_some() && patience.after(&failed).is_some());
+        assert!(patience.after(&failed).is_none());
     }
 
     #[tokio::test]

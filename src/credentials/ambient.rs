@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -5,9 +6,11 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::{AwsCredentials, Grant, Issuer};
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::ExportLocation;
 use crate::net::{AnswerCheck, SdkTransport};
@@ -18,15 +21,21 @@ use crate::net::{AnswerCheck, SdkTransport};
 pub struct AmbientAwsIssuer {
     provider: SharedCredentialsProvider,
     location: ExportLocation,
+    clock: Arc<Clock>,
 }
 
 impl AmbientAwsIssuer {
     /// Takes credentials from the named profile of the user's AWS files, or without a name from
-    /// the AWS libraries' default chain.
+    /// the AWS libraries' default chain. `clock` tells how long they live.
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] when that chain has no credentials at all.
-    pub async fn load(profile: Option<&str>, location: ExportLocation, client: reqwest::Client) -> Result<Self> {
+    pub async fn load(
+        profile: Option<&str>,
+        location: ExportLocation,
+        client: reqwest::Client,
+        clock: Arc<Clock>,
+    ) -> Result<Self> {
         let (version, region) = (BehaviorVersion::latest(), Region::from_static("us-east-1"));
         let transport = SdkTransport::new(client, AnswerCheck::Any);
         let mut loader = aws_config::defaults(version).region(region.clone()).http_client(transport.clone());
@@ -41,13 +50,20 @@ impl AmbientAwsIssuer {
             loader = loader.profile_name(profile).credentials_provider(from_profile.build());
         }
         let provider = loader.load().await.credentials_provider().ok_or_else(|| no_credentials("none were found"))?;
-        Ok(Self { provider, location })
+        Ok(Self { provider, location, clock })
     }
 }
 
 fn no_credentials(reason: &str) -> Error {
     Error::new(ErrorKind::Usage, format!("no AWS credentials for the source: {reason}"))
         .with_hint("check the profile's name in ~/.aws/config and ~/.aws/credentials, or use a token instead")
+}
+
+/// How long credentials live that end at `expiry`; zero once they have ended.
+fn lifetime(expiry: SystemTime, now: Timestamp) -> Duration {
+    let left = Timestamp::try_from(expiry).map(|expiry| expiry.duration_since(now));
+    // An end beyond all calendars is none that a run lives to see.
+    left.map_or(Duration::MAX, |left| Duration::try_from(left).unwrap_or(Duration::ZERO))
 }
 
 #[async_trait]
@@ -60,8 +76,7 @@ impl Issuer for AmbientAwsIssuer {
             .provide_credentials()
             .await
             .map_err(|cause| no_credentials("the profile gives none").with_cause(cause))?;
-        let lifetime =
-            credentials.expiry().map(|expiry| expiry.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO));
+        let lifetime = credentials.expiry().map(|expiry| lifetime(expiry, self.clock.now()));
         Ok(Grant {
             credentials: AwsCredentials {
                 access_key_id: credentials.access_key_id().to_owned(),
@@ -71,5 +86,30 @@ impl Issuer for AmbientAwsIssuer {
             location: self.location.clone(),
             lifetime,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_life_is_counted_by_the_given_time() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(lifetime(at(1_000_060), now), Duration::from_secs(60));
+        assert_eq!(lifetime(at(999_999), now), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wall_clock_is_not_read() {
+        let ends_at = Timestamp::from_second(1_000_060).unwrap();
+        let credentials = aws_credential_types::Credentials::new("id", "key", None, Some(ends_at.into()), "test");
+        let issuer = AmbientAwsIssuer {
+            provider: SharedCredentialsProvider::new(credentials),
+            location: ExportLocation::of_account("s3", "bucket", crate::export::AccountId::parse("1").unwrap()),
+            clock: Arc::new(Clock::starting_at(Timestamp::from_second(1_000_000).unwrap())),
+        };
+        assert_eq!(issuer.issue().await.unwrap().lifetime, Some(Duration::from_secs(60)));
     }
 }

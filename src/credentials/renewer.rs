@@ -99,13 +99,28 @@ pub struct Renewer<C> {
     current: RwLock<Option<Arc<Issued<C>>>>,
     /// The serial number of the youngest credentials that a server accepted.
     accepted_serial: AtomicU64,
-    /// Held by the one request for new credentials; holds the error that ended all renewal.
-    gate: Mutex<Option<Error>>,
+    /// Held by the one request for new credentials.
+    gate: Mutex<Gate>,
+}
+
+/// What the one request for new credentials must know of those before it.
+#[derive(Default)]
+struct Gate {
+    /// What ended all renewal.
+    ended_by: Option<Error>,
+    asked_at: Option<Instant>,
 }
 
 impl<C: Send + Sync + 'static> Renewer<C> {
     /// How often a refused token is tried again during a run (domain.md section 1).
     const REFUSALS_MAX: u32 = 3;
+
+    /// One request outlives so many refusals of its credentials. A server that refuses every time,
+    /// while another request with the same credentials goes through, would refuse for ever.
+    const RENEWALS_OF_REQUEST_MAX: u32 = 2;
+
+    /// Between two requests to the issuer lies at least this much, whatever life it grants.
+    const ISSUING_PAUSE: Duration = Duration::from_secs(1);
 
     /// A renewer without credentials yet.
     pub fn new(
@@ -121,7 +136,7 @@ impl<C: Send + Sync + 'static> Renewer<C> {
             counters,
             current: RwLock::new(None),
             accepted_serial: AtomicU64::new(0),
-            gate: Mutex::new(None),
+            gate: Mutex::new(Gate::default()),
         }
     }
 
@@ -141,16 +156,21 @@ impl<C: Send + Sync + 'static> Renewer<C> {
     /// refuses them, in the middle of whatever it is. Renewal costs no retry.
     ///
     /// # Errors
-    /// What the request answers otherwise, and as [`Renewer::current`].
+    /// What the request answers otherwise, which is [`ErrorKind::CredentialsRefused`] where renewal
+    /// does not help, and as [`Renewer::current`].
     pub async fn request<T, F, R>(&self, request: F) -> Result<T>
     where
         F: Fn(Arc<Issued<C>>) -> R + Send + Sync,
         R: Future<Output = Result<T>> + Send,
     {
         let mut issued = self.current().await?;
+        let mut renewals = 0;
         loop {
             match request(issued.clone()).await {
-                Err(error) if error.retry() == Retry::Renew => issued = self.replace_refused(&issued).await?,
+                Err(error) if error.retry() == Retry::Renew && renewals < Self::RENEWALS_OF_REQUEST_MAX => {
+                    renewals += 1;
+                    issued = self.replace_refused(&issued).await?;
+                }
                 Err(error) => return Err(error),
                 Ok(value) => {
                     self.accepted(&issued);
@@ -215,25 +235,29 @@ impl<C: Send + Sync + 'static> Renewer<C> {
         if let Some(issued) = self.peek().filter(|issued| Some(issued.serial) != serial && issued.is_alive()) {
             return Ok(issued);
         }
-        if let Some(error) = gate.as_ref() {
+        if let Some(error) = &gate.ended_by {
             return Err(error.clone());
         }
-        match self.issue_patiently(follows_early_refusal).await {
-            Ok(issued) => Ok(issued),
-            Err(error) => {
-                *gate = Some(error.clone());
-                Err(error)
-            }
-        }
+        let issued = self.issue_patiently(&mut gate.asked_at, follows_early_refusal).await;
+        gate.ended_by = issued.as_ref().err().cloned();
+        issued
     }
 
-    async fn issue_patiently(&self, follows_early_refusal: bool) -> Result<Arc<Issued<C>>> {
+    async fn issue_patiently(
+        &self,
+        last_asked_at: &mut Option<Instant>,
+        follows_early_refusal: bool,
+    ) -> Result<Arc<Issued<C>>> {
         let began = Instant::now();
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let mut refusals = 0;
         loop {
+            if let Some(before) = *last_asked_at {
+                tokio::time::sleep_until(before + Self::ISSUING_PAUSE).await;
+            }
             let asked_at = Instant::now();
-            let error = match self.issuer.issue().await {
+            *last_asked_at = Some(asked_at);
+            let error = match self.issuer.issue().await.and_then(alive) {
                 Ok(grant) => return self.install(grant, asked_at, follows_early_refusal),
                 Err(error) => error,
             };
@@ -247,14 +271,15 @@ impl<C: Send + Sync + 'static> Renewer<C> {
         }
     }
 
-    /// Whether the exchange is asked again after `error`.
+    /// Whether the issuer is asked again after `error`. Where it has given credentials before, all
+    /// was set up well, and whatever fails now may pass: a token file that is being replaced, a
+    /// command that fails, a login page in between. Only a refusal of the token is an answer.
     fn bears(&self, error: &Error, refusals: u32, elapsed: Duration) -> bool {
         let is_first = self.peek().is_none();
-        let outage_max = if is_first { self.settings.first_outage_max } else { self.settings.outage_max };
         match error.kind() {
-            ErrorKind::ExchangeUnavailable => elapsed < outage_max,
             ErrorKind::TokenRefused => !is_first && refusals < Self::REFUSALS_MAX,
-            _ => false,
+            ErrorKind::ExchangeUnavailable if is_first => elapsed < self.settings.first_outage_max,
+            _ => !is_first && elapsed < self.settings.outage_max,
         }
     }
 
@@ -283,6 +308,17 @@ impl<C: Send + Sync + 'static> Renewer<C> {
             self.observer.observe(&Event::CredentialsRenewed { remaining: issued.remaining() });
         }
         Ok(issued)
+    }
+}
+
+/// Credentials that have not ended before they are used.
+fn alive<C>(grant: Grant<C>) -> Result<Grant<C>> {
+    match grant.lifetime {
+        Some(Duration::ZERO) => {
+            Err(Error::new(ErrorKind::ExchangeUnavailable, "the credentials that were issued have ended already")
+                .with_hint("the clock of this machine may be wrong; set it right, or renew the profile's credentials"))
+        }
+        _ => Ok(grant),
     }
 }
 
@@ -320,8 +356,15 @@ mod tests {
     }
 
     fn renewer(error: impl Fn(u32) -> Option<Error> + Send + Sync + 'static) -> (Arc<Renewer<u32>>, Arc<AtomicU32>) {
+        renewer_of(Duration::from_secs(100), error)
+    }
+
+    fn renewer_of(
+        lifetime: Duration,
+        error: impl Fn(u32) -> Option<Error> + Send + Sync + 'static,
+    ) -> (Arc<Renewer<u32>>, Arc<AtomicU32>) {
         let calls = Arc::new(AtomicU32::new(0));
-        let script = Script { calls: calls.clone(), lifetime: Duration::from_secs(100), error: Box::new(error) };
+        let script = Script { calls: calls.clone(), lifetime, error: Box::new(error) };
         let renewer =
             Renewer::new(Box::new(script), RenewalSettings::default(), Arc::new(Silent), Arc::new(Counters::default()));
         (Arc::new(renewer), calls)
@@ -414,5 +457,50 @@ mod tests {
         let (renewer, calls) = renewer(|_| Some(Error::new(ErrorKind::TokenRefused, "revoked")));
         assert_eq!(renewer.current().await.unwrap_err().kind(), ErrorKind::TokenRefused);
         assert_eq!(calls.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_shortest_life_costs_an_exchange_a_second_at_most() {
+        let (renewer, calls) = renewer_of(Duration::from_nanos(1), |_| None);
+        renewer.current().await.unwrap();
+        let _ = tokio::time::timeout(Duration::from_secs(60), renewer.keep_fresh()).await;
+        let calls = calls.load(Ordering::SeqCst);
+        assert!((50..=61).contains(&calls), "{calls}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_that_have_ended_when_they_come_are_an_outage() {
+        let (renewer, calls) = renewer_of(Duration::ZERO, |_| None);
+        let began = Instant::now();
+        let error = renewer.current().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ExchangeUnavailable);
+        assert!(error.hint().unwrap().contains("clock"));
+        assert!(began.elapsed() >= Duration::from_secs(60));
+        assert!(calls.load(Ordering::SeqCst) <= 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_always_refused_gives_up_though_another_goes_through() {
+        let (renewer, calls) = renewer(|_| None);
+        let get = |issued: Arc<Issued<u32>>| {
+            // The same credentials serve a listing.
+            renewer.accepted(&issued);
+            async { Err::<(), _>(Error::new(ErrorKind::CredentialsRefused, "refused")) }
+        };
+        assert_eq!(renewer.request(get).await.unwrap_err().kind(), ErrorKind::CredentialsRefused);
+        assert_eq!(calls.load(Ordering::SeqCst), 3, "the first, and two renewals");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_fails_during_the_run_is_borne_as_an_outage() {
+        for kind in [ErrorKind::Usage, ErrorKind::Protocol, ErrorKind::AccessDenied] {
+            let (renewer, _) = renewer(move |call| (2..20).contains(&call).then(|| Error::new(kind, "passes")));
+            let first = renewer.current().await.unwrap();
+            assert_eq!(renewer.replace_refused(&first).await.unwrap().serial, 2, "{kind:?}");
+
+            let (renewer, calls) = self::renewer(move |_| Some(Error::new(kind, "stays")));
+            assert_eq!(renewer.current().await.unwrap_err().kind(), kind, "final before the first credentials");
+            assert_eq!(calls.load(Ordering::SeqCst), 1);
+        }
     }
 }

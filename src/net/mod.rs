@@ -3,6 +3,7 @@
 
 mod sdk_transport;
 
+use std::fmt;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ pub(crate) use sdk_transport::UntrustedAnswer;
 pub use sdk_transport::{AnswerCheck, SdkTransport};
 
 /// How connections are made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NetSettings {
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,
@@ -29,6 +30,18 @@ pub struct NetSettings {
 impl Default for NetSettings {
     fn default() -> Self {
         Self { connect_timeout: Duration::from_secs(10), stall_timeout: Duration::from_secs(20), proxy: None }
+    }
+}
+
+impl fmt::Debug for NetSettings {
+    /// Says only whether there is a proxy: its address may hold a password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("NetSettings")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("stall_timeout", &self.stall_timeout)
+            .field("has_proxy", &self.proxy.is_some())
+            .finish()
     }
 }
 
@@ -144,6 +157,13 @@ pub fn connection_error(what: impl Into<String>, cause: reqwest::Error) -> Error
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxys_password_is_not_printed() {
+        let proxy = Some(("http://user:hunter2@proxy:3128".to_owned(), "localhost".to_owned()));
+        let printed = format!("{:?}", NetSettings { proxy, ..NetSettings::default() });
+        assert!(printed.contains("has_proxy: true") && !printed.contains("hunter2"), "{printed}");
+    }
 
     #[test]
     fn plain_http_reaches_only_this_machine() {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 
 use super::{OpenObject, Page, PageToken, ReadRequest, Source};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::export::{ExportLocation, Object, Partition, TypeName};
 use crate::progress::{Counters, Event, Observer};
 use crate::retry::Patience;
@@ -37,6 +37,9 @@ impl<S: Source> Retrying<S> {
             };
             let Some(pause) = patience.after(&error) else { return Err(error) };
             self.counters.retries.add(1);
+            if error.kind() == ErrorKind::Throttled {
+                self.counters.throttles.add(1);
+            }
             self.observer.observe(&Event::Retrying { error: &error, pause });
             tokio::time::sleep(pause).await;
         }
@@ -71,5 +74,60 @@ impl<S: Source> Source for Retrying<S> {
 
     fn credentials_remaining(&self) -> Option<Duration> {
         self.source.credentials_remaining()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::progress::Silent;
+
+    /// Asks for patience twice.
+    #[derive(Default)]
+    struct Overloaded(AtomicU32);
+
+    #[async_trait]
+    impl Source for Overloaded {
+        async fn list_types(&self) -> Result<Vec<TypeName>> {
+            match self.0.fetch_add(1, Ordering::SeqCst) {
+                0 | 1 => Err(Error::new(ErrorKind::Throttled, "slow down")),
+                2 => Err(Error::new(ErrorKind::Unavailable, "cut")),
+                _ => Ok(Vec::new()),
+            }
+        }
+
+        async fn location(&self) -> Result<ExportLocation> {
+            unimplemented!()
+        }
+
+        async fn list_days(&self, _: &TypeName) -> Result<Vec<Date>> {
+            unimplemented!()
+        }
+
+        async fn list_page(&self, _: &Partition, _: &str, _: Option<&PageToken>) -> Result<Page> {
+            unimplemented!()
+        }
+
+        async fn open(&self, _: &Partition, _: &Object, _: ReadRequest) -> Result<OpenObject> {
+            unimplemented!()
+        }
+
+        async fn keep_fresh(&self) -> Error {
+            unimplemented!()
+        }
+
+        fn credentials_remaining(&self) -> Option<Duration> {
+            None
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_listing_counts_as_throttling() {
+        let counters = Arc::new(Counters::default());
+        let source = Retrying::new(Overloaded::default(), 5, Arc::new(Silent), counters.clone());
+        source.list_types().await.unwrap();
+        assert_eq!((counters.retries.get(), counters.throttles.get()), (3, 2));
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -30,7 +31,11 @@ const ACTIVE_MAX: usize = 64;
 const PUBLISHING_MAX: usize = 4;
 
 /// After so many failures in a row, over all objects, the run gives up.
-const FAILURES_IN_A_ROW_MAX: u32 = 50;
+const FAILURES_IN_A_ROW_MAX: u32 = 20;
+
+/// A publication that is under way when the grace ends gets so much longer: it is almost done, or
+/// its disk hangs.
+const LAST_WAIT: Duration = Duration::from_secs(3);
 
 /// What became of one partition.
 #[derive(Clone, Debug)]
@@ -130,6 +135,8 @@ impl Engine {
             in_flight: 0,
             failures_in_a_row: 0,
             throttles_seen: 0,
+            troubles_seen: 0,
+            is_over: false,
             outcomes: Vec::new(),
             stopped: None,
         };
@@ -159,6 +166,9 @@ struct Dispatcher {
     in_flight: usize,
     failures_in_a_row: u32,
     throttles_seen: u64,
+    troubles_seen: u64,
+    /// Whether the grace after a stop has ended: nothing at all is begun any more.
+    is_over: bool,
     limiter: Limiter,
     outcomes: Vec<PartitionOutcome>,
     stopped: Option<(Error, Instant)>,
@@ -187,7 +197,7 @@ impl Dispatcher {
                 () = sleep_until(grace_ends) => break,
             }
         }
-        self.tasks.shutdown().await;
+        self.wind_up().await;
         self.outcomes.sort_by(|one, other| {
             let order = |outcome: &PartitionOutcome| (outcome.partition.date, outcome.partition.type_name.clone());
             order(one).cmp(&order(other))
@@ -195,9 +205,22 @@ impl Dispatcher {
         RunOutcome { partitions: self.outcomes, stopped_by: self.stopped.map(|(error, _)| error) }
     }
 
+    /// Breaks off what still runs, and notes what became of each partition.
+    async fn wind_up(&mut self) {
+        self.is_over = true;
+        let mut tasks = std::mem::take(&mut self.tasks);
+        break_off(&mut tasks, |done| self.settle(Some(done))).await;
+        for active in std::mem::take(&mut self.active).into_values() {
+            match active.failure.clone() {
+                Some(error) => self.fail_active(Some(active), error),
+                None => self.outcomes.push(active.outcome),
+            }
+        }
+    }
+
     /// Begins whatever may be begun now.
     async fn admit(&mut self) -> Result<()> {
-        self.watch_throttling();
+        self.watch_the_source();
         if self.stopped.is_none() {
             self.admit_partitions();
             self.admit_objects().await?;
@@ -206,13 +229,18 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn watch_throttling(&mut self) {
-        let counters = &self.context.common.counters;
-        let throttles = counters.throttles.get();
+    /// Lets the limiter know how the source bears the requests.
+    fn watch_the_source(&mut self) {
+        let common = &self.context.common;
+        let counters = &common.counters;
+        let (throttles, troubles, now) = (counters.throttles.get(), common.troubles.get(), Instant::now());
         if throttles > self.throttles_seen {
-            self.throttles_seen = throttles;
-            self.limiter.throttled(Instant::now());
+            self.limiter.throttled(now);
         }
+        if troubles > self.troubles_seen {
+            self.limiter.troubled(troubles - self.troubles_seen, now);
+        }
+        (self.throttles_seen, self.troubles_seen) = (throttles, troubles);
         counters.concurrency.set(self.limiter.limit() as u64);
         counters.in_flight.set(self.in_flight as u64);
     }
@@ -292,7 +320,10 @@ impl Dispatcher {
             Ok(Prepared::Staged(active)) => {
                 self.active.insert(order, *active);
             }
-            Err(error) => self.fail(PartitionOutcome::of_failure(partition, error.clone()), error),
+            Err(error) => {
+                self.fail(PartitionOutcome::of_failure(partition, error.clone()), &error);
+                self.stop_if_concerned(error);
+            }
         }
     }
 
@@ -322,7 +353,11 @@ impl Dispatcher {
                     error: &error,
                 });
                 active.failure.get_or_insert(error.clone());
-                if error.kind().stops_the_run() || self.failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
+                if self.failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
+                    self.stop(
+                        error.within(format_args!("{FAILURES_IN_A_ROW_MAX} objects failed in a row, the last one")),
+                    );
+                } else if ends_the_run(&error) {
                     self.stop(error);
                 }
             }
@@ -332,8 +367,12 @@ impl Dispatcher {
 
     /// Confirms a partition whose objects are all done, or ends one that cannot be published.
     fn advance(&mut self, order: usize) {
+        if self.is_over {
+            return;
+        }
         let Some(active) = self.active.get_mut(&order).filter(|active| active.is_drained()) else { return };
         if let Some(error) = active.failure.take() {
+            // Whether the failed object ends the run was decided when it failed.
             let active = self.active.remove(&order);
             return self.fail_active(active, error);
         }
@@ -359,7 +398,8 @@ impl Dispatcher {
             Ok(false) => {}
             Err(error) => {
                 let active = self.active.remove(&order);
-                self.fail_active(active, error);
+                self.fail_active(active, error.clone());
+                self.stop_if_concerned(error);
             }
         }
     }
@@ -379,21 +419,28 @@ impl Dispatcher {
                 active.outcome.published = Some(header);
                 self.outcomes.push(active.outcome);
             }
-            Err(error) => self.fail_active(Some(active), error),
+            Err(error) => {
+                self.fail_active(Some(active), error.clone());
+                self.stop_if_concerned(error);
+            }
         }
     }
 
     fn fail_active(&mut self, active: Option<Active>, error: Error) {
         if let Some(active) = active {
-            self.fail(PartitionOutcome { error: Some(error.clone()), ..active.outcome }, error);
+            self.fail(PartitionOutcome { error: Some(error.clone()), ..active.outcome }, &error);
         }
     }
 
     /// Notes that a partition is not published; what is staged of it stays for the next run.
-    fn fail(&mut self, outcome: PartitionOutcome, error: Error) {
+    fn fail(&mut self, outcome: PartitionOutcome, error: &Error) {
         let observer = &self.context.common.observer;
-        observer.observe(&Event::PartitionFailed { partition: &outcome.partition, error: &error });
+        observer.observe(&Event::PartitionFailed { partition: &outcome.partition, error });
         self.outcomes.push(outcome);
+    }
+
+    /// Stops after the failure of a whole partition where all others would fail like it.
+    fn stop_if_concerned(&mut self, error: Error) {
         if error.kind().stops_the_run() {
             self.stop(error);
         }
@@ -409,6 +456,23 @@ impl Dispatcher {
             self.stopped = Some((error, Instant::now()));
         }
     }
+}
+
+/// Ends all tasks and shows each one's end. Publications cannot be broken off; those that do not
+/// end by themselves are left alone.
+async fn break_off(tasks: &mut JoinSet<Done>, mut show: impl FnMut(std::result::Result<Done, JoinError>)) {
+    tasks.abort_all();
+    let ends_at = Instant::now() + LAST_WAIT;
+    while let Ok(Some(done)) = tokio::time::timeout_at(ends_at, tasks.join_next()).await {
+        show(done);
+    }
+    tasks.detach_all();
+}
+
+/// Whether the failure of one object keeps all others from succeeding. A single object that may not
+/// be read does not; where none may be, many fail in a row.
+fn ends_the_run(error: &Error) -> bool {
+    error.kind().stops_the_run() && error.kind() != ErrorKind::AccessDenied
 }
 
 /// Counts an object that is at the destination.
@@ -463,5 +527,45 @@ async fn sleep_until(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_publication_that_hangs_is_not_waited_for_for_ever() {
+        let (release, hanging) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn_blocking(move || {
+            let _ = begun.send(());
+            let _ = hanging.recv();
+            Done::Published(0, Err(Error::new(ErrorKind::Internal, "hung")))
+        });
+        tasks.spawn(std::future::pending());
+        begins.await.unwrap();
+        let began = Instant::now();
+        let mut ended = 0;
+        break_off(&mut tasks, |_| ended += 1).await;
+        assert!(began.elapsed() < LAST_WAIT * 2);
+        assert_eq!(ended, 1, "the one that could be broken off");
+        drop(release);
+    }
+
+    #[tokio::test]
+    async fn a_publication_that_ends_soon_counts() {
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn_blocking(move || {
+            let _ = begun.send(());
+            std::thread::sleep(Duration::from_millis(300));
+            Done::Published(7, Err(Error::new(ErrorKind::Internal, "any")))
+        });
+        begins.await.unwrap();
+        let mut ended = Vec::new();
+        break_off(&mut tasks, |done| ended.push(done)).await;
+        assert!(matches!(ended.as_slice(), [Ok(Done::Published(7, _))]));
     }
 }

@@ -1,9 +1,12 @@
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
-use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::JoinError;
 
 use super::TransferSettings;
 use super::bandwidth::Bandwidth;
@@ -12,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::export::{Checksums, Object, Partition, printable};
 use crate::hash::{self, ObjectHasher};
 use crate::manifest::{FooterTail, ParquetFooter, TAIL_BYTES_MAX, VerifiedContent};
-use crate::progress::{Counters, Event, Observer};
+use crate::progress::{Counter, Counters, Event, Observer};
 use crate::retry::Patience;
 use crate::source::{Cloud, OpenObject, ReadRequest};
 
@@ -25,11 +28,19 @@ const FETCHES_MAX: u32 = 3;
 /// The memory of large objects is shared out in units of this many bytes.
 const MEMORY_UNIT_BYTES: u64 = 64 * 1024;
 
+/// A body waits so long for the destination; then it is given up, and asked for again when needed.
+const BODY_IDLE_MAX: Duration = Duration::from_secs(1);
+
+/// The end of a body, behind its last byte, is waited for so long.
+const BODY_END_MAX: Duration = Duration::from_secs(1);
+
 /// What all transfers of a run share.
 pub(super) struct Common {
     pub settings: TransferSettings,
     pub observer: Arc<dyn Observer>,
     pub counters: Arc<Counters>,
+    /// Connections that broke or brought no answer in time.
+    pub troubles: Counter,
     bandwidth: Bandwidth,
     memory: Semaphore,
 }
@@ -38,14 +49,16 @@ impl Common {
     pub fn new(settings: TransferSettings, observer: Arc<dyn Observer>, counters: Arc<Counters>) -> Self {
         let bandwidth = Bandwidth::new(settings.bandwidth_bytes_per_second);
         let memory = Semaphore::new(units(settings.memory_bytes_max) as usize);
-        Self { settings, observer, counters, bandwidth, memory }
+        Self { settings, observer, counters, troubles: Counter::default(), bandwidth, memory }
     }
 
-    fn pauses_before(&self, patience: &mut Patience, error: &Error) -> Option<std::time::Duration> {
+    fn pauses_before(&self, patience: &mut Patience, error: &Error) -> Option<Duration> {
         let pause = patience.after(error)?;
         self.counters.retries.add(1);
-        if error.kind() == ErrorKind::Throttled {
-            self.counters.throttles.add(1);
+        match error.kind() {
+            ErrorKind::Throttled => self.counters.throttles.add(1),
+            ErrorKind::Unavailable => self.troubles.add(1),
+            _ => {}
         }
         self.observer.observe(&Event::Retrying { error, pause });
         Some(pause)
@@ -88,34 +101,35 @@ impl ObjectTransfer {
                 return Err(error);
             }
             self.common.counters.retries.add(1);
-            self.common.observer.observe(&Event::Retrying { error: &error, pause: std::time::Duration::ZERO });
+            self.common.observer.observe(&Event::Retrying { error: &error, pause: Duration::ZERO });
         }
     }
 
     async fn recheck(&self) -> Result<bool> {
-        let (claim, work) = (self.claim.clone(), self.work.clone());
-        let runtime = tokio::runtime::Handle::current();
+        let (claim, work, runtime) = (self.claim.clone(), self.work.clone(), Handle::current());
         // Hashing a staged file keeps its thread busy; the transfers' threads stay free.
-        tokio::task::spawn_blocking(move || runtime.block_on(claim.recheck(&work)))
-            .await
-            .map_err(|cause| Error::new(ErrorKind::Internal, "rechecking a staged file broke off").with_cause(cause))?
+        tokio::task::spawn_blocking(move || runtime.block_on(claim.recheck(&work))).await.map_err(broke_off)?
+    }
+
+    fn is_ranged(&self) -> bool {
+        self.work.object.size_bytes >= self.common.settings.ranged_from_bytes
     }
 
     /// Fetches the object once, whole, and compares it with what the source offers.
     async fn fetch(&self, on_new_connection: bool, seen_sha256: &mut Option<[u8; 32]>) -> Result<VerifiedContent> {
         let object = &self.work.object;
+        // Large objects that wait for memory hold no answer open meanwhile.
+        let _memory = if self.is_ranged() { Some(self.reserve_memory().await?) } else { None };
         let opened = self.open_whole(on_new_connection).await?;
         let offered = object.checksums.or(opened.checksums);
-        let (writer, hasher) = self.claim.open(&self.work, ObjectHasher::for_checksums(&offered)).await?;
-        let mut received = Received { hasher, tail: FooterTail::new(object.size_bytes) };
-        let begins_at = received.hasher.length_bytes();
-        self.common.counters.bytes_done.add(begins_at);
-        // A body that begins at the beginning is of no use behind it.
-        let body = (begins_at == 0).then_some(opened.body);
-        let transferred = if object.size_bytes >= self.common.settings.ranged_from_bytes {
-            self.receive_ranges(body, writer.as_ref(), &mut received).await
+        let (writer, hasher, body) = self.open_writer(ObjectHasher::for_checksums(&offered), opened.body).await?;
+        let mut received = Received::new(hasher, object);
+        self.common.counters.bytes_done.add(received.hasher.length_bytes());
+        let opening = Opening { body, on_new_connection };
+        let transferred = if self.is_ranged() {
+            self.receive_ranges(opening, writer.as_ref(), &mut received).await
         } else {
-            self.receive_stream(body, writer.as_ref(), &mut received).await
+            self.receive_stream(opening, writer.as_ref(), &mut received).await
         };
         let counted = received.hasher.length_bytes();
         let content = transferred.and_then(|()| received.verify(object, &offered, seen_sha256));
@@ -146,15 +160,48 @@ impl ObjectTransfer {
         }
     }
 
-    /// Receives the rest of an object in one stream, hashing each chunk while it is hot.
-    async fn receive_stream(
+    /// Opens the object at the destination. Gives the body back unless bytes are there already:
+    /// one that begins at the beginning is of no use behind it.
+    async fn open_writer(
         &self,
-        body: Option<Body>,
-        writer: &dyn ObjectWriter,
-        received: &mut Received,
-    ) -> Result<()> {
+        hasher: ObjectHasher,
+        body: Body,
+    ) -> Result<(Box<dyn ObjectWriter>, ObjectHasher, Option<Body>)> {
+        let mut body = Some(body);
+        let (writer, hasher) = if self.is_ranged() {
+            let (claim, work, runtime) = (self.claim.clone(), self.work.clone(), Handle::current());
+            // Many gigabytes may be there to be hashed again; the transfers' threads stay free.
+            let mut opening = tokio::task::spawn_blocking(move || runtime.block_on(claim.open(&work, hasher)));
+            match tokio::time::timeout(BODY_IDLE_MAX, &mut opening).await {
+                Ok(opened) => opened.map_err(broke_off)??,
+                Err(_) => {
+                    // A connection that nobody reads from would be taken for a stalled one.
+                    body = None;
+                    opening.await.map_err(broke_off)??
+                }
+            }
+        } else {
+            self.claim.open(&self.work, hasher).await?
+        };
+        let body = body.filter(|_| hasher.length_bytes() == 0);
+        Ok((writer, hasher, body))
+    }
+
+    /// The memory for the ranges of one large object that are fetched at once.
+    async fn reserve_memory(&self) -> Result<SemaphorePermit<'_>> {
+        let closed = |cause| Error::new(ErrorKind::Internal, "the memory budget is closed").with_cause(cause);
+        self.common.memory.acquire_many(units(self.reserved_bytes())).await.map_err(closed)
+    }
+
+    fn reserved_bytes(&self) -> u64 {
+        let settings = &self.common.settings;
+        (settings.part_size_bytes * RANGES_MAX as u64).min(settings.memory_bytes_max)
+    }
+
+    /// Receives the rest of an object in one stream, hashing each chunk while it is hot.
+    async fn receive_stream(&self, opening: Opening, writer: &dyn ObjectWriter, received: &mut Received) -> Result<()> {
         let size_bytes = self.work.object.size_bytes;
-        let mut reader = self.reader(received.hasher.length_bytes()..size_bytes, body);
+        let mut reader = self.reader(received.hasher.length_bytes()..size_bytes, opening);
         let mut next_checkpoint = received.hasher.length_bytes() + self.common.settings.part_size_bytes;
         while let Some((offset, chunk)) = reader.next().await? {
             writer.write(offset, &chunk).await?;
@@ -169,26 +216,15 @@ impl ObjectTransfer {
 
     /// Receives the rest of a large object in several ranges at once, each written where it
     /// belongs as it arrives, and hashed when all before it are.
-    async fn receive_ranges(
-        &self,
-        body: Option<Body>,
-        writer: &dyn ObjectWriter,
-        received: &mut Received,
-    ) -> Result<()> {
-        let settings = &self.common.settings;
-        let window = settings.part_size_bytes * RANGES_MAX as u64;
-        let permits = units(window.min(settings.memory_bytes_max));
-        let ranges_at_once =
-            usize::try_from((u64::from(permits) * MEMORY_UNIT_BYTES / settings.part_size_bytes).max(1));
-        let ranges_at_once = ranges_at_once.unwrap_or(1).min(RANGES_MAX);
-        let closed = |cause| Error::new(ErrorKind::Internal, "the memory budget is closed").with_cause(cause);
-        let _memory = self.common.memory.acquire_many(permits).await.map_err(closed)?;
-
+    async fn receive_ranges(&self, opening: Opening, writer: &dyn ObjectWriter, received: &mut Received) -> Result<()> {
+        let part_size_bytes = self.common.settings.part_size_bytes;
+        let ranges_at_once = usize::try_from(self.reserved_bytes() / part_size_bytes).unwrap_or(usize::MAX);
+        let ranges_at_once = ranges_at_once.clamp(1, RANGES_MAX);
         let begins_at = received.hasher.length_bytes();
-        let mut body = body;
+        let Opening { mut body, on_new_connection } = opening;
+        let parts = Parts { at: begins_at, end: self.work.object.size_bytes, part_size_bytes };
         let parts =
-            Parts { at: begins_at, end: self.work.object.size_bytes, part_size_bytes: settings.part_size_bytes };
-        let parts = parts.map(|range| self.receive_part(range, body.take(), writer));
+            parts.map(|range| self.receive_part(range, Opening { body: body.take(), on_new_connection }, writer));
         let mut parts = stream::iter(parts).buffered(ranges_at_once);
         while let Some((offset, chunks)) = parts.try_next().await? {
             let mut offset = offset;
@@ -204,11 +240,11 @@ impl ObjectTransfer {
     async fn receive_part(
         &self,
         range: Range<u64>,
-        body: Option<Body>,
+        opening: Opening,
         writer: &dyn ObjectWriter,
     ) -> Result<(u64, Vec<Bytes>)> {
         let begins_at = range.start;
-        let mut reader = self.reader(range, body);
+        let mut reader = self.reader(range, opening);
         let mut chunks = Vec::new();
         while let Some((offset, chunk)) = reader.next().await? {
             writer.write(offset, &chunk).await?;
@@ -219,7 +255,9 @@ impl ObjectTransfer {
 
     fn take(&self, offset: u64, chunk: &Bytes, received: &mut Received) {
         received.hasher.update(chunk);
-        received.tail.add(offset, chunk);
+        if let Some(tail) = &mut received.tail {
+            tail.add(offset, chunk);
+        }
         self.common.counters.bytes_done.add(chunk.len() as u64);
     }
 
@@ -233,10 +271,21 @@ impl ObjectTransfer {
         writer.checkpoint(end, received.hasher.sha256_so_far()).await
     }
 
-    fn reader(&self, range: Range<u64>, body: Option<Body>) -> RangeReader<'_> {
-        let patience = Patience::new(self.common.settings.attempts_max);
-        RangeReader { transfer: self, offset: range.start, end: range.end, body, patience }
+    fn reader(&self, range: Range<u64>, opening: Opening) -> RangeReader<'_> {
+        RangeReader {
+            transfer: self,
+            offset: range.start,
+            end: range.end,
+            body: opening.body,
+            body_end: self.work.object.size_bytes,
+            on_new_connection: opening.on_new_connection,
+            patience: Patience::new(self.common.settings.attempts_max),
+        }
     }
+}
+
+fn broke_off(cause: JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "the work on a staged file broke off").with_cause(cause)
 }
 
 /// What became of an object.
@@ -249,13 +298,25 @@ pub(super) enum Arrival {
 
 type Body = BoxStream<'static, Result<Bytes>>;
 
+/// How a range begins, and how it is asked for where that is not enough.
+struct Opening {
+    /// The answer for the whole object, where it can be used.
+    body: Option<Body>,
+    on_new_connection: bool,
+}
+
 /// The bytes of an object so far.
 struct Received {
     hasher: ObjectHasher,
-    tail: FooterTail,
+    /// Only of Parquet files.
+    tail: Option<FooterTail>,
 }
 
 impl Received {
+    fn new(hasher: ObjectHasher, object: &Object) -> Self {
+        Self { hasher, tail: object.is_parquet().then(|| FooterTail::new(object.size_bytes)) }
+    }
+
     /// Compares the whole object with everything that is known about it.
     fn verify(
         self,
@@ -263,7 +324,7 @@ impl Received {
         offered: &Checksums,
         seen_sha256: &mut Option<[u8; 32]>,
     ) -> Result<VerifiedContent> {
-        let footer = object.is_parquet().then(|| self.tail.read());
+        let footer = self.tail.as_ref().map(FooterTail::read);
         let (sha256, computed) = self.hasher.finish();
         let checksums = hash::compare(&computed, offered, &object.key)?;
         if footer == Some(ParquetFooter::NotParquet)
@@ -313,6 +374,9 @@ struct RangeReader<'a> {
     end: u64,
     /// A body that stands at `offset`.
     body: Option<Body>,
+    /// Where that body ends.
+    body_end: u64,
+    on_new_connection: bool,
     patience: Patience,
 }
 
@@ -342,15 +406,25 @@ impl RangeReader<'_> {
                 }
             }
         }
+        self.leave_body().await;
         Ok(None)
+    }
+
+    /// Sees the body to its end: only then is its connection free for the next request, which
+    /// otherwise would open another one.
+    async fn leave_body(&mut self) {
+        if let Some(mut body) = self.body.take().filter(|_| self.body_end == self.end) {
+            // All bytes are here; what keeps the connection from being used again does not matter.
+            let _ = tokio::time::timeout(BODY_END_MAX, body.next()).await;
+        }
     }
 
     async fn next_chunk(&mut self) -> Result<Bytes> {
         if self.body.is_none() {
-            let request = ReadRequest { range: Some(self.offset..self.end), on_new_connection: false };
+            let request = ReadRequest { range: Some(self.offset..self.end), on_new_connection: self.on_new_connection };
             let transfer = self.transfer;
             let opened = transfer.cloud.source.open(&transfer.partition, &transfer.work.object, request).await?;
-            self.body = Some(opened.body);
+            (self.body, self.body_end) = (Some(opened.body), self.end);
         }
         let chunk = match &mut self.body {
             Some(body) => body.try_next().await?,
@@ -364,13 +438,4 @@ impl RangeReader<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_cover_a_range_once() {
-        let parts: Vec<_> = Parts { at: 3, end: 10, part_size_bytes: 3 }.collect();
-        assert_eq!(parts, [3..6, 6..9, 9..10]);
-        assert_eq!(Parts { at: 4, end: 4, part_size_bytes: 3 }.count(), 0);
-    }
-}
+mod tests;

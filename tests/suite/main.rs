@@ -11,6 +11,7 @@ mod clouds;
 mod crash;
 mod credentials;
 mod documents;
+mod engine;
 mod faults;
 mod google_client;
 mod hostile;
