@@ -20,3 +20,23 @@ pub const S3_BUCKET: &str = "optimizely-events-data";
 
 /// What the vendor's buckets at Google are called before the account's number (domain.md section 2).
 pub const GCS_BUCKET_PREFIX: &str = "optimizely-e3-";
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_for_debugging_holds_no_secret() {
+        let aws = AwsCredentials {
+            access_key_id: "AKIAEXAMPLE".into(),
+            secret_access_key: SecretString::from("hidden-key"),
+            session_token: Some(SecretString::from("hidden-session")),
+        };
+        let gcp = GcpToken(SecretString::from("hidden-bearer"));
+        let token = TokenSource::Value(SecretString::from("hidden-token"));
+        let written = format!("{aws:?} {:?} {gcp:?} {token:?}", aws.to_sdk());
+        assert!(!written.contains("hidden"), "{written}");
+    }
+}

@@ -141,4 +141,17 @@ mod tests {
         assert!(!is_whole_xml(b"plain text"));
         assert!(!is_whole_xml(b"<a></b>"));
     }
+
+    #[tokio::test]
+    async fn a_listing_that_breaks_off_does_not_reach_the_sdk() {
+        let client = crate::net::build_client(&crate::net::NetSettings::default()).unwrap();
+        let read = async |check, status, body: &'static str| {
+            let answer = http::Response::builder().status(status).body(body).unwrap();
+            SdkTransport::new(client.clone(), check).read(answer.into()).await
+        };
+        assert!(read(AnswerCheck::WholeXml, 200, "<List><Name>b</Name></List>").await.is_ok());
+        assert!(read(AnswerCheck::WholeXml, 200, "<List><Name>b</Name>").await.is_err());
+        assert!(read(AnswerCheck::WholeXml, 503, "").await.is_ok(), "a refusal needs no body");
+        assert!(read(AnswerCheck::Any, 200, "{}").await.is_ok());
+    }
 }

@@ -185,3 +185,68 @@ async fn open(source: Arc<dyn Source>) -> Result<Arc<Cloud>> {
 fn more_telling(gcs: Error, s3: Error) -> Error {
     if gcs.kind() == ErrorKind::AccessDenied { s3 } else { gcs }
 }
+
+#[cfg(all(test, feature = "simulator"))]
+mod tests {
+    use jiff::Timestamp;
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::credentials::TokenSource;
+    use crate::export::{Partition, TypeName};
+    use crate::net::NetSettings;
+    use crate::progress::Silent;
+    use crate::simulator::{self, Operation, Simulator};
+    use crate::source::ReadRequest;
+
+    async fn connected(cloud: CloudChoice, simulator: &Simulator, now: Timestamp) -> Arc<Cloud> {
+        let url: reqwest::Url = simulator.url().parse().unwrap();
+        let net = NetSettings::default();
+        let settings = SourceSettings {
+            cloud,
+            access: Access::Exchange(ExchangeSettings {
+                api_url: url.clone(),
+                token: TokenSource::Value(SecretString::from(simulator.token())),
+                duration_minutes: None,
+                account_id: None,
+                bucket: None,
+            }),
+            s3: S3Settings { region: "us-east-1".into(), endpoint_url: Some(url.clone()), net: net.clone() },
+            gcs: GcsSettings { endpoint_url: Some(url), user_project: None, net },
+            renewal: RenewalSettings::default(),
+            attempts_max: 1,
+        };
+        let watch = Watch {
+            clock: Arc::new(Clock::starting_at(now)),
+            observer: Arc::new(Silent),
+            counters: Arc::new(Counters::default()),
+        };
+        settings.connect(&watch).await.unwrap().remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_read_is_pinned_to_the_listed_version_by_the_server_itself() {
+        for (choice, cloud, refused_by) in
+            [(CloudChoice::S3, simulator::Cloud::S3, 412), (CloudChoice::Gcs, simulator::Cloud::Gcs, 404)]
+        {
+            let now = "2026-11-21T12:00:00Z".parse().unwrap();
+            let settings = simulator::Settings { days: 1, clouds: vec![cloud], ..simulator::Settings::new(now) };
+            let simulator = Simulator::start(settings).await.unwrap();
+            let connected = connected(choice, &simulator, now).await;
+            let date = simulator.settings().dates().next().unwrap();
+            let partition = Partition { type_name: TypeName::parse("events").unwrap(), date };
+            let page = connected.source.list_page(&partition, "", None).await.unwrap();
+            let object = page.objects.iter().find(|object| object.is_parquet()).unwrap();
+            // Another content of the same size: nothing but the version tells them apart.
+            let content = vec![7; usize::try_from(object.size_bytes).unwrap()];
+            assert!(simulator.change().replace_object("events", date, &object.key, content));
+            for range in [None, Some(1..9)] {
+                let request = ReadRequest { range, on_new_connection: false };
+                let error = connected.source.open(&partition, object, request).await.err().unwrap();
+                assert_eq!(error.kind(), ErrorKind::SourceChanged, "{cloud:?}");
+            }
+            assert_eq!(simulator.requests().answered(Operation::Get, refused_by), 2, "{cloud:?}");
+            simulator.stop().await;
+        }
+    }
+}

@@ -224,3 +224,76 @@ pub(super) async fn error_body(mut response: Response, limit: usize) -> Vec<u8> 
     body.truncate(limit);
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt as _;
+
+    use super::*;
+
+    const ETAG: &str = "\"listed\"";
+
+    fn object() -> Object {
+        Object {
+            key: "event=a/part-0.parquet".into(),
+            size_bytes: 10,
+            etag: Some(ETAG.into()),
+            generation: Some(7),
+            ..Object::default()
+        }
+    }
+
+    fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> Response {
+        let mut answer = http::Response::builder().status(status);
+        for (name, value) in headers {
+            answer = answer.header(*name, *value);
+        }
+        answer.body(body).unwrap().into()
+    }
+
+    fn refusal(answer: &Response, range: Option<&Range<u64>>) -> Option<ErrorKind> {
+        check_answer(answer, &object(), range).err().map(|error| error.kind())
+    }
+
+    #[test]
+    fn an_answer_about_another_object_than_listed_is_refused_by_its_head() {
+        let whole = "0123456789";
+        let listed = [("etag", ETAG), ("x-goog-generation", "7")];
+        assert_eq!(refusal(&answer(200, &listed, whole), None), None);
+        assert_eq!(refusal(&answer(200, &[], whole), None), None, "what the server does not tell");
+        for (headers, body) in [
+            (&[("etag", "\"other\"")][..], whole),
+            (&[("x-goog-generation", "8")], whole),
+            (&[("x-goog-generation", "x")], whole),
+            (&listed, "012345678"),
+            (&listed, "0123456789a"),
+        ] {
+            let refused = refusal(&answer(200, headers, body), None);
+            assert_eq!(refused, Some(ErrorKind::SourceChanged), "{headers:?} {body}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_taken_only_if_the_answer_says_that_it_is_that_part() {
+        let range = Some(&(2..6));
+        assert_eq!(refusal(&answer(206, &[("content-range", "bytes 2-5/10")], "2345"), range), None);
+        for headers in [&[("content-range", "bytes 3-6/10")][..], &[("content-range", "bytes 2-5/11")], &[]] {
+            assert_eq!(refusal(&answer(206, headers, "2345"), range), Some(ErrorKind::SourceChanged), "{headers:?}");
+        }
+        assert_eq!(refusal(&answer(200, &[], "2345"), range), Some(ErrorKind::Protocol));
+        assert_eq!(refusal(&answer(206, &[], "0123456789"), None), Some(ErrorKind::Protocol));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_exactly_as_long_as_wanted_or_fails() {
+        let read = |sent: &'static str| async move {
+            // Without a length ahead, as a chunked answer has none.
+            let sent = reqwest::Body::wrap_stream(stream::iter([Ok::<_, std::io::Error>(sent)]));
+            let answer = Response::from(http::Response::new(sent));
+            body(answer, 4, Duration::from_secs(60), "key").try_collect::<Vec<_>>().await
+        };
+        assert_eq!(read("0123").await.unwrap().concat(), b"0123");
+        assert_eq!(read("012").await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(read("01234").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+}

@@ -57,6 +57,7 @@ impl Rewritten {
         self.export.sync(destination).env("TOKIO_WORKER_THREADS", "1").under(&[
             "strace",
             "-f",
+            "-y",
             "-qq",
             "-o",
             log.to_str().unwrap(),
@@ -170,9 +171,7 @@ fn contents_names_folders_and_manifest_reach_the_disk_in_that_order() {
     let destination = rewritten.destination("ordered");
     rewritten.sync(&destination, "trace=syncfs,fsync,fdatasync,renameat,renameat2,pwrite64,linkat").run().expect(0);
     let log = std::fs::read_to_string(destination.with_extension("strace")).unwrap();
-    let lines: Vec<&str> = log.lines().filter(|line| !line.contains("unfinished")).collect();
-    let first =
-        |text: &str| lines.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("no {text} in\n{log}"));
+    let lines: Vec<&str> = log.lines().filter(|line| !line.contains(" resumed>")).collect();
     let last = |texts: &[&str]| {
         lines
             .iter()
@@ -182,12 +181,26 @@ fn contents_names_folders_and_manifest_reach_the_disk_in_that_order() {
     let named = last(&["renameat2", "part-9.parquet"]);
     let linked = last(&["linkat"]);
     let swapped = last(&["\"set\"", "\"date=2026-11-20\"", "RENAME_EXCHANGE"]);
-    let recorded = first(".jsonl.next.");
+    let recorded = last(&["renameat", ".jsonl.next."]);
     let fsyncs_between = |from: usize, to: usize| lines[from..to].iter().filter(|line| line.contains("fsync(")).count();
     let is_synced = lines[named.max(linked)..swapped].iter().any(|line| line.contains("syncfs("))
         || fsyncs_between(linked, swapped) > 8;
     assert!(is_synced, "contents and names before the swap:\n{log}");
-    assert!(fsyncs_between(linked, swapped) >= 2, "the next manifest and its folder before the swap:\n{log}");
-    assert!(recorded > swapped && fsyncs_between(swapped, recorded) >= 2, "folders before the manifest:\n{log}");
-    assert!(fsyncs_between(recorded, lines.len()) >= 1, "the manifest's own name:\n{log}");
+    let manifests = "/ordered/_e3sync/manifests";
+    for (from, to, path) in [
+        // The next manifest and its folders before the swap.
+        (linked, swapped, ".jsonl.next."),
+        (linked, swapped, &format!("{manifests}/type=events>")),
+        (linked, swapped, &format!("{manifests}>")),
+        // Both folders of the swap, and the one above, before the manifest takes its name.
+        (swapped, recorded, "/ordered/type=events>"),
+        (swapped, recorded, "/ordered/_e3sync/staging/type=events/date=2026-11-20>"),
+        (swapped, recorded, "/ordered>"),
+        // The manifest's own name.
+        (recorded, lines.len(), &format!("{manifests}/type=events>")),
+    ] {
+        assert!(from < to, "{path} is made durable too late:\n{log}");
+        let is_synced = lines[from..to].iter().any(|line| line.contains("fsync(") && line.contains(path));
+        assert!(is_synced, "{path} is not made durable in its place:\n{log}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e3sync::simulator::{Content, Operation};
+use e3sync::simulator::{Checksum, Content, Operation, Settings};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use rustix::process::Signal;
@@ -10,13 +10,16 @@ use rustix::process::Signal;
 use crate::harness::{Export, assert_tree_is, files_below};
 
 fn large(size_bytes: u64) -> Export {
-    Export::with(|settings| {
-        settings.days = 1;
-        settings.types = vec!["events".into()];
-        settings.objects_per_day = 1;
-        settings.content = Content::Noise { size_bytes: size_bytes..=size_bytes };
-        settings.odd_names = false;
-    })
+    Export::with(|settings| one_object(settings, size_bytes))
+}
+
+/// One day with one object of this size.
+fn one_object(settings: &mut Settings, size_bytes: u64) {
+    settings.days = 1;
+    settings.types = vec!["events".into()];
+    settings.objects_per_day = 1;
+    settings.content = Content::Noise { size_bytes: size_bytes..=size_bytes };
+    settings.odd_names = false;
 }
 
 /// Begins to mirror the one large object and kills the run when about half of it is noted as done.
@@ -49,6 +52,21 @@ fn a_large_object_continues_inside_after_a_kill() {
 #[test]
 fn staged_bytes_that_changed_are_not_trusted() {
     let export = large(30_000_000);
+    let folder = tempfile::tempdir().unwrap();
+    kill_halfway(&export, folder.path());
+    overwrite_pool(folder.path());
+    sync_in_parts(&export, folder.path()).run().expect(0);
+    assert_tree_is(&export, folder.path());
+}
+
+#[test]
+fn staged_bytes_that_changed_are_not_trusted_where_no_checksum_would_tell() {
+    let export = Export::with(|settings| {
+        one_object(settings, 1_000);
+        settings.checksum = Checksum::None;
+    });
+    // Not Parquet either: its footer would tell.
+    export.simulator().change().add_object("events", "2026-11-20".parse().unwrap(), "large.bin", vec![7; 30_000_000]);
     let folder = tempfile::tempdir().unwrap();
     kill_halfway(&export, folder.path());
     overwrite_pool(folder.path());

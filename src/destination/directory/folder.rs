@@ -336,3 +336,34 @@ pub(super) fn failed(verb: &str, path: &Path, cause: io::Error) -> Error {
     };
     Error::new(kind, what).with_hint(hint).with_cause(cause)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_call_goes_through_a_link() {
+        let root = tempfile::tempdir().unwrap();
+        let (inside, elsewhere) = (root.path().join("inside"), root.path().join("elsewhere"));
+        std::fs::create_dir_all(&inside).unwrap();
+        std::fs::create_dir_all(&elsewhere).unwrap();
+        std::fs::write(elsewhere.join("file"), "theirs").unwrap();
+        symlink(&elsewhere, inside.join("folder")).unwrap();
+        symlink(elsewhere.join("file"), inside.join("file")).unwrap();
+        symlink(elsewhere.join("new"), inside.join("dangling")).unwrap();
+
+        let folder = Folder::open_root(&inside).unwrap();
+        assert!(folder.child("folder").is_err());
+        assert!(folder.create_child("folder").is_err());
+        assert!(folder.file("file").is_err());
+        assert_eq!(folder.file_size_bytes("file"), None);
+        assert!(folder.open_or_create_file("file").is_err());
+        assert!(folder.open_or_create_file("dangling").is_err());
+        assert!(folder.remove_tree("folder").is_err());
+        drop(folder.create_file("file").unwrap());
+        assert_eq!(std::fs::read_to_string(elsewhere.join("file")).unwrap(), "theirs");
+        assert!(!elsewhere.join("new").exists());
+    }
+}
