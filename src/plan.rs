@@ -132,8 +132,8 @@ pub struct Candidate {
 /// Which cloud a partition is taken from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// The candidate with this number.
-    Take(usize),
+    /// The candidate with this number, and why that one.
+    Take(usize, &'static str),
     /// None has the day.
     Nowhere,
     /// What is published stays as it is.
@@ -150,7 +150,7 @@ pub fn choose_cloud(published: Option<&Header>, asked: &Scope, candidates: &[Can
     let having = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.has_day);
     if let Some(header) = published {
         if let Some((index, _)) = having().find(|(_, candidate)| candidate.source == header.source) {
-            return Choice::Take(index);
+            return Choice::Take(index, "where the published day came from");
         }
         let is_settled = header.completeness.is_complete() && header.selection.covers(asked);
         let is_elsewhere =
@@ -160,8 +160,15 @@ pub fn choose_cloud(published: Option<&Header>, asked: &Scope, candidates: &[Can
             return Choice::Leave(Decision::new(Action::Keep, reason, header.completeness));
         }
     }
-    let complete = having().find(|(_, candidate)| candidate.is_complete);
-    complete.or_else(|| having().next()).map_or(Choice::Nowhere, |(index, _)| Choice::Take(index))
+    let first_where = |is_wanted: fn(&Candidate) -> bool| {
+        having().find(|(_, candidate)| is_wanted(candidate)).map(|(index, _)| index)
+    };
+    match (having().count(), first_where(|candidate| candidate.is_complete), first_where(|_| true)) {
+        (1, _, Some(only)) => Choice::Take(only, "the only cloud that has it"),
+        (_, Some(complete), _) => Choice::Take(complete, "the first cloud that has it complete"),
+        (_, None, Some(preferred)) => Choice::Take(preferred, "the preferred cloud, complete in none"),
+        (_, None, None) => Choice::Nowhere,
+    }
 }
 
 /// Whether the day counts as complete: by the marker, by time, or not at all.
@@ -310,10 +317,10 @@ mod tests {
         let choose = |gcs: (bool, bool), s3: (bool, bool)| {
             choose_cloud(None, &Scope::All, &[candidate("gs", gcs.0, gcs.1), candidate("s3", s3.0, s3.1)])
         };
-        assert_eq!(choose((true, true), (true, true)), Choice::Take(0));
-        assert_eq!(choose((true, false), (true, true)), Choice::Take(1));
-        assert_eq!(choose((true, false), (true, false)), Choice::Take(0));
-        assert_eq!(choose((false, false), (true, false)), Choice::Take(1));
+        assert!(matches!(choose((true, true), (true, true)), Choice::Take(0, _)));
+        assert!(matches!(choose((true, false), (true, true)), Choice::Take(1, _)));
+        assert!(matches!(choose((true, false), (true, false)), Choice::Take(0, _)));
+        assert!(matches!(choose((false, false), (true, false)), Choice::Take(1, _)));
         assert_eq!(choose((false, false), (false, false)), Choice::Nowhere);
     }
 
@@ -328,7 +335,7 @@ mod tests {
                 &[candidate("gs", true, true), candidate("s3", s3_has_day, false)],
             )
         };
-        assert_eq!(choose(&published, true), Choice::Take(1));
+        assert!(matches!(choose(&published, true), Choice::Take(1, _)));
         assert!(matches!(choose(&published, false), Choice::Leave(_)), "complete: kept, never replaced by other names");
         let s3_only = [candidate("s3", false, false)];
         assert_eq!(
@@ -337,7 +344,7 @@ mod tests {
             "retention: told as expired"
         );
         published.completeness = Completeness::Undeclared;
-        assert_eq!(choose(&published, false), Choice::Take(0), "incomplete: taken whole from the other");
+        assert!(matches!(choose(&published, false), Choice::Take(0, _)), "incomplete: taken whole from the other");
     }
 
     #[test]

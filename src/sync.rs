@@ -123,6 +123,8 @@ pub struct PartitionPlan {
     pub reason: &'static str,
     /// The cloud that it would be taken from, where it was listed there.
     pub source: Option<String>,
+    /// Why from that cloud.
+    pub source_reason: Option<&'static str>,
     /// The objects of the new set.
     pub objects: u64,
     /// Their bytes.
@@ -169,14 +171,16 @@ async fn plan_one(partition: Partition, surveyor: &Surveyor, published: &dyn Pub
         action: decision.action,
         reason: decision.reason,
         source: None,
+        source_reason: None,
         objects: 0,
         bytes: 0,
         objects_to_transfer: 0,
         bytes_to_transfer: 0,
         partition,
     };
-    if let Some(Listed { cloud, mut listing, .. }) = listed {
+    if let Some(Listed { cloud, why, mut listing, .. }) = listed {
         plan.source = Some(cloud.location.to_string());
+        plan.source_reason = Some(why);
         (plan.objects, plan.bytes) = (listing.summary.objects, listing.summary.bytes);
         if plan.action.is_change() {
             for pair in join(listing.objects()?, published.entries(&plan.partition)?) {

@@ -43,6 +43,8 @@ pub struct Survey {
 pub struct Listed {
     /// The cloud.
     pub cloud: Arc<Cloud>,
+    /// Why this cloud.
+    pub why: &'static str,
     /// The listing.
     pub listing: Listing,
     /// The cloud's place among the clouds.
@@ -83,8 +85,8 @@ impl Surveyor {
                 let decision = plan::decide(published, &nothing, &scope, completeness, partition.date, &self.options);
                 Ok(Survey { decision, scope, listed: None })
             }
-            Choice::Take(index) => {
-                let listed = self.list(index, partition, &scope).await?;
+            Choice::Take(index, why) => {
+                let listed = Listed { why, ..self.list(index, partition, &scope).await? };
                 let decision = self.decide(partition, published, &listed, &scope).await?;
                 Ok(Survey { decision, scope, listed: Some(listed) })
             }
@@ -133,7 +135,7 @@ impl Surveyor {
         let listing = take_listing(cloud.source.as_ref(), partition, scope, &self.spill_folder).await?;
         match refusal(&listing, partition) {
             Some(error) => Err(error),
-            None => Ok(Listed { cloud, listing, index }),
+            None => Ok(Listed { cloud, why: "the same cloud again", listing, index }),
         }
     }
 

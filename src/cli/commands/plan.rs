@@ -123,8 +123,10 @@ fn show(plan: &PartitionPlan, arguments: &PlanArgs, names_cloud: bool) {
             String::new()
         };
         let cloud = plan.source.as_deref().and_then(|source| source.split("://").next()).filter(|_| names_cloud);
-        let cloud =
-            cloud.map_or_else(String::new, |scheme| format!(" · from {}", if scheme == "gs" { "gcs" } else { scheme }));
+        let cloud = cloud.map_or_else(String::new, |scheme| {
+            let name = if scheme == "gs" { "gcs" } else { scheme };
+            format!(" · from {name}, {}", plan.source_reason.unwrap_or_default())
+        });
         output::line(format_args!("{:<8} {} · {}{cloud}{amount}", plan.action.name(), plan.partition, plan.reason));
     }
 }

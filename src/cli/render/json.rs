@@ -68,7 +68,7 @@ fn of_event(event: &Event<'_>) -> Option<Value> {
 pub fn of_plan(plan: &PartitionPlan) -> Value {
     json!({
         "schema": SCHEMA, "event": "plan", "type": plan.partition.type_name.as_str(), "date": plan.partition.date.to_string(),
-        "action": plan.action.name(), "reason": plan.reason, "source": plan.source, "objects": plan.objects, "bytes": plan.bytes,
+        "action": plan.action.name(), "reason": plan.reason, "source": plan.source, "source_reason": plan.source_reason, "objects": plan.objects, "bytes": plan.bytes,
         "objects_here": plan.objects - plan.objects_to_transfer, "bytes_here": plan.bytes - plan.bytes_to_transfer,
     })
 }

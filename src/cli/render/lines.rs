@@ -52,7 +52,9 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
         }
         Event::PartitionFailed { partition, error } => {
             let hint = error.hint().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
-            format!("not published {partition}: {error}{hint}")
+            let (partition, error) = (partition.to_string(), error.to_string());
+            let subject = if error.starts_with(&partition) { String::new() } else { format!(" {partition}") };
+            format!("not published{subject}: {error}{hint}")
         }
         Event::CredentialsRenewed { remaining } if is_verbose => {
             format!(
