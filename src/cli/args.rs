@@ -84,10 +84,10 @@ pub struct SyncArgs {
     #[command(flatten)]
     pub output: OutputArgs,
     /// Show the plan and change nothing
-    #[arg(long, env = "E3SYNC_DRY_RUN", value_parser = FalseyValueParser::new())]
+    #[arg(long, help_heading = "Planning", env = "E3SYNC_DRY_RUN", value_parser = FalseyValueParser::new())]
     pub dry_run: bool,
     /// Keep replaced days aside below _e3sync/superseded instead of deleting them
-    #[arg(long, env = "E3SYNC_KEEP_SUPERSEDED", value_parser = FalseyValueParser::new())]
+    #[arg(long, help_heading = "Transfer", env = "E3SYNC_KEEP_SUPERSEDED", value_parser = FalseyValueParser::new())]
     pub keep_superseded: bool,
     /// Write a JSON document about the run to this file when it ends
     #[arg(long, value_name = "FILE", env = "E3SYNC_REPORT")]
@@ -117,11 +117,11 @@ pub struct LsArgs {
     pub selection: SelectionArgs,
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Print the address of every object, one on each line
-    #[arg(long)]
+    /// Print the address of every object with data, one on each line
+    #[arg(long, help_heading = "Output")]
     pub paths: bool,
     /// Print one JSON document on each line
-    #[arg(long, env = "E3SYNC_JSON", value_parser = FalseyValueParser::new(), conflicts_with = "paths")]
+    #[arg(long, help_heading = "Output", env = "E3SYNC_JSON", value_parser = FalseyValueParser::new(), conflicts_with = "paths")]
     pub json: bool,
 }
 
@@ -138,7 +138,7 @@ pub struct AuthArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// The form to print them in
-    #[arg(long, value_enum, default_value_t = AuthFormat::Env)]
+    #[arg(long, help_heading = "Output", value_enum, default_value_t = AuthFormat::Env)]
     pub format: AuthFormat,
 }
 

@@ -76,7 +76,9 @@ impl Context {
                 self.destination.discard_staged(&partition).await?;
             }
             let summary = survey.listed.as_ref().map(|listed| listed.listing.summary);
-            self.announce(&partition, &survey.decision, summary.as_ref(), Inventory::default());
+            let inventory =
+                summary.filter(|_| survey.decision.action == Action::Keep).map_or_else(Inventory::default, whole);
+            self.announce(&partition, &survey.decision, summary.as_ref(), inventory);
             return Ok(Prepared::Settled(Box::new(PartitionOutcome::of(
                 partition,
                 &survey.decision,
@@ -190,6 +192,11 @@ impl Context {
         };
         runtime.block_on(staged.claim.publish(terms))
     }
+}
+
+/// The inventory of a set that is here as it is.
+fn whole(summary: ListingSummary) -> Inventory {
+    Inventory { objects_here: summary.objects, bytes_here: summary.bytes, ..Inventory::default() }
 }
 
 /// The part of a partition's state that confirming and publishing need.

@@ -118,7 +118,7 @@ impl Summary<'_> {
         held.map(|partition| format!("held back: {} (accept it with --accept-shrink)", partition.partition)).collect()
     }
 
-    /// The summary for machines: the last document of `--json`, and the whole of `--report`.
+    /// The summary for machines: in `--json` the last document but for an error's, and in `--report`.
     pub fn json(&self, code: ExitCode) -> Value {
         let error = self.outcome.stopped_by.as_ref().map(error_fields);
         json!({
