@@ -11,7 +11,7 @@ use super::ledger::Ledger;
 use super::lock::Lock;
 use super::record::{Place, Record};
 use super::writer::DirectoryWriter;
-use super::{Shared, publish};
+use super::{Shared, assemble, publish};
 use crate::destination::{Claim, Inventory, Listing, ObjectWriter, Position, PublishTerms, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, Partition};
@@ -65,7 +65,7 @@ impl DirectoryClaim {
                 let is_staged = matches!(record.place, Place::Staged { .. });
                 if is_staged && self.pool.inode_of(&pool_name).is_none() {
                     let path = self.shared.path_of(&object.key)?;
-                    publish::move_back(&set, &path, &object, &self.pool, &pool_name)?;
+                    assemble::move_back(&set, &path, &object, &self.pool, &pool_name)?;
                 }
             }
         }
@@ -112,7 +112,7 @@ impl DirectoryClaim {
     fn is_published(&self, data: &Folder, object: &Object, entry: &Entry) -> Result<bool> {
         let path = self.shared.path_of(&object.key)?;
         Ok(entry.file_path() == path.as_str()
-            && publish::published_size_bytes(data, path.as_str())? == Some(object.size_bytes))
+            && assemble::published_size_bytes(data, path.as_str())? == Some(object.size_bytes))
     }
 
     /// Sees that there is room for what is to come, before any of it comes.

@@ -1,5 +1,6 @@
 //! A mirror in a local directory: each partition is swapped in by one atomic rename.
 
+mod assemble;
 mod claim;
 mod durable;
 mod folder;
