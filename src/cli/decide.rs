@@ -201,9 +201,14 @@ pub fn source(arguments: &SourceArgs) -> Result<SourceSettings> {
             net: net.clone(),
         },
         s3: S3Settings { region: arguments.source_region.clone(), endpoint_url, net },
-        renewal: RenewalSettings { outage_max: arguments.outage.0, ..RenewalSettings::default() },
+        renewal: renewal(arguments.outage.0),
         attempts_max: arguments.retries,
     })
+}
+
+fn renewal(outage_max: std::time::Duration) -> RenewalSettings {
+    let default = RenewalSettings::default();
+    RenewalSettings { outage_max, first_outage_max: default.first_outage_max.min(outage_max), ..default }
 }
 
 fn access(arguments: &SourceArgs, account_id: Option<AccountId>) -> Result<Access> {

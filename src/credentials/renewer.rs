@@ -265,7 +265,9 @@ impl<C: Send + Sync + 'static> Renewer<C> {
             if !self.bears(&error, refusals, began.elapsed()) {
                 return Err(error);
             }
-            let pause = backoff.next_pause(&error);
+            // The last attempt falls on the end of the budget, not behind it.
+            let left = self.outage_max().saturating_sub(began.elapsed());
+            let pause = backoff.next_pause(&error).min(left);
             self.observer.observe(&Event::CredentialsWaiting { error: &error, pause });
             tokio::time::sleep(pause).await;
         }
@@ -278,9 +280,14 @@ impl<C: Send + Sync + 'static> Renewer<C> {
         let is_first = self.peek().is_none();
         match error.kind() {
             ErrorKind::TokenRefused => !is_first && refusals < Self::REFUSALS_MAX,
-            ErrorKind::ExchangeUnavailable if is_first => elapsed < self.settings.first_outage_max,
-            _ => !is_first && elapsed < self.settings.outage_max,
+            ErrorKind::ExchangeUnavailable => elapsed < self.outage_max(),
+            _ => !is_first && elapsed < self.outage_max(),
         }
+    }
+
+    /// How long the issuer may stay away, now.
+    fn outage_max(&self) -> Duration {
+        if self.peek().is_none() { self.settings.first_outage_max } else { self.settings.outage_max }
     }
 
     fn install(&self, grant: Grant<C>, asked_at: Instant, follows_early_refusal: bool) -> Result<Arc<Issued<C>>> {
