@@ -99,23 +99,23 @@ mod tests {
         }
 
         async fn location(&self) -> Result<ExportLocation> {
-            unimplemented!()
+            unreachable!("no test asks for it")
         }
 
         async fn list_days(&self, _: &TypeName) -> Result<Vec<Date>> {
-            unimplemented!()
+            unreachable!("no test asks for it")
         }
 
         async fn list_page(&self, _: &Partition, _: &str, _: Option<&PageToken>) -> Result<Page> {
-            unimplemented!()
+            unreachable!("no test asks for it")
         }
 
         async fn open(&self, _: &Partition, _: &Object, _: ReadRequest) -> Result<OpenObject> {
-            unimplemented!()
+            unreachable!("no test asks for it")
         }
 
         async fn keep_fresh(&self) -> Error {
-            unimplemented!()
+            unreachable!("no test asks for it")
         }
 
         fn credentials_remaining(&self) -> Option<Duration> {

@@ -78,23 +78,23 @@ impl Source for FakeSource {
     }
 
     async fn location(&self) -> Result<ExportLocation> {
-        unimplemented!()
+        unreachable!("no test asks for it")
     }
 
     async fn list_types(&self) -> Result<Vec<TypeName>> {
-        unimplemented!()
+        unreachable!("no test asks for it")
     }
 
     async fn list_days(&self, _: &TypeName) -> Result<Vec<Date>> {
-        unimplemented!()
+        unreachable!("no test asks for it")
     }
 
     async fn list_page(&self, _: &Partition, _: &str, _: Option<&PageToken>) -> Result<Page> {
-        unimplemented!()
+        unreachable!("no test asks for it")
     }
 
     async fn keep_fresh(&self) -> Error {
-        unimplemented!()
+        unreachable!("no test asks for it")
     }
 
     fn credentials_remaining(&self) -> Option<Duration> {
@@ -122,15 +122,15 @@ impl Claim for FakeClaim {
     }
 
     async fn prepare(&self, _: &mut Listing, _: &str) -> Result<Inventory> {
-        unimplemented!()
+        unreachable!("no test asks for it")
     }
 
     async fn work(&self, _: Position, _: usize) -> Result<Option<(Vec<Work>, Position)>> {
-        unimplemented!()
+        unreachable!("no test asks for it")
     }
 
     async fn recheck(&self, _: &Work) -> Result<bool> {
-        unimplemented!()
+        unreachable!("no test asks for it")
     }
 
     async fn forget(&self, _: &Work) -> Result<()> {
@@ -138,7 +138,7 @@ impl Claim for FakeClaim {
     }
 
     async fn publish(&self, _: PublishTerms) -> Result<Header> {
-        unimplemented!()
+        unreachable!("no test asks for it")
     }
 }
 
