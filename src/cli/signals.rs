@@ -1,21 +1,23 @@
 //! What Ctrl-C and its relatives do: the first asks the run to stop, the second ends the process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use e3sync::error::{ErrorKind, ExitCode};
+use e3sync::progress::{Event, Observer};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use super::output;
-
-/// A channel that says when to stop: on a signal, or after `max_duration`.
+/// A channel that says when to stop: on a signal, or after `max_duration`. What is said about it
+/// goes to `observer`, which knows whether bars are on the screen.
 ///
 /// The listening task lives until the process ends; nothing waits for it.
-pub fn listen(max_duration: Option<Duration>) -> watch::Receiver<Option<ErrorKind>> {
+pub fn listen(max_duration: Option<Duration>, observer: Arc<dyn Observer>) -> watch::Receiver<Option<ErrorKind>> {
     let (sender, receiver) = watch::channel(None);
     tokio::spawn(async move {
         let Some(mut signals) = Signals::install() else {
-            output::message("warning: signals cannot be caught; Ctrl-C ends the run at once, and is still safe");
+            let message = "signals cannot be caught; Ctrl-C ends the run at once, and is still safe";
+            observer.observe(&Event::Warning { message });
             return std::future::pending().await;
         };
         let first = tokio::select! {
@@ -23,7 +25,8 @@ pub fn listen(max_duration: Option<Duration>) -> watch::Receiver<Option<ErrorKin
             () = deadline(max_duration) => ErrorKind::DeadlineReached,
         };
         if first != ErrorKind::DeadlineReached {
-            output::message("stopping: running transfers may end; once more to leave at once");
+            let message = "stopping; running transfers may end, a second signal leaves at once";
+            observer.observe(&Event::Warning { message });
         }
         sender.send_replace(Some(first));
         let second = signals.next().await;

@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use e3sync::error::{Error, ErrorKind, Result};
+use e3sync::progress::Silent;
 use e3sync::simulator::{Checksum, Cloud, Content, Fault, Settings, Simulator};
 use jiff::Timestamp;
 
@@ -9,7 +12,7 @@ use crate::cli::{output, signals, success};
 
 /// Runs `e3sync simulate` until a signal.
 pub async fn run(arguments: SimulatorArgs) -> Outcome {
-    let mut stop = signals::listen(None);
+    let mut stop = signals::listen(None, Arc::new(Silent));
     let simulator = start(&arguments).await?;
     for line in variables(&simulator) {
         output::line(line);

@@ -60,9 +60,9 @@ pub async fn run(arguments: SyncArgs) -> Outcome {
 /// Carries a decided `sync` out: connects, transfers, tells.
 pub async fn execute(decided: Decided) -> Outcome {
     let began = Instant::now();
-    let stop = signals::listen(decided.max_duration);
     let counters = Arc::new(Counters::default());
     let display = Display::new(&decided.output, &counters);
+    let stop = signals::listen(decided.max_duration, display.observer.clone());
     let clock = decided.present.clock.clone();
     let watch = Watch { clock: clock.clone(), observer: display.observer.clone(), counters: counters.clone() };
     let clouds = unless_stopped(decided.source.connect(&watch), &stop).await?;
