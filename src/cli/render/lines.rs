@@ -35,7 +35,7 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
         Event::RunStarted { account_id, sources, credentials_remaining } => {
             let valid = credentials_remaining
                 .map_or_else(String::new, |left| format!(" · credentials valid {}", Elapsed(left)));
-            format!("account {account_id} · {}{valid}", sources.join(" + "))
+            format!("account {account_id} · {}{valid}", clouds(sources))
         }
         Event::PartitionsSelected { partitions, days } => match days {
             Some(days) => format!("{} partitions · {} .. {} UTC", Count(*partitions), days.from, days.to),
@@ -69,6 +69,15 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
         Event::Warning { message } => format!("warning: {message}"),
         _ => return None,
     })
+}
+
+/// The clouds by their short names, as `--source` has them: `s3`, `gcs + s3`.
+fn clouds(sources: &[String]) -> String {
+    let names = sources.iter().map(|source| match source.split("://").next().unwrap_or_default() {
+        "gs" => "gcs",
+        scheme => scheme,
+    });
+    names.collect::<Vec<_>>().join(" + ")
 }
 
 /// One line about how far a run is.
