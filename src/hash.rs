@@ -119,6 +119,11 @@ mod tests {
             }
             "crc32c" => Checksums { crc32c: Some(Base64(0xe306_9283_u32.to_be_bytes())), ..Default::default() },
             "crc32" => Checksums { crc32: Some(Base64(0xcbf4_3926_u32.to_be_bytes())), ..Default::default() },
+            "sha1" => Checksums { sha1: Base64::parse("98O8HYCOBHMq32eZZczDTKeuNEE="), ..Default::default() },
+            "sha256" => Checksums {
+                sha256: Base64::parse("FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
+                ..Default::default()
+            },
             "md5" => Checksums { md5: Base64::parse("JfnnlDI7RTiF9RgfG2JNCw=="), ..Default::default() },
             _ => unreachable!(),
         }
@@ -126,13 +131,14 @@ mod tests {
 
     #[test]
     fn every_checksum_agrees_with_its_published_check_value_and_notices_a_flipped_bit() {
-        for name in ["crc64nvme", "crc32c", "crc32", "md5"] {
+        for name in ["crc64nvme", "crc32c", "crc32", "sha1", "sha256", "md5"] {
             let offered = offered(name);
             let check = |bytes: &[u8]| {
                 let mut hasher = ObjectHasher::for_checksums(&offered);
                 bytes.chunks(4).for_each(|chunk| hasher.update(chunk));
                 compare(&hasher.finish().1, &offered, "key")
             };
+            assert!(!offered.is_empty());
             assert_eq!(check(b"123456789").unwrap(), offered, "{name}");
             assert_eq!(check(b"123456788").unwrap_err().kind(), ErrorKind::ChecksumMismatch, "{name}");
         }
