@@ -22,7 +22,8 @@ pub async fn take_listing(
     for prefix in scope.prefixes() {
         list_prefix(source, partition, &prefix, scope, &mut builder).await?;
     }
-    if *scope != Scope::All && has_success_marker(source, partition).await? {
+    // A listing that would have shown the marker has answered already.
+    if !scope.matches(SUCCESS_MARKER) && has_success_marker(source, partition).await? {
         builder.note_success_marker();
     }
     Ok(builder.finish())
