@@ -8,7 +8,7 @@ use crate::destination::listing::ObjectLines;
 use crate::destination::{Listing, Position};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Object;
-use crate::manifest::{ListingDigest, ListingTally, VerifiedContent, join};
+use crate::manifest::{ListingSummary, ListingTally, VerifiedContent, join};
 
 /// The ending of a stored listing's name; what stands before it is the listing's digest.
 const LISTING_ENDING: &str = ".listing";
@@ -25,10 +25,10 @@ pub(super) struct Ledger {
 }
 
 /// What the finished objects of a set amount to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Totals {
-    pub objects: u64,
-    pub bytes: u64,
+    /// The listing that they make up.
+    pub listing: ListingSummary,
     /// `None` when a file is not Parquet.
     pub rows: Option<u64>,
 }
@@ -179,23 +179,13 @@ impl Ledger {
 
     /// What the finished objects amount to.
     pub fn totals(&self, run: u64) -> Result<Totals> {
-        let mut totals = Totals { rows: Some(0), ..Totals::default() };
+        let (mut tally, mut rows) = (ListingTally::default(), Some(0_u64));
         for finished in self.finished(run) {
             let (object, _, content) = finished?;
-            totals.objects += 1;
-            totals.bytes += object.size_bytes;
-            totals.rows = totals.rows.zip(content.rows).map(|(sum, rows)| sum.saturating_add(rows));
+            tally.add(&object);
+            rows = rows.zip(content.rows).map(|(sum, rows)| sum.saturating_add(rows));
         }
-        Ok(totals)
-    }
-
-    /// The digest of the stored listing.
-    pub fn digest(&self) -> Result<ListingDigest> {
-        let mut tally = ListingTally::default();
-        for object in self.objects(Position::default()) {
-            tally.add(&object?);
-        }
-        Ok(tally.finish().digest)
+        Ok(Totals { listing: tally.finish(), rows })
     }
 }
 

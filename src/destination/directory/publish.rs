@@ -31,7 +31,7 @@ pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<He
         claim.type_staging.remove_tree(&partition.date_folder())?;
         return Err(error);
     }
-    let header = header(claim, &ledger, &totals, terms)?;
+    let header = header(claim, &totals, terms);
     let set_inode = claim.staging.inode_of(layout::SET).ok_or_else(|| lost_set(partition))?;
     let next_name = layout::next_manifest_name(partition, set_inode);
     write_manifest(&manifests, &next_name, &header, &ledger, shared.run, &renamed)?;
@@ -91,7 +91,7 @@ pub(super) fn lost_set(partition: &Partition) -> Error {
 fn check_shrink(replaced: Option<&Header>, totals: &Totals, terms: &PublishTerms, partition: &Partition) -> Result<()> {
     let Some(replaced) = replaced.filter(|_| !terms.accept_shrink) else { return Ok(()) };
     let rows_shrank = replaced.rows.zip(totals.rows).is_some_and(|(before, now)| now < before.div_ceil(2));
-    if rows_shrank || totals.bytes < replaced.bytes.div_ceil(2) {
+    if rows_shrank || totals.listing.bytes < replaced.bytes.div_ceil(2) {
         return Err(Error::new(
             ErrorKind::Shrunk,
             format!("{partition} was rewritten at the source with less than half of its data"),
@@ -101,8 +101,8 @@ fn check_shrink(replaced: Option<&Header>, totals: &Totals, terms: &PublishTerms
     Ok(())
 }
 
-fn header(claim: &DirectoryClaim, ledger: &Ledger, totals: &Totals, terms: &PublishTerms) -> Result<Header> {
-    Ok(Header {
+fn header(claim: &DirectoryClaim, totals: &Totals, terms: &PublishTerms) -> Header {
+    Header {
         format: FORMAT_NAME.to_owned(),
         version: FORMAT_VERSION.to_owned(),
         account_id: claim.shared.account_id.as_str().to_owned(),
@@ -110,15 +110,15 @@ fn header(claim: &DirectoryClaim, ledger: &Ledger, totals: &Totals, terms: &Publ
         type_name: claim.partition.type_name.as_str().to_owned(),
         date: claim.partition.date,
         selection: terms.scope.clone(),
-        listing_digest: ledger.digest()?,
-        objects: totals.objects,
-        bytes: totals.bytes,
+        listing_digest: totals.listing.digest,
+        objects: totals.listing.objects,
+        bytes: totals.listing.bytes,
         rows: totals.rows,
         completeness: terms.completeness,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         published_at: terms.now,
         unknown_fields: serde_json::Map::new(),
-    })
+    }
 }
 
 fn write_manifest(
