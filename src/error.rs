@@ -47,6 +47,8 @@ pub enum ErrorKind {
     DestinationFull,
     /// The destination cannot be read or written.
     DestinationUnusable,
+    /// An unfinished multipart upload is gone from the destination bucket, aborted by somebody else.
+    UploadLost,
     /// A manifest is torn or altered.
     ManifestDamaged,
     /// Another run holds the destination.
@@ -116,7 +118,7 @@ impl ErrorKind {
         match self {
             Self::ExchangeUnavailable | Self::Throttled | Self::Unavailable | Self::ListingUntrusted => Retry::BackOff,
             Self::CredentialsRefused => Retry::Renew,
-            Self::ChecksumMismatch => Retry::Refetch,
+            Self::ChecksumMismatch | Self::UploadLost => Retry::Refetch,
             Self::SourceChanged => Retry::Relist,
             Self::Usage
             | Self::TokenRefused
@@ -145,7 +147,7 @@ impl ErrorKind {
             Self::ExchangeUnavailable | Self::Throttled | Self::Unavailable | Self::DeadlineReached => {
                 ExitCode::Temporary
             }
-            Self::SourceChanged | Self::KeyRefused | Self::Shrunk => ExitCode::Partial,
+            Self::SourceChanged | Self::KeyRefused | Self::UploadLost | Self::Shrunk => ExitCode::Partial,
             Self::ChecksumMismatch | Self::ManifestDamaged => ExitCode::Difference,
             Self::NotReady => ExitCode::NotReady,
             Self::Held => ExitCode::Held,
@@ -182,6 +184,7 @@ impl ErrorKind {
             | Self::ListingUntrusted
             | Self::KeyRefused
             | Self::Protocol
+            | Self::UploadLost
             | Self::ManifestDamaged
             | Self::NotReady
             | Self::Shrunk => false,
@@ -206,6 +209,7 @@ impl ErrorKind {
             Self::DestinationForeign => "destination_foreign",
             Self::DestinationFull => "destination_full",
             Self::DestinationUnusable => "destination_unusable",
+            Self::UploadLost => "upload_lost",
             Self::ManifestDamaged => "manifest_damaged",
             Self::Held => "held",
             Self::NotReady => "not_ready",

@@ -1,7 +1,10 @@
 //! The destination port: what is published, and a claimed partition that is staged and published.
 
+pub mod bucket;
 pub mod directory;
+pub mod gcs;
 mod listing;
+pub mod s3;
 
 use std::sync::Arc;
 
