@@ -1,11 +1,14 @@
 //! Hashing an object's bytes once, on their way through (design.md promise 4).
 
 use crc_fast::{CrcAlgorithm, Digest as CrcDigest};
+use serde::{Deserialize, Serialize};
 use sha1::Sha1;
+use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksums, printable};
+use crate::manifest::{from_hex_bytes, to_hex};
 
 /// Computes SHA-256, and with it each checksum that the source offers.
 #[derive(Clone)]
@@ -36,6 +39,59 @@ impl ObjectHasher {
             md5: (offered.md5.is_some() && !has_other).then(md5::Md5::new),
             length_bytes: 0,
         }
+    }
+
+    /// The same hasher, which computes CRC-64/NVME too.
+    #[must_use]
+    pub fn with_crc64nvme(mut self) -> Self {
+        if self.length_bytes == 0 {
+            self.crc64nvme = Some(CrcDigest::new(CrcAlgorithm::Crc64Nvme));
+        }
+        self
+    }
+
+    /// The same hasher, which computes CRC-32C too.
+    #[must_use]
+    pub fn with_crc32c(mut self) -> Self {
+        if self.length_bytes == 0 {
+            self.crc32c = Some(CrcDigest::new(CrcAlgorithm::Crc32Iscsi));
+        }
+        self
+    }
+
+    /// The hasher's state, to be restored by another run; `None` where SHA-1 or MD5 is computed too.
+    pub fn save(&self) -> Option<HasherState> {
+        if self.sha1.is_some() || self.md5.is_some() {
+            return None;
+        }
+        let state = |crc: &Option<CrcDigest>| crc.as_ref().map(CrcDigest::get_state);
+        Some(HasherState {
+            length_bytes: self.length_bytes,
+            sha256: to_hex(&self.sha256.serialize()),
+            crc64nvme: state(&self.crc64nvme),
+            crc32c: state(&self.crc32c),
+            crc32: state(&self.crc32),
+        })
+    }
+
+    /// This fresh hasher in a saved state; `None` unless the state is of the same checksums.
+    pub fn restore(self, state: &HasherState) -> Option<Self> {
+        let is_same = self.sha1.is_none()
+            && self.md5.is_none()
+            && self.crc64nvme.is_some() == state.crc64nvme.is_some()
+            && self.crc32c.is_some() == state.crc32c.is_some()
+            && self.crc32.is_some() == state.crc32.is_some();
+        let serialized = from_hex_bytes(&state.sha256).filter(|_| is_same)?;
+        let crc = |algorithm, saved: Option<u64>| saved.map(|saved| CrcDigest::new_with_init_state(algorithm, saved));
+        Some(Self {
+            sha256: Sha256::deserialize(serialized.as_slice().try_into().ok()?).ok()?,
+            crc64nvme: crc(CrcAlgorithm::Crc64Nvme, state.crc64nvme),
+            crc32c: crc(CrcAlgorithm::Crc32Iscsi, state.crc32c),
+            crc32: crc(CrcAlgorithm::Crc32IsoHdlc, state.crc32),
+            sha1: None,
+            md5: None,
+            length_bytes: state.length_bytes,
+        })
     }
 
     /// Takes the next bytes in.
@@ -77,6 +133,21 @@ impl ObjectHasher {
         };
         (sha256, checksums)
     }
+}
+
+/// How far a hasher is, so that another run can go on with it. What it has taken in cannot be
+/// altered unseen: the digest in the end would differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HasherState {
+    /// How many bytes were taken in.
+    pub length_bytes: u64,
+    sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crc64nvme: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crc32c: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crc32: Option<u64>,
 }
 
 /// Compares the checksums that were computed with those that the source offers, and gives those
@@ -142,6 +213,26 @@ mod tests {
             assert_eq!(check(b"123456789").unwrap(), offered, "{name}");
             assert_eq!(check(b"123456788").unwrap_err().kind(), ErrorKind::ChecksumMismatch, "{name}");
         }
+    }
+
+    #[test]
+    fn a_saved_hasher_goes_on_where_it_was() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(100_001).collect();
+        let fresh = || ObjectHasher::for_checksums(&offered("crc32")).with_crc64nvme().with_crc32c();
+        let mut whole = fresh();
+        whole.update(&bytes);
+        for cut in [0, 1, 63, 64, 65, 4096, 100_001] {
+            let mut first = fresh();
+            first.update(&bytes[..cut]);
+            let state = serde_json::to_string(&first.save().unwrap()).unwrap();
+            let mut second = fresh().restore(&serde_json::from_str(&state).unwrap()).unwrap();
+            assert_eq!(second.length_bytes(), cut as u64);
+            second.update(&bytes[cut..]);
+            assert_eq!(second.finish(), whole.clone().finish(), "cut at {cut}");
+        }
+        let other = ObjectHasher::for_checksums(&offered("crc32"));
+        assert!(other.restore(&fresh().save().unwrap()).is_none(), "other checksums");
+        assert!(ObjectHasher::for_checksums(&offered("sha1")).save().is_none());
     }
 
     #[test]

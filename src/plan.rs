@@ -236,6 +236,15 @@ pub fn decide(
     decision(Action::Replace, "rewritten at the source")
 }
 
+/// The decision about a partition whose publication a former run began and did not end: what would
+/// be kept is to be made whole first.
+pub fn settle(decision: Decision) -> Decision {
+    if decision.action != Action::Keep {
+        return decision;
+    }
+    Decision { action: Action::Complete, reason: "a former run did not end its publication", ..decision }
+}
+
 /// A replacement that turns out to bring nothing new: the source only lost objects of the published
 /// day. That is how retention ends a day, object by object, and not how a rerun rewrites one; it is
 /// held back like a day that shrank.

@@ -155,6 +155,10 @@ pub struct Counters {
     pub list_requests: Counter,
     /// Requests for objects.
     pub get_requests: Counter,
+    /// Requests that bring objects, or parts of them, to a destination bucket; repetitions not counted.
+    pub put_requests: Counter,
+    /// All requests to a destination bucket.
+    pub destination_requests: Counter,
 }
 
 /// One number of [`Counters`].

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use crate::destination::PublishedSets;
+use crate::destination::{Published, PublishedSets};
 use crate::error::Result;
 use crate::export::{Days, Partition, Scope, TypeName};
-use crate::manifest::Header;
 
 /// The state of one day (design.md section 1), as far as the manifests tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +17,8 @@ pub enum DayState {
     Partial,
     /// Published before the source declared it complete.
     Pending,
+    /// Begun to be published or replaced in a bucket, and not ended.
+    Staged,
     /// Not there, between days that are.
     Missing,
     /// Its manifest cannot be read.
@@ -31,6 +32,7 @@ impl DayState {
             Self::Published => "published",
             Self::Partial => "partial",
             Self::Pending => "pending",
+            Self::Staged => "staged",
             Self::Missing => "missing",
             Self::Damaged => "damaged",
         }
@@ -64,28 +66,30 @@ pub struct Calendar {
 /// # Errors
 /// [`crate::error::ErrorKind::DestinationUnusable`] when the folders cannot be read; a single
 /// manifest that cannot be read is a day's state.
-pub fn calendar(published: &dyn PublishedSets, days: Option<Days>, until: Date) -> Result<Calendar> {
+pub async fn calendar(published: &dyn PublishedSets, days: Option<Days>, until: Date) -> Result<Calendar> {
     let mut calendar = Calendar::default();
-    for (type_name, dates) in published.days()? {
+    for (type_name, dates) in published.days().await? {
         let Some((first, last)) = dates.first().zip(dates.last()) else { continue };
         let range = days.unwrap_or(Days { from: *first, to: until.max(*last) });
-        let days = range.iter().map(|date| {
+        let mut listed = Vec::new();
+        for date in range.iter() {
             let partition = Partition { type_name: type_name.clone(), date };
-            day(date, published.header(&partition))
-        });
-        let days = days.collect();
-        calendar.types.insert(type_name, days);
+            listed.push(day(date, published.published(&partition).await));
+        }
+        calendar.types.insert(type_name, listed);
     }
     Ok(calendar)
 }
 
-fn day(date: Date, header: Result<Option<Header>>) -> Day {
+fn day(date: Date, published: Result<Published>) -> Day {
     let empty = |state| Day { date, state, objects: 0, bytes: 0, rows: None };
-    match header {
+    match published {
         Err(_) => empty(DayState::Damaged),
-        Ok(None) => empty(DayState::Missing),
-        Ok(Some(header)) => {
+        Ok(Published { header: None, is_unsettled: true }) => empty(DayState::Staged),
+        Ok(Published { header: None, is_unsettled: false }) => empty(DayState::Missing),
+        Ok(Published { header: Some(header), is_unsettled }) => {
             let state = match (&header.selection, header.completeness.is_complete()) {
+                _ if is_unsettled => DayState::Staged,
                 (Scope::AnyOf(_), _) => DayState::Partial,
                 (Scope::All, true) => DayState::Published,
                 (Scope::All, false) => DayState::Pending,

@@ -55,6 +55,20 @@ pub async fn sync(
     destination: Arc<dyn Destination>,
     handles: RunHandles,
 ) -> Result<RunOutcome> {
+    let observer = handles.observer.clone();
+    let outcome = sync_open(request, clouds, destination.clone(), handles).await;
+    for message in destination.close().await {
+        observer.observe(&Event::Warning { message: &message });
+    }
+    outcome
+}
+
+async fn sync_open(
+    request: SyncRequest,
+    clouds: &[Arc<Cloud>],
+    destination: Arc<dyn Destination>,
+    handles: RunHandles,
+) -> Result<RunOutcome> {
     let published = destination.published_days().await?;
     let selecting = select(&request, clouds, &published, handles.observer.as_ref());
     let mut stop = handles.stop.clone();
@@ -150,7 +164,7 @@ pub async fn plan(
     use futures::StreamExt as _;
     /// So many partitions are listed at once.
     const LISTED_AT_ONCE: usize = 8;
-    let days = published.days()?;
+    let days = published.days().await?;
     let selected = select(&request, clouds, &days, observer).await?;
     let surveyor = Surveyor::new(selected.cloud_days, request.selection.scope, request.options, request.spill_folder);
     let plans = selected.partitions.into_iter().map(|partition| plan_one(partition, &surveyor, published));
@@ -165,8 +179,8 @@ pub async fn plan(
 }
 
 async fn plan_one(partition: Partition, surveyor: &Surveyor, published: &dyn PublishedSets) -> Result<PartitionPlan> {
-    let header = published.header(&partition)?;
-    let Survey { decision, listed, .. } = surveyor.survey(&partition, header.as_ref()).await?;
+    let known = published.published(&partition).await?;
+    let Survey { decision, listed, .. } = surveyor.survey(&partition, &known).await?;
     let mut plan = PartitionPlan {
         action: decision.action,
         reason: decision.reason,
@@ -183,7 +197,7 @@ async fn plan_one(partition: Partition, surveyor: &Surveyor, published: &dyn Pub
         plan.source_reason = Some(why);
         (plan.objects, plan.bytes) = (listing.summary.objects, listing.summary.bytes);
         if plan.action.is_change() {
-            for pair in join(listing.objects()?, published.entries(&plan.partition)?) {
+            for pair in join(listing.objects()?, published.entries(&plan.partition).await?) {
                 let pair = pair?;
                 if !pair.right.is_some_and(|(_, entry)| entry.is_of(&pair.left)) {
                     plan.objects_to_transfer += 1;
@@ -194,7 +208,7 @@ async fn plan_one(partition: Partition, surveyor: &Surveyor, published: &dyn Pub
     }
     let decision = Decision { action: plan.action, reason: plan.reason, completeness: decision.completeness };
     let unchanged = plan.objects - plan.objects_to_transfer;
-    let decision = plan::hold_decay(decision, header.as_ref(), plan.objects, unchanged, surveyor.options());
+    let decision = plan::hold_decay(decision, known.header.as_ref(), plan.objects, unchanged, surveyor.options());
     (plan.action, plan.reason) = (decision.action, decision.reason);
     Ok(plan)
 }

@@ -14,6 +14,7 @@ Examples:
   e3sync ls --last 7d                       what the export has
   e3sync sync ./events --last 30d           the first backfill
   e3sync sync ./events                      every day after that
+  e3sync sync s3://my-lake/optimizely       the same into a bucket of your own
   e3sync plan ./events                      what sync would do, and why
   e3sync status ./events                    a calendar of what is here
   eval \"$(e3sync auth)\"                     credentials for aws-cli, DuckDB, Spark
@@ -32,7 +33,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Mirror the export into a directory: plan, transfer, verify, publish day by day
+    /// Mirror the export into a directory or bucket: plan, transfer, verify, publish day by day
     Sync(Box<SyncArgs>),
     /// Show what sync would do, and why; changes nothing
     Plan(Box<PlanArgs>),
@@ -41,7 +42,7 @@ pub enum Command {
     /// Print temporary credentials for other tools
     Auth(Box<AuthArgs>),
     /// Show a calendar of the days that a destination has; needs no token
-    Status(StatusArgs),
+    Status(Box<StatusArgs>),
     /// Serve a whole fake export on loopback, to rehearse without an account
     #[cfg(feature = "simulator")]
     Simulate(Box<SimulatorArgs>),
@@ -69,7 +70,9 @@ Examples:
   e3sync sync ./events --from 2026-03-01 --to 2026-03-07
   e3sync sync ./events --type events --event add_to_cart --last 14d
   e3sync sync ./events                      incremental: fills gaps, finds rewritten days
-  e3sync sync ./events --last 7d --dry-run  the plan only")]
+  e3sync sync ./events --last 7d --dry-run  the plan only
+  e3sync sync s3://my-lake/optimizely --last 7d --dest-profile lake --sse aws:kms
+  e3sync sync gs://my-lake/optimizely --last 7d --storage-class NEARLINE")]
 pub struct SyncArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,
@@ -168,12 +171,40 @@ pub struct StatusArgs {
 
 #[derive(Debug, Args)]
 pub struct DestinationArgs {
-    /// The directory of the mirror
+    /// Where the mirror is: a directory, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX
     #[arg(value_name = "DEST", env = "E3SYNC_DEST")]
     pub destination: Option<String>,
     /// The same, as the vendor's own tool has it
     #[arg(long, value_name = "DEST", conflicts_with = "destination", hide = true)]
     pub output: Option<String>,
+    #[command(flatten)]
+    pub bucket: BucketArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Destination bucket (AWS_* and GOOGLE_* in the environment are for it alone)")]
+pub struct BucketArgs {
+    /// The bucket's region [default: the one of the AWS profile or environment]
+    #[arg(long, value_name = "REGION", env = "E3SYNC_DEST_REGION")]
+    pub dest_region: Option<String>,
+    /// Another server than the cloud's own; plain HTTP only on this machine
+    #[arg(long, value_name = "URL", env = "E3SYNC_DEST_ENDPOINT_URL")]
+    pub dest_endpoint_url: Option<String>,
+    /// The AWS profile with the credentials for the bucket
+    #[arg(long, value_name = "NAME", env = "E3SYNC_DEST_PROFILE")]
+    pub dest_profile: Option<String>,
+    /// Server-side encryption to ask S3 for
+    #[arg(long, value_name = "KIND", value_parser = ["AES256", "aws:kms", "aws:kms:dsse"], env = "E3SYNC_SSE")]
+    pub sse: Option<String>,
+    /// The KMS key to encrypt with [default: the bucket's]
+    #[arg(long, value_name = "KEY", env = "E3SYNC_SSE_KMS_KEY_ID")]
+    pub sse_kms_key_id: Option<String>,
+    /// The storage class of data, as in STANDARD_IA or NEARLINE [default: the bucket's]
+    #[arg(long, value_name = "CLASS", env = "E3SYNC_STORAGE_CLASS")]
+    pub storage_class: Option<String>,
+    /// A tag of data objects at S3; repeatable
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_delimiter = ',', env = "E3SYNC_TAG")]
+    pub tags: Vec<String>,
 }
 
 #[derive(Debug, Args)]

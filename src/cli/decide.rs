@@ -1,11 +1,12 @@
 //! Arguments as typed, and the environment, become settings as decided.
 
 use std::io::Read as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use e3sync::clock::Clock;
 use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource};
+use e3sync::destination::bucket::LeaseSettings;
+use e3sync::destination::{Address, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::export::{AccountId, DaySpec, Days, Filter, NamePattern, Scope, TypeName};
 use e3sync::net::{self, NetSettings};
@@ -20,7 +21,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use secrecy::SecretString;
 
+use super::address;
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
+
+/// What both clouds ask of every part of a multipart upload but the last.
+const BUCKET_PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
 
 fn usage(what: impl Into<String>, hint: &'static str) -> Error {
     Error::new(ErrorKind::Usage, what).with_hint(hint)
@@ -59,27 +64,25 @@ fn end_of(day: Date) -> Option<Timestamp> {
     Some(day.at(23, 59, 59, 0).to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-/// The directory of the mirror.
-pub fn destination(arguments: &DestinationArgs) -> Result<PathBuf> {
-    let named = arguments.destination.clone().or_else(|| arguments.output.clone());
-    let text = named.or_else(|| environment("OPTIMIZELY_DATA_DIR")).ok_or_else(|| {
-        usage("no destination is given", "name a directory, as in `e3sync sync ./events`, or set E3SYNC_DEST")
-    })?;
-    if text.is_empty() {
-        return Err(usage("the destination is empty", "name a directory, as in `e3sync sync ./events`"));
-    }
-    match text.split_once("://") {
-        Some(("file", path)) => Ok(PathBuf::from(path)),
-        Some((scheme, _)) => Err(usage(
-            format!("destinations with {scheme}:// are not supported by this version"),
-            "name a local directory",
-        )),
-        None => Ok(PathBuf::from(text)),
-    }
+/// How the destination is used.
+pub fn destination(
+    arguments: &DestinationArgs,
+    present: &Present,
+    keep_superseded: bool,
+    retries: u32,
+) -> Result<DestinationSettings> {
+    Ok(DestinationSettings {
+        address: address::destination(arguments)?,
+        holder: holder(present),
+        keep_superseded,
+        attempts_max: retries,
+        temporary_folder: std::env::temp_dir(),
+        lease: LeaseSettings::default(),
+    })
 }
 
 /// A variable's value, where it is set and not empty.
-fn environment(name: &str) -> Option<String> {
+pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -132,8 +135,8 @@ pub fn planning(arguments: &PlanningArgs, present: &Present) -> Result<PlanOptio
     })
 }
 
-/// How to transfer.
-pub fn transfer(arguments: &TransferArgs, retries: u32) -> Result<TransferSettings> {
+/// How to transfer to this address.
+pub fn transfer(arguments: &TransferArgs, retries: u32, address: &Address) -> Result<TransferSettings> {
     let concurrency = match arguments.concurrency.as_str() {
         "auto" => Concurrency::Adaptive { max: 256 },
         text => match text.parse() {
@@ -144,6 +147,12 @@ pub fn transfer(arguments: &TransferArgs, retries: u32) -> Result<TransferSettin
     let part_size_bytes = arguments.part_size.0;
     if part_size_bytes < 64 * 1024 {
         return Err(usage("--part-size is too small", "parts have at least 64KiB; 16MiB is the default"));
+    }
+    if !matches!(address, Address::Directory(_)) && part_size_bytes < BUCKET_PART_BYTES_MIN {
+        return Err(usage(
+            "--part-size is too small for a bucket",
+            "multipart uploads have parts of at least 5MiB; 16MiB is the default",
+        ));
     }
     if arguments.memory.0 < part_size_bytes {
         return Err(usage(
@@ -258,7 +267,7 @@ fn token_from_stdin() -> Result<TokenSource> {
 }
 
 /// The proxy that the environment names, for HTTPS only: nothing else leaves this machine.
-fn proxy() -> Option<(String, String)> {
+pub fn proxy() -> Option<(String, String)> {
     let either = |upper: &str, lower: &str| environment(upper).or_else(|| environment(lower));
     let address = either("HTTPS_PROXY", "https_proxy")?;
     Some((address, either("NO_PROXY", "no_proxy").unwrap_or_default()))

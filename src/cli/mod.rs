@@ -1,6 +1,7 @@
 //! The command line: arguments as typed become settings as decided; below this folder nobody reads
 //! the terminal, the environment or the wall clock.
 
+mod address;
 mod args;
 mod commands;
 mod decide;
@@ -51,7 +52,7 @@ async fn execute(arguments: Arguments) -> Outcome {
         Command::Plan(arguments) => Box::pin(commands::plan::run(*arguments)).await,
         Command::Ls(arguments) => Box::pin(commands::ls::run(*arguments)).await,
         Command::Auth(arguments) => commands::auth::run(*arguments).await,
-        Command::Status(arguments) => commands::status::run(&arguments),
+        Command::Status(arguments) => commands::status::run(&arguments).await,
         #[cfg(feature = "simulator")]
         Command::Simulate(arguments) => commands::simulate::run(*arguments).await,
         #[cfg(feature = "simulator")]

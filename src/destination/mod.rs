@@ -1,11 +1,18 @@
 //! The destination port: what is published, and a claimed partition that is staged and published.
 
 pub mod bucket;
+mod connect;
 pub mod directory;
+mod failure;
 pub mod gcs;
+mod identity;
+mod ledger;
 mod listing;
+mod publication;
+mod record;
 pub mod s3;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,42 +20,60 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+pub use connect::{Address, DestinationSettings};
 pub use listing::{Listing, ListingBuilder};
 
 use crate::error::Result;
-use crate::export::{Object, Partition, Scope, TypeName};
+use crate::export::{Checksums, Object, Partition, Scope, TypeName};
 use crate::hash::ObjectHasher;
 use crate::manifest::{Completeness, Entry, Header, VerifiedContent};
 
 /// The days that are published, each type's ascending.
 pub type PublishedDays = Vec<(TypeName, Vec<Date>)>;
 
+/// What is published of a partition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Published {
+    /// The header of its manifest; `None` where nothing is published.
+    pub header: Option<Header>,
+    /// Whether a run has begun to replace the published set in its place, and has not ended that:
+    /// the set may not be whole until a run does.
+    pub is_unsettled: bool,
+}
+
+/// The objects of a published partition, in ascending order of keys.
+pub type Entries = Box<dyn Iterator<Item = Result<Entry>> + Send>;
+
 /// What is published at a destination, for looking at it without touching it.
+#[async_trait]
 pub trait PublishedSets: Send + Sync {
-    /// The header of a partition's manifest; `None` where nothing is published.
+    /// The account whose mirror it is; `None` where there is no mirror.
+    fn account_id(&self) -> Option<&str>;
+
+    /// What is published of a partition.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::ManifestDamaged`] for a manifest that is torn or altered.
-    fn header(&self, partition: &Partition) -> Result<Option<Header>>;
+    async fn published(&self, partition: &Partition) -> Result<Published>;
 
     /// The objects of a published partition, in ascending order of keys.
     ///
     /// # Errors
-    /// As [`PublishedSets::header`].
-    fn entries(&self, partition: &Partition) -> Result<Box<dyn Iterator<Item = Result<Entry>> + Send>>;
+    /// As [`PublishedSets::published`].
+    async fn entries(&self, partition: &Partition) -> Result<Entries>;
 
     /// The published days.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::DestinationUnusable`] when they cannot be read.
-    fn days(&self) -> Result<PublishedDays>;
+    async fn days(&self) -> Result<PublishedDays>;
 }
 
 /// A place that holds one account's mirror.
 #[async_trait]
 pub trait Destination: Send + Sync {
-    /// The header of a partition's manifest; `None` where nothing is published.
-    async fn published(&self, partition: &Partition) -> Result<Option<Header>>;
+    /// What is published of a partition.
+    async fn published(&self, partition: &Partition) -> Result<Published>;
 
     /// The types and days that are published, each type's days ascending.
     async fn published_days(&self) -> Result<PublishedDays>;
@@ -59,8 +84,16 @@ pub trait Destination: Send + Sync {
     /// [`crate::error::ErrorKind::Held`] with the holder's name while another run has it.
     async fn claim(&self, partition: &Partition) -> Result<Arc<dyn Claim>>;
 
-    /// Removes what a former run staged of a partition that turned out to need nothing.
+    /// Removes what a former run staged of a partition that turned out to need nothing, so that what
+    /// is published is as it was.
     async fn discard_staged(&self, partition: &Partition) -> Result<()>;
+
+    /// Whether writers hold an object's bytes in memory until all of them, or all of a part, are there.
+    fn buffers_objects(&self) -> bool;
+
+    /// Ends the run's use of the destination: whoever comes next need not wait. Gives what a person
+    /// should know about what is left there, in sentences.
+    async fn close(&self) -> Vec<String>;
 }
 
 /// A partition that belongs to this run until dropped: its new set is staged and then published.
@@ -78,8 +111,14 @@ pub trait Claim: Send + Sync {
     async fn recheck(&self, work: &Work) -> Result<bool>;
 
     /// Opens an object for writing. Bytes of it that an interrupted run left behind and that prove
-    /// to be the ones it had hashed are taken into `hasher`, which says how many they are.
-    async fn open(&self, work: &Work, hasher: ObjectHasher) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)>;
+    /// to be the ones it had hashed are taken into `hasher`, which says how many they are. A large
+    /// object comes in parts of `part_size_bytes`.
+    async fn open(
+        &self,
+        work: &Work,
+        hasher: ObjectHasher,
+        part_size_bytes: Option<u64>,
+    ) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)>;
 
     /// Throws away what is staged of an object, because its bytes turned out to be wrong.
     async fn forget(&self, work: &Work) -> Result<()>;
@@ -97,12 +136,39 @@ pub trait ObjectWriter: Send + Sync {
     /// Writes bytes at an offset.
     async fn write(&self, offset: u64, bytes: &Bytes) -> Result<()>;
 
-    /// Notes that all bytes before `end` are written and have this SHA-256, so that an interrupted
-    /// transfer can continue here.
-    async fn checkpoint(&self, end: u64, prefix_sha256: [u8; 32]) -> Result<()>;
+    /// Notes that all bytes of a part of a large object are written: the object's parts come in any
+    /// order, all of one size but the last. A bucket takes them in parts.
+    async fn end_part(&self, range: Range<u64>) -> Result<()>;
 
-    /// Ends the object: its bytes are whole and verified.
-    async fn finish(&self, content: &VerifiedContent) -> Result<()>;
+    /// Notes that all bytes that `hasher` has taken in are written, so that an interrupted transfer
+    /// can continue behind them.
+    async fn checkpoint(&self, hasher: &ObjectHasher) -> Result<()>;
+
+    /// Ends the object: its bytes are whole and verified. `computed` are the checksums of all bytes.
+    async fn finish(&self, content: &VerifiedContent, computed: &Checksums) -> Result<()>;
+}
+
+/// A destination that is no mirror yet.
+#[derive(Debug, Default)]
+pub struct NothingPublished;
+
+#[async_trait]
+impl PublishedSets for NothingPublished {
+    fn account_id(&self) -> Option<&str> {
+        None
+    }
+
+    async fn published(&self, _partition: &Partition) -> Result<Published> {
+        Ok(Published::default())
+    }
+
+    async fn entries(&self, _partition: &Partition) -> Result<Entries> {
+        Ok(Box::new(std::iter::empty()))
+    }
+
+    async fn days(&self) -> Result<PublishedDays> {
+        Ok(Vec::new())
+    }
 }
 
 /// Where in a partition's list of objects the work stands.

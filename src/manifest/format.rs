@@ -10,7 +10,7 @@ use crate::export::{Checksums, Object, Scope};
 pub const FORMAT_NAME: &str = "e3sync-manifest";
 
 /// The version that this tool writes: `MAJOR.MINOR`. A newer minor version only adds fields.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 
 /// Whether the source counts a day as complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,9 @@ pub struct Entry {
     /// The number of rows by the Parquet footer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// The ETag of the object in the destination's bucket; since version 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_etag: Option<String>,
 }
 
 impl Entry {
@@ -110,6 +113,7 @@ impl Entry {
             checksums: content.checksums,
             verified_against: content.verified_against(),
             rows: content.rows,
+            stored_etag: None,
         }
     }
 

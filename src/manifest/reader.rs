@@ -34,6 +34,15 @@ pub fn read_header(mut input: impl BufRead + Seek) -> Result<Header> {
     }
 }
 
+/// Reads the header from a manifest's first bytes.
+///
+/// # Errors
+/// [`ErrorKind::ManifestDamaged`] for what is not a manifest, [`ErrorKind::DestinationForeign`] for
+/// one of a newer major version.
+pub(crate) fn read_first_line(bytes: &[u8]) -> Result<Header> {
+    parse_header(bytes.split(|byte| *byte == b'\n').next().unwrap_or_default())
+}
+
 /// Reads a whole manifest, checks its last line against all others, and gives the header.
 ///
 /// # Errors
@@ -210,11 +219,11 @@ mod tests {
     fn a_newer_minor_version_keeps_its_fields_and_a_newer_major_one_is_refused() {
         let text = String::from_utf8(manifest(0)).unwrap();
         let first = text.lines().next().unwrap();
-        let minor = first.replace("\"1.0\"", "\"1.7\"").replacen('{', "{\"color\":\"red\",", 1);
+        let minor = first.replace("\"1.1\"", "\"1.7\"").replacen('{', "{\"color\":\"red\",", 1);
         let rest: String = text.lines().skip(1).map(|line| format!("{line}\n")).collect();
         let header = read_header(Cursor::new(format!("{minor}\n{rest}"))).unwrap();
         assert_eq!(header.unknown_fields["color"], "red");
-        let major = first.replace("\"1.0\"", "\"2.0\"");
+        let major = first.replace("\"1.1\"", "\"2.0\"");
         let error = read_header(Cursor::new(format!("{major}\n{rest}"))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DestinationForeign);
     }

@@ -116,7 +116,7 @@ impl Engine {
         clock: Arc<Clock>,
         stop: watch::Receiver<Option<ErrorKind>>,
     ) -> Self {
-        let common = Arc::new(Common::new(settings, observer, counters));
+        let common = Arc::new(Common::new(settings, observer, counters, destination.buffers_objects()));
         Self { context: Arc::new(Context { common, destination, surveyor, clock }), stop }
     }
 

@@ -28,6 +28,12 @@ const FETCHES_MAX: u32 = 3;
 /// The memory of large objects is shared out in units of this many bytes.
 const MEMORY_UNIT_BYTES: u64 = 64 * 1024;
 
+/// What a run needs of the memory that it may use besides the bytes of objects.
+const OTHER_MEMORY_BYTES: u64 = 64 * 1024 * 1024;
+
+/// An object comes in no more parts than a multipart upload can have.
+const PARTS_MAX: u64 = 10_000;
+
 /// A body waits so long for the destination; then it is given up, and asked for again when needed.
 const BODY_IDLE_MAX: Duration = Duration::from_secs(1);
 
@@ -43,13 +49,30 @@ pub(super) struct Common {
     pub troubles: Counter,
     bandwidth: Bandwidth,
     memory: Semaphore,
+    memory_bytes_max: u64,
+    /// Whether the destination holds small objects in memory too.
+    buffers_objects: bool,
 }
 
 impl Common {
-    pub fn new(settings: TransferSettings, observer: Arc<dyn Observer>, counters: Arc<Counters>) -> Self {
+    pub fn new(
+        settings: TransferSettings,
+        observer: Arc<dyn Observer>,
+        counters: Arc<Counters>,
+        buffers_objects: bool,
+    ) -> Self {
         let bandwidth = Bandwidth::new(settings.bandwidth_bytes_per_second);
-        let memory = Semaphore::new(units(settings.memory_bytes_max) as usize);
-        Self { settings, observer, counters, troubles: Counter::default(), bandwidth, memory }
+        let memory_bytes_max = settings.memory_bytes_max - (settings.memory_bytes_max / 4).min(OTHER_MEMORY_BYTES);
+        Self {
+            memory: Semaphore::new(units(memory_bytes_max) as usize),
+            troubles: Counter::default(),
+            settings,
+            observer,
+            counters,
+            bandwidth,
+            memory_bytes_max,
+            buffers_objects,
+        }
     }
 
     fn pauses_before(&self, patience: &mut Patience, error: &Error) -> Option<Duration> {
@@ -112,14 +135,19 @@ impl ObjectTransfer {
     }
 
     fn is_ranged(&self) -> bool {
-        self.work.object.size_bytes >= self.common.settings.ranged_from_bytes
+        let size_bytes = self.work.object.size_bytes;
+        let is_too_large = self.common.buffers_objects && size_bytes > self.common.memory_bytes_max;
+        size_bytes >= self.common.settings.ranged_from_bytes || is_too_large
     }
 
     /// Fetches the object once, whole, and compares it with what the source offers.
     async fn fetch(&self, on_new_connection: bool, seen_sha256: &mut Option<[u8; 32]>) -> Result<VerifiedContent> {
         let object = &self.work.object;
-        // Large objects that wait for memory hold no answer open meanwhile.
-        let _memory = if self.is_ranged() { Some(self.reserve_memory().await?) } else { None };
+        // Objects that wait for memory hold no answer open meanwhile.
+        let _memory = match self.reserved_bytes() {
+            0 => None,
+            bytes => Some(self.reserve_memory(bytes).await?),
+        };
         let opened = self.open_whole(on_new_connection).await?;
         let offered = object.checksums.or(opened.checksums);
         let (writer, hasher, body) = self.open_writer(ObjectHasher::for_checksums(&offered), opened.body).await?;
@@ -134,7 +162,7 @@ impl ObjectTransfer {
         let counted = received.hasher.length_bytes();
         let content = transferred.and_then(|()| received.verify(object, &offered, seen_sha256));
         match content {
-            Ok(content) => writer.finish(&content).await.map(|()| content),
+            Ok((content, computed)) => writer.finish(&content, &computed).await.map(|()| content),
             Err(error) => {
                 self.common.counters.bytes_done.subtract(counted);
                 Err(error)
@@ -170,8 +198,10 @@ impl ObjectTransfer {
         let mut body = Some(body);
         let (writer, hasher) = if self.is_ranged() {
             let (claim, work, runtime) = (self.claim.clone(), self.work.clone(), Handle::current());
+            let part_size_bytes = Some(self.part_size_bytes());
             // Many gigabytes may be there to be hashed again; the transfers' threads stay free.
-            let mut opening = tokio::task::spawn_blocking(move || runtime.block_on(claim.open(&work, hasher)));
+            let mut opening =
+                tokio::task::spawn_blocking(move || runtime.block_on(claim.open(&work, hasher, part_size_bytes)));
             match tokio::time::timeout(BODY_IDLE_MAX, &mut opening).await {
                 Ok(opened) => opened.map_err(broke_off)??,
                 Err(_) => {
@@ -181,21 +211,30 @@ impl ObjectTransfer {
                 }
             }
         } else {
-            self.claim.open(&self.work, hasher).await?
+            self.claim.open(&self.work, hasher, None).await?
         };
         let body = body.filter(|_| hasher.length_bytes() == 0);
         Ok((writer, hasher, body))
     }
 
-    /// The memory for the ranges of one large object that are fetched at once.
-    async fn reserve_memory(&self) -> Result<SemaphorePermit<'_>> {
+    async fn reserve_memory(&self, bytes: u64) -> Result<SemaphorePermit<'_>> {
         let closed = |cause| Error::new(ErrorKind::Internal, "the memory budget is closed").with_cause(cause);
-        self.common.memory.acquire_many(units(self.reserved_bytes())).await.map_err(closed)
+        self.common.memory.acquire_many(units(bytes)).await.map_err(closed)
     }
 
+    /// The memory that the object's bytes take: of a large one those of the parts that are fetched
+    /// at once.
     fn reserved_bytes(&self) -> u64 {
-        let settings = &self.common.settings;
-        (settings.part_size_bytes * RANGES_MAX as u64).min(settings.memory_bytes_max)
+        let wanted = match (self.is_ranged(), self.common.buffers_objects) {
+            (true, _) => self.part_size_bytes() * RANGES_MAX as u64,
+            (false, true) => self.work.object.size_bytes,
+            (false, false) => 0,
+        };
+        wanted.min(self.common.memory_bytes_max)
+    }
+
+    fn part_size_bytes(&self) -> u64 {
+        self.common.settings.part_size_bytes.max(self.work.object.size_bytes.div_ceil(PARTS_MAX))
     }
 
     /// Receives the rest of an object in one stream, hashing each chunk while it is hot.
@@ -217,7 +256,7 @@ impl ObjectTransfer {
     /// Receives the rest of a large object in several ranges at once, each written where it
     /// belongs as it arrives, and hashed when all before it are.
     async fn receive_ranges(&self, opening: Opening, writer: &dyn ObjectWriter, received: &mut Received) -> Result<()> {
-        let part_size_bytes = self.common.settings.part_size_bytes;
+        let part_size_bytes = self.part_size_bytes();
         let ranges_at_once = usize::try_from(self.reserved_bytes() / part_size_bytes).unwrap_or(usize::MAX);
         let ranges_at_once = ranges_at_once.clamp(1, RANGES_MAX);
         let begins_at = received.hasher.length_bytes();
@@ -243,13 +282,14 @@ impl ObjectTransfer {
         opening: Opening,
         writer: &dyn ObjectWriter,
     ) -> Result<(u64, Vec<Bytes>)> {
-        let begins_at = range.start;
-        let mut reader = self.reader(range, opening);
+        let mut reader = self.reader(range.clone(), opening);
         let mut chunks = Vec::new();
         while let Some((offset, chunk)) = reader.next().await? {
             writer.write(offset, &chunk).await?;
             chunks.push(chunk);
         }
+        let begins_at = range.start;
+        writer.end_part(range).await?;
         Ok((begins_at, chunks))
     }
 
@@ -268,7 +308,7 @@ impl ObjectTransfer {
         if end + TAIL_BYTES_MAX > self.work.object.size_bytes {
             return Ok(());
         }
-        writer.checkpoint(end, received.hasher.sha256_so_far()).await
+        writer.checkpoint(&received.hasher).await
     }
 
     fn reader(&self, range: Range<u64>, opening: Opening) -> RangeReader<'_> {
@@ -317,13 +357,14 @@ impl Received {
         Self { hasher, tail: object.is_parquet().then(|| FooterTail::new(object.size_bytes)) }
     }
 
-    /// Compares the whole object with everything that is known about it.
+    /// Compares the whole object with everything that is known about it; gives that, and every
+    /// checksum that was computed.
     fn verify(
         self,
         object: &Object,
         offered: &Checksums,
         seen_sha256: &mut Option<[u8; 32]>,
-    ) -> Result<VerifiedContent> {
+    ) -> Result<(VerifiedContent, Checksums)> {
         let footer = self.tail.as_ref().map(FooterTail::read);
         let (sha256, computed) = self.hasher.finish();
         let checksums = hash::compare(&computed, offered, &object.key)?;
@@ -342,7 +383,7 @@ impl Received {
             Some(ParquetFooter::Rows(rows)) => Some(rows),
             _ => None,
         };
-        Ok(VerifiedContent { sha256, checksums, rows })
+        Ok((VerifiedContent { sha256, checksums, rows }, computed))
     }
 }
 

@@ -7,7 +7,7 @@ use super::dispatch::PartitionOutcome;
 use super::object::Common;
 use super::survey::Surveyor;
 use crate::clock::Clock;
-use crate::destination::{Claim, Destination, Inventory, Position, PublishTerms, Work};
+use crate::destination::{Claim, Destination, Inventory, Position, PublishTerms, Published, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Scope};
 use crate::manifest::{Header, ListingSummary};
@@ -49,7 +49,7 @@ pub(super) struct Active {
     scope: Scope,
     decision: Decision,
     summary: ListingSummary,
-    published: Option<Header>,
+    published: Published,
     queue: VecDeque<Work>,
     position: Position,
     is_read: bool,
@@ -70,9 +70,13 @@ impl Context {
     /// Finds out what is to be done with a partition, and claims it if there is anything.
     pub async fn prepare(&self, partition: Partition) -> Result<Prepared> {
         let published = self.destination.published(&partition).await?;
-        let survey = self.surveyor.survey(&partition, published.as_ref()).await?;
+        let survey = self.surveyor.survey(&partition, &published).await?;
         if !survey.decision.action.is_change() {
-            if survey.decision.action == Action::Keep && survey.listed.is_some() {
+            let is_settled = match survey.decision.action {
+                Action::Keep => survey.listed.is_some(),
+                action => matches!(action, Action::Hold | Action::Expired | Action::Missing),
+            };
+            if is_settled {
                 self.destination.discard_staged(&partition).await?;
             }
             let summary = survey.listed.as_ref().map(|listed| listed.listing.summary);
@@ -88,15 +92,18 @@ impl Context {
         let claim = self.destination.claim(&partition).await?;
         // Another run may have published it before this one could claim it.
         let published = self.destination.published(&partition).await?;
-        let survey = self.surveyor.resurvey(&partition, published.as_ref(), survey).await?;
+        let survey = self.surveyor.resurvey(&partition, &published, survey).await?;
         let Some(mut listed) = survey.listed.filter(|_| survey.decision.action.is_change()) else {
+            drop(claim);
+            self.destination.discard_staged(&partition).await?;
             return Ok(Prepared::Settled(Box::new(PartitionOutcome::of(partition, &survey.decision, None))));
         };
         let inventory = claim.prepare(&mut listed.listing, &listed.cloud.location.to_string()).await?;
         let summary = listed.listing.summary;
         let unchanged = inventory.objects_here;
         let options = self.surveyor.options();
-        let decision = plan::hold_decay(survey.decision, published.as_ref(), summary.objects, unchanged, options);
+        let header = published.header.as_ref();
+        let decision = plan::hold_decay(survey.decision, header, summary.objects, unchanged, options);
         if !decision.action.is_change() {
             drop(claim);
             self.destination.discard_staged(&partition).await?;
@@ -157,8 +164,7 @@ impl Context {
         if listed.listing.summary == staged.summary {
             return Ok(Confirmation::Same);
         }
-        let decision =
-            self.surveyor.decide(&staged.partition, staged.published.as_ref(), &listed, &staged.scope).await?;
+        let decision = self.surveyor.decide(&staged.partition, &staged.published, &listed, &staged.scope).await?;
         if !decision.action.is_change() {
             return Err(Error::new(
                 ErrorKind::SourceChanged,
@@ -207,7 +213,7 @@ pub(super) struct Staged {
     scope: Scope,
     decision: Decision,
     summary: ListingSummary,
-    published: Option<Header>,
+    published: Published,
 }
 
 impl Active {

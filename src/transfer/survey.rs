@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use tokio::sync::Mutex;
 
 use super::listing::{has_success_marker, take_listing};
-use crate::destination::{Listing, ListingBuilder};
+use crate::destination::{Listing, ListingBuilder, Published};
 use crate::error::{Error, Result};
 use crate::export::{Partition, Scope, TypeName};
 use crate::manifest::{Completeness, Header};
@@ -71,18 +71,21 @@ impl Surveyor {
     ///
     /// # Errors
     /// What the source answers; a key that cannot be stored ([`crate::error::ErrorKind::KeyRefused`]).
-    pub async fn survey(&self, partition: &Partition, published: Option<&Header>) -> Result<Survey> {
-        let scope = plan::target_scope(published, &self.asked);
-        if let Some(decision) = plan::decide_unlisted(published, &self.asked, partition.date, &self.options) {
+    pub async fn survey(&self, partition: &Partition, published: &Published) -> Result<Survey> {
+        let header = published.header.as_ref();
+        let scope = plan::target_scope(header, &self.asked);
+        if !published.is_unsettled
+            && let Some(decision) = plan::decide_unlisted(header, &self.asked, partition.date, &self.options)
+        {
             return Ok(Survey { decision, scope, listed: None });
         }
-        let candidates = self.candidates(partition, published).await?;
-        match plan::choose_cloud(published, &self.asked, &candidates) {
+        let candidates = self.candidates(partition, header).await?;
+        match plan::choose_cloud(header, &self.asked, &candidates) {
             Choice::Leave(decision) => Ok(Survey { decision, scope, listed: None }),
             Choice::Nowhere => {
                 let nothing = ListingBuilder::new(&self.spill_folder).finish().summary;
                 let completeness = plan::completeness(partition.date, false, true, &self.options);
-                let decision = plan::decide(published, &nothing, &scope, completeness, partition.date, &self.options);
+                let decision = plan::decide(header, &nothing, &scope, completeness, partition.date, &self.options);
                 Ok(Survey { decision, scope, listed: None })
             }
             Choice::Take(index, why) => {
@@ -119,10 +122,11 @@ impl Surveyor {
     ///
     /// # Errors
     /// As [`Surveyor::survey`].
-    pub async fn resurvey(&self, partition: &Partition, published: Option<&Header>, survey: Survey) -> Result<Survey> {
-        let is_same_scope = plan::target_scope(published, &self.asked) == survey.scope;
+    pub async fn resurvey(&self, partition: &Partition, published: &Published, survey: Survey) -> Result<Survey> {
+        let header = published.header.as_ref();
+        let is_same_scope = plan::target_scope(header, &self.asked) == survey.scope;
         let is_same_cloud =
-            |listed: &Listed| published.is_none_or(|header| header.source == listed.cloud.location.to_string());
+            |listed: &Listed| header.is_none_or(|header| header.source == listed.cloud.location.to_string());
         let Some(listed) = survey.listed.filter(|listed| is_same_scope && is_same_cloud(listed)) else {
             return self.survey(partition, published).await;
         };
@@ -155,13 +159,15 @@ impl Surveyor {
     pub async fn decide(
         &self,
         partition: &Partition,
-        published: Option<&Header>,
+        published: &Published,
         listed: &Listed,
         scope: &Scope,
     ) -> Result<Decision> {
         let summary = &listed.listing.summary;
         let completeness = self.completeness(listed.index, partition, summary.has_success_marker).await?;
-        Ok(plan::decide(published, summary, scope, completeness, partition.date, &self.options))
+        let header = published.header.as_ref();
+        let decision = plan::decide(header, summary, scope, completeness, partition.date, &self.options);
+        Ok(if published.is_unsettled { plan::settle(decision) } else { decision })
     }
 
     async fn completeness(&self, index: usize, partition: &Partition, has_marker: bool) -> Result<Completeness> {

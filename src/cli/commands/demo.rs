@@ -1,5 +1,7 @@
 use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource};
-use e3sync::destination::directory::{DirectoryDestination, DirectorySettings};
+use e3sync::destination::bucket::LeaseSettings;
+use e3sync::destination::directory::DirectoryDestination;
+use e3sync::destination::{Address, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::export::{Days, Scope};
 use e3sync::net::{self, NetSettings};
@@ -34,17 +36,17 @@ pub async fn run(arguments: DemoArgs) -> Outcome {
     let days = Days::new(first, present.today.yesterday().unwrap_or(first))?;
     let code = Box::pin(sync::execute(decided(&arguments, &simulator, present.clone(), days, &destination)?)).await?;
     if !arguments.output.json && !arguments.output.quiet {
-        show_calendar(&destination, &present)?;
+        show_calendar(&destination, &present).await?;
     }
     simulator.stop().await;
     Ok(code)
 }
 
-fn show_calendar(destination: &std::path::Path, present: &Present) -> Result<()> {
+async fn show_calendar(destination: &std::path::Path, present: &Present) -> Result<()> {
     let Some(directory) = DirectoryDestination::read_only(destination)? else { return Ok(()) };
     let yesterday = present.today.yesterday().unwrap_or(present.today);
     output::line("");
-    for line in render::calendar(&status::calendar(&directory, None, yesterday)?, Paint::for_stdout()) {
+    for line in render::calendar(&status::calendar(&directory, None, yesterday).await?, Paint::for_stdout()) {
         output::line(line);
     }
     Ok(())
@@ -58,6 +60,14 @@ fn decided(
     destination: &std::path::Path,
 ) -> Result<sync::Decided> {
     let url = net::parse_endpoint("the simulator", &simulator.url())?;
+    let destination = DestinationSettings {
+        address: Address::Directory(destination.to_owned()),
+        holder: decide::holder(&present),
+        keep_superseded: false,
+        attempts_max: 8,
+        temporary_folder: std::env::temp_dir(),
+        lease: LeaseSettings::default(),
+    };
     Ok(sync::Decided {
         source: SourceSettings {
             cloud: CloudChoice::Auto,
@@ -84,13 +94,9 @@ fn decided(
             },
             transfer: TransferSettings::default(),
             today: present.today,
-            spill_folder: destination.join("_e3sync").join("staging"),
+            spill_folder: destination.spill_folder(),
         },
-        destination: DirectorySettings {
-            path: destination.to_owned(),
-            holder: decide::holder(&present),
-            keep_superseded: false,
-        },
+        destination,
         present,
         output: arguments.output.clone(),
         report: None,

@@ -1,10 +1,8 @@
 use std::sync::Arc;
 
-use e3sync::destination::directory::{DirectoryDestination, ReadOnlyDirectory};
-use e3sync::destination::{PublishedDays, PublishedSets};
+use e3sync::destination::PublishedSets;
 use e3sync::error::{Error, ErrorKind, ExitCode, Result};
-use e3sync::export::{AccountId, Partition};
-use e3sync::manifest::{Entry, Header};
+use e3sync::export::AccountId;
 use e3sync::progress::{Counters, Event};
 use e3sync::select::DaysWanted;
 use e3sync::source::Watch;
@@ -32,30 +30,10 @@ impl SyncArgs {
     }
 }
 
-/// A directory that may not exist yet.
-struct MaybeDirectory(Option<ReadOnlyDirectory>);
-
-impl PublishedSets for MaybeDirectory {
-    fn header(&self, partition: &Partition) -> Result<Option<Header>> {
-        self.0.as_ref().map_or(Ok(None), |directory| directory.header(partition))
-    }
-
-    fn entries(&self, partition: &Partition) -> Result<Box<dyn Iterator<Item = Result<Entry>> + Send>> {
-        match &self.0 {
-            Some(directory) => directory.entries(partition),
-            None => Ok(Box::new(std::iter::empty())),
-        }
-    }
-
-    fn days(&self) -> Result<PublishedDays> {
-        self.0.as_ref().map_or(Ok(Vec::new()), PublishedSets::days)
-    }
-}
-
 /// Runs `e3sync plan`, and `e3sync sync --dry-run`.
 pub async fn run(arguments: PlanArgs) -> Outcome {
     let present = Present::read(arguments.selection.today.as_deref())?;
-    let path = decide::destination(&arguments.destination)?;
+    let destination = decide::destination(&arguments.destination, &present, false, arguments.source.retries)?;
     let request = SyncRequest {
         selection: decide::selection(&arguments.selection, &present, DaysWanted::Incremental)?,
         options: decide::planning(&arguments.planning, &present)?,
@@ -77,10 +55,10 @@ pub async fn run(arguments: PlanArgs) -> Outcome {
         sources: &sources,
         credentials_remaining: render::remaining(&clouds),
     });
-    let published = MaybeDirectory(DirectoryDestination::read_only(&path)?);
-    check_account(&published, account_id)?;
+    let published = destination.look(&watch).await?;
+    check_account(published.as_ref(), account_id)?;
     let mut totals = Totals::default();
-    sync::plan(request, &clouds, &published, observer.as_ref(), |plan| match plan {
+    sync::plan(request, &clouds, published.as_ref(), observer.as_ref(), |plan| match plan {
         Ok(plan) => {
             totals.add(&plan);
             show(&plan, &arguments, clouds.len() > 1);
@@ -96,13 +74,13 @@ pub async fn run(arguments: PlanArgs) -> Outcome {
     Ok(totals.exit_code(arguments.exit_code))
 }
 
-fn check_account(published: &MaybeDirectory, account_id: &AccountId) -> Result<()> {
-    match published.0.as_ref().and_then(ReadOnlyDirectory::account_id) {
+fn check_account(published: &dyn PublishedSets, account_id: &AccountId) -> Result<()> {
+    match published.account_id() {
         Some(other) if other != account_id.as_str() => Err(Error::new(
             ErrorKind::DestinationForeign,
             format!("the destination holds account {other}, not {account_id}"),
         )
-        .with_hint("one destination holds one account; give each its own directory")),
+        .with_hint("one destination holds one account; give each its own")),
         _ => Ok(()),
     }
 }

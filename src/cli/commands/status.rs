@@ -1,7 +1,9 @@
-use std::path::Path;
+use std::sync::Arc;
 
-use e3sync::destination::directory::DirectoryDestination;
+use e3sync::destination::Address;
 use e3sync::export::{DaySpec, Days};
+use e3sync::progress::{Counters, Silent};
+use e3sync::source::Watch;
 use e3sync::status::{self, Calendar};
 use serde_json::json;
 
@@ -12,27 +14,30 @@ use crate::cli::output::{self, Paint};
 use crate::cli::render;
 use crate::cli::success;
 
+/// A failing request to a bucket is repeated so often.
+const RETRIES: u32 = 8;
+
 /// Runs `e3sync status`.
-pub fn run(arguments: &StatusArgs) -> Outcome {
-    let path = decide::destination(&arguments.destination)?;
+pub async fn run(arguments: &StatusArgs) -> Outcome {
     let present = Present::read(None)?;
+    let destination = decide::destination(&arguments.destination, &present, false, RETRIES)?;
     let yesterday = DaySpec::DaysAgo(1).resolve(present.today)?;
     let days = match arguments.last {
         Some(days) => Some(Days::new(DaySpec::DaysAgo(days).resolve(present.today)?, yesterday)?),
         None => None,
     };
-    let calendar = match DirectoryDestination::read_only(&path)? {
-        Some(directory) => status::calendar(&directory, days, yesterday)?,
-        None => Calendar::default(),
-    };
-    show(&calendar, &path, arguments.json);
+    let watch =
+        Watch { clock: present.clock.clone(), observer: Arc::new(Silent), counters: Arc::new(Counters::default()) };
+    let published = destination.look(&watch).await?;
+    let calendar = status::calendar(published.as_ref(), days, yesterday).await?;
+    show(&calendar, &destination.address, arguments.json);
     success()
 }
 
-fn show(calendar: &Calendar, path: &Path, is_json: bool) {
+fn show(calendar: &Calendar, address: &Address, is_json: bool) {
     if !is_json {
         if calendar.types.is_empty() {
-            output::message(format_args!("{} is no mirror yet", path.display()));
+            output::message(format_args!("{address} is no mirror yet"));
         }
         for line in render::calendar(calendar, Paint::for_stdout()) {
             output::line(line);

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use e3sync::destination::directory::{DirectoryDestination, DirectorySettings};
+use e3sync::destination::DestinationSettings;
 use e3sync::error::{Error, ErrorKind, ExitCode, Result};
 use e3sync::progress::{Counters, Event};
 use e3sync::select::DaysWanted;
@@ -20,7 +20,7 @@ use crate::cli::signals;
 /// A `sync` as decided.
 pub struct Decided {
     pub source: SourceSettings,
-    pub destination: DirectorySettings,
+    pub destination: DestinationSettings,
     pub request: SyncRequest,
     pub present: Present,
     pub output: OutputArgs,
@@ -34,21 +34,18 @@ pub async fn run(arguments: SyncArgs) -> Outcome {
         return plan::run(arguments.into_plan()).await;
     }
     let present = Present::read(arguments.selection.today.as_deref())?;
-    let path = decide::destination(&arguments.destination)?;
+    let retries = arguments.source.retries;
+    let destination = decide::destination(&arguments.destination, &present, arguments.keep_superseded, retries)?;
     let decided = Decided {
         source: decide::source(&arguments.source)?,
         request: SyncRequest {
             selection: decide::selection(&arguments.selection, &present, DaysWanted::Incremental)?,
             options: decide::planning(&arguments.planning, &present)?,
-            transfer: decide::transfer(&arguments.transfer, arguments.source.retries)?,
+            transfer: decide::transfer(&arguments.transfer, retries, &destination.address)?,
             today: present.today,
-            spill_folder: path.join("_e3sync").join("staging"),
+            spill_folder: destination.spill_folder(),
         },
-        destination: DirectorySettings {
-            path,
-            holder: decide::holder(&present),
-            keep_superseded: arguments.keep_superseded,
-        },
+        destination,
         max_duration: arguments.transfer.max_duration.map(|span| span.0),
         output: arguments.output,
         report: arguments.report,
@@ -73,7 +70,7 @@ pub async fn execute(decided: Decided) -> Outcome {
         sources: &sources,
         credentials_remaining: render::remaining(&clouds),
     });
-    let destination = Arc::new(DirectoryDestination::open(decided.destination, &account_id)?);
+    let destination = unless_stopped(decided.destination.open(&account_id, &watch), &stop).await?;
     let ticker = display.tick(&clouds);
     let handles = RunHandles { observer: display.observer.clone(), counters: counters.clone(), clock, stop };
     let outcome = sync::sync(decided.request, &clouds, destination, handles).await;

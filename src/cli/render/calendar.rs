@@ -25,11 +25,12 @@ pub fn calendar(calendar: &Calendar, paint: Paint) -> Vec<String> {
     }
     lines.push(String::new());
     lines.push(format!(
-        " {} published  {} partial  {} missing  {} pending  {} damaged",
+        " {} published  {} partial  {} missing  {} pending  {} staged  {} damaged",
         mark(DayState::Published, paint),
         mark(DayState::Partial, paint),
         mark(DayState::Missing, paint),
         mark(DayState::Pending, paint),
+        mark(DayState::Staged, paint),
         mark(DayState::Damaged, paint)
     ));
     lines.push(totals(calendar));
@@ -67,6 +68,7 @@ fn mark(state: DayState, paint: Paint) -> String {
     match state {
         DayState::Published => paint.green("■"),
         DayState::Partial => paint.yellow("▤"),
+        DayState::Staged => paint.yellow("~"),
         DayState::Missing => "·".to_owned(),
         DayState::Pending => paint.yellow("?"),
         DayState::Damaged => paint.red("x"),

@@ -1,8 +1,299 @@
-//! A mirror in a bucket of the user's own.
+//! A mirror in a bucket of the user's own: the objects of the export under their own keys, streamed
+//! through memory, each partition published by its manifest and its `_SUCCESS` marker.
 
+mod catalog;
+mod claim;
+mod fragment;
+mod inventory;
+mod journal;
+mod layout;
+mod lease;
+#[cfg(test)]
+mod memory;
+mod probe;
+mod publish;
+mod requests;
+mod spool;
 mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
 
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::catalog::Catalog;
+use self::claim::{BucketClaim, Claimed};
+use self::layout::Layout;
+use self::lease::Lease;
+use self::requests::Requests;
+use super::{Claim, Destination, Entries, Published, PublishedDays, PublishedSets};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{AccountId, Partition};
+use crate::manifest::{self, EntryReader};
+use crate::progress::{Counters, Observer};
+
+pub use lease::LeaseSettings;
 pub use store::{
     BucketChecksum, Condition, DELETES_MAX, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredObject,
     StoredPage, Upload, Version,
 };
+
+/// The end of a run does not wait longer for the bucket: it may be the bucket that has gone.
+const CLOSE_MAX: Duration = Duration::from_secs(30);
+
+/// How a bucket is used as a destination.
+#[derive(Clone, Debug)]
+pub struct BucketSettings {
+    /// What all keys of the mirror begin with; its data begins at `type=` below.
+    pub prefix: String,
+    /// Who this run is, for another run's message.
+    pub holder: String,
+    /// Whether replaced sets are kept aside instead of deleted.
+    pub keep_superseded: bool,
+    /// How often a failing request is repeated.
+    pub attempts_max: u32,
+    /// Where long listings are kept while they are needed; bytes of objects never are.
+    pub spill_folder: PathBuf,
+    /// When another run that shows no sign of life counts as dead.
+    pub lease: LeaseSettings,
+}
+
+/// A mirror in a bucket.
+pub struct BucketDestination(Arc<Shared>);
+
+/// What a destination and its claimed partitions share.
+struct Shared {
+    requests: Arc<Requests>,
+    layout: Layout,
+    account_id: AccountId,
+    settings: BucketSettings,
+    /// This run's random number, by which it knows its own objects.
+    run: u64,
+    catalog: Catalog,
+    lease: Arc<Lease>,
+    /// The claims that live, to write down at the end what they have finished.
+    claims: Mutex<Vec<Weak<Claimed>>>,
+    /// The multipart uploads that this run has begun and not completed, by key.
+    uploads: Mutex<HashMap<String, Upload>>,
+}
+
+impl Shared {
+    /// The whole key of an object of a partition.
+    fn key_of(&self, partition: &Partition, key: &str) -> String {
+        format!("{}{key}", self.layout.partition(partition))
+    }
+
+    fn register(&self, claimed: &Arc<Claimed>) {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.retain(|claim| claim.strong_count() > 0);
+        claims.push(Arc::downgrade(claimed));
+    }
+
+    fn note_upload(&self, upload: &Upload) {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).insert(upload.key.clone(), upload.clone());
+    }
+
+    fn forget_upload_note(&self, key: &str) -> Option<Upload> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+    }
+
+    /// Gives the upload of an object up, if one was begun.
+    async fn forget_upload(&self, key: &str) -> Result<()> {
+        match self.forget_upload_note(key) {
+            Some(upload) => self.requests.abort_upload(&upload).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl BucketDestination {
+    /// Opens a bucket for an account's mirror, after trying what a run will do there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DestinationForeign`] for another account's mirror,
+    /// [`ErrorKind::AccessDenied`] with the permission that is missing, [`ErrorKind::Usage`] for a
+    /// bucket that is not there.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        settings: BucketSettings,
+        account_id: &AccountId,
+        observer: Arc<dyn Observer>,
+        counters: Arc<Counters>,
+    ) -> Result<Self> {
+        let layout = Layout::new(&settings.prefix);
+        let requests = Arc::new(requests(store, &settings, observer, counters));
+        let run = rand::random_range(1..=u64::MAX);
+        probe::check_identity(&requests, &layout, account_id).await?;
+        probe::try_out(&requests, &layout, run).await?;
+        probe::claim_for_account(&requests, &layout, account_id).await?;
+        let catalog = Catalog::load(&requests, &layout).await?;
+        let holder = settings.holder.clone();
+        let lease = Lease::begin(requests.clone(), layout.clone(), run, holder, settings.lease).await?;
+        let shared = Shared {
+            requests,
+            layout,
+            account_id: account_id.clone(),
+            settings,
+            run,
+            catalog,
+            lease,
+            claims: Mutex::new(Vec::new()),
+            uploads: Mutex::new(HashMap::new()),
+        };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// Opens a bucket only to read what is published; nothing is written.
+    ///
+    /// # Errors
+    /// As [`BucketDestination::open`].
+    pub async fn read_only(
+        store: Arc<dyn Store>,
+        settings: &BucketSettings,
+        observer: Arc<dyn Observer>,
+        counters: Arc<Counters>,
+    ) -> Result<ReadOnlyBucket> {
+        let layout = Layout::new(&settings.prefix);
+        let requests = requests(store, settings, observer, counters);
+        let account_id = probe::read_identity(&requests, &layout).await?.map(|identity| identity.account_id);
+        let catalog = Catalog::load(&requests, &layout).await?;
+        Ok(ReadOnlyBucket { requests, layout, catalog, account_id })
+    }
+
+    /// Unfinished multipart uploads that stay behind, told in words.
+    async fn tell_uploads(&self) -> Result<Option<String>> {
+        let shared = &self.0;
+        let prefix = shared.layout.prefix();
+        let uploads = match shared.requests.uploads(prefix).await? {
+            Some(uploads) => uploads,
+            None => shared.uploads.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect(),
+        };
+        let Some(first) = uploads.first() else { return Ok(None) };
+        let rule = match shared.requests.store.removes_unfinished_uploads(prefix).await {
+            Ok(Some(true)) => "the bucket has a lifecycle rule that removes it in time",
+            Ok(Some(false)) => {
+                "the bucket has no lifecycle rule that would remove it; add one (AbortIncompleteMultipartUpload)"
+            }
+            Ok(None) | Err(_) => "whether the bucket has a lifecycle rule for such uploads cannot be seen",
+        };
+        Ok(Some(format!(
+            "{} unfinished multipart uploads are left, among them {}; the next run goes on with what is this tool's; {rule}",
+            uploads.len(),
+            shared.requests.address(&first.key)
+        )))
+    }
+
+    /// Writes down what is finished and frees what is held.
+    async fn release(&self) -> Vec<String> {
+        let shared = &self.0;
+        let claims: Vec<Arc<Claimed>> = {
+            let claims = shared.claims.lock().unwrap_or_else(PoisonError::into_inner);
+            claims.iter().filter_map(Weak::upgrade).collect()
+        };
+        let mut messages = Vec::new();
+        let mut note = |what: &str, done: Result<()>| {
+            if let Err(error) = done {
+                messages.push(format!("{what}: {error}"));
+            }
+        };
+        for claimed in claims {
+            note("what is finished could not be written down", claimed.journal.flush().await);
+        }
+        note("the index could not be written", shared.catalog.save(&shared.requests, &shared.layout).await);
+        match self.tell_uploads().await {
+            Ok(told) => messages.extend(told),
+            // A user who may not list uploads is no less served.
+            Err(_) => {}
+        }
+        if let Err(error) = shared.lease.end().await {
+            messages.push(format!("this run's lease could not be ended, it ends by itself: {error}"));
+        }
+        messages
+    }
+}
+
+fn requests(
+    store: Arc<dyn Store>,
+    settings: &BucketSettings,
+    observer: Arc<dyn Observer>,
+    counters: Arc<Counters>,
+) -> Requests {
+    let (attempts_max, spill_folder) = (settings.attempts_max, settings.spill_folder.clone());
+    Requests { store, attempts_max, observer, counters, spill_folder }
+}
+
+#[async_trait]
+impl Destination for BucketDestination {
+    async fn published(&self, partition: &Partition) -> Result<Published> {
+        self.0.catalog.published(partition)
+    }
+
+    async fn published_days(&self) -> Result<PublishedDays> {
+        Ok(self.0.catalog.days())
+    }
+
+    async fn claim(&self, partition: &Partition) -> Result<Arc<dyn Claim>> {
+        Ok(Arc::new(BucketClaim(Claimed::take(&self.0, partition).await?)))
+    }
+
+    async fn discard_staged(&self, partition: &Partition) -> Result<()> {
+        if !self.0.catalog.is_claimed(partition) {
+            return Ok(());
+        }
+        match Claimed::take(&self.0, partition).await {
+            // Then it is not left over, but another run's work.
+            Err(error) if error.kind() == ErrorKind::Held => Ok(()),
+            Err(error) => Err(error),
+            Ok(claimed) => claimed.undo().await,
+        }
+    }
+
+    fn buffers_objects(&self) -> bool {
+        true
+    }
+
+    async fn close(&self) -> Vec<String> {
+        tokio::time::timeout(CLOSE_MAX, self.release()).await.unwrap_or_else(|_| {
+            vec!["the bucket did not answer at the end; this run's lease ends by itself".to_owned()]
+        })
+    }
+}
+
+/// What is published in a bucket, for commands that change nothing.
+pub struct ReadOnlyBucket {
+    requests: Requests,
+    layout: Layout,
+    catalog: Catalog,
+    account_id: Option<String>,
+}
+
+#[async_trait]
+impl PublishedSets for ReadOnlyBucket {
+    fn account_id(&self) -> Option<&str> {
+        self.account_id.as_deref()
+    }
+
+    async fn published(&self, partition: &Partition) -> Result<Published> {
+        self.catalog.published(partition)
+    }
+
+    async fn entries(&self, partition: &Partition) -> Result<Entries> {
+        let Some((spool, _)) = self.requests.get_spooled(&self.layout.manifest(partition)).await? else {
+            return Ok(Box::new(std::iter::empty()));
+        };
+        manifest::verify(spool.reader()).map_err(|error| error.within(partition))?;
+        let reader = spool.into_reader().map_err(|cause| {
+            Error::new(ErrorKind::DestinationUnusable, "the manifest cannot be read").with_cause(cause)
+        })?;
+        Ok(Box::new(EntryReader::new(reader)?))
+    }
+
+    async fn days(&self) -> Result<PublishedDays> {
+        Ok(self.catalog.days())
+    }
+}

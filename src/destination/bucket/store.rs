@@ -193,6 +193,8 @@ pub struct Fetched {
 pub struct Described {
     /// The size in bytes.
     pub size_bytes: u64,
+    /// The version.
+    pub version: Version,
     /// The value of its metadata `e3sync-origin`.
     pub origin: Option<String>,
 }
@@ -215,7 +217,4 @@ pub struct Part {
     pub size_bytes: u64,
     /// Its ETag.
     pub etag: String,
-    /// The bucket's checksum of it, where one was sent along.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checksum: Option<String>,
 }

@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 
 use super::claim::DirectoryClaim;
-use super::folder::{Folder, Linked, failed};
+use super::folder::{Folder, Linked};
 use super::layout;
 use super::ledger::Ledger;
 use super::publish::lost_set;
-use super::record::Place;
 use crate::destination::PublishTerms;
+use crate::destination::failure::failed;
+use crate::destination::record::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{FilePath, Object, SUCCESS_MARKER, Scope, printable};
 use crate::manifest::VerifiedContent;
@@ -22,8 +23,8 @@ pub(super) fn assemble(claim: &DirectoryClaim, ledger: &Ledger, terms: &PublishT
     let set = claim.staging.create_child(layout::SET)?;
     let mut assembly = Assembly { claim, set: &set, last_folder: None, renamed: Renamed::new() };
     for (index, finished) in ledger.finished(claim.shared.run).enumerate() {
-        let (object, place, content) = finished?;
-        assembly.add(index as u64, &object, place, &content)?;
+        let (object, record, content) = finished?;
+        assembly.add(index as u64, &object, record.place, &content)?;
     }
     let renamed = assembly.renamed;
     if terms.completeness.is_complete() && terms.scope == Scope::All {

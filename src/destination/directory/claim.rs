@@ -5,13 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
-use super::folder::{Folder, failed};
+use super::folder::Folder;
 use super::layout;
-use super::ledger::Ledger;
+use super::ledger::{self, Ledger};
 use super::lock::Lock;
-use super::record::{Place, Record};
 use super::writer::DirectoryWriter;
 use super::{Shared, assemble, publish};
+use crate::destination::failure::failed;
+use crate::destination::record::{Place, Record};
 use crate::destination::{Claim, Inventory, Listing, ObjectWriter, Position, PublishTerms, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, Partition};
@@ -58,7 +59,7 @@ impl DirectoryClaim {
     /// published files stay where they are: nothing in the pool is ever a published file too.
     fn take_set_apart(&self) -> Result<()> {
         let Some(set) = self.staging.child(layout::SET)? else { return Ok(()) };
-        for ledger in Ledger::open_all(&self.staging)? {
+        for ledger in ledger::open_all(&self.staging)? {
             for (object, record) in ledger.objects(Position::default()).zip(ledger.records(0)) {
                 let (object, record) = (object?, record?);
                 let pool_name = layout::pool_name(&object);
@@ -101,7 +102,7 @@ impl DirectoryClaim {
             let Some((_, entry)) = pair.right.filter(|(_, entry)| entry.is_of(&pair.left)) else { continue };
             let is_missing = ledger.record(pair.left_index)?.place == Place::Missing;
             if is_missing && self.is_published(&data, &pair.left, &entry)? {
-                let record = Record { place: Place::Published, content: Some(entry.content()) };
+                let record = Record { place: Place::Published, content: Some(entry.content()), stored_etag: None };
                 ledger.set_record(pair.left_index, record)?;
             }
         }
@@ -231,7 +232,7 @@ fn is_as_recorded(pool: &Folder, object: &Object, record: &Record) -> Result<boo
 #[async_trait]
 impl Claim for DirectoryClaim {
     async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
-        let ledger = Arc::new(Ledger::open(&self.staging, listing)?);
+        let ledger = Arc::new(ledger::open(&self.staging, listing)?);
         self.keep_published(&ledger, source)?;
         let inventory = self.inventory(&ledger)?;
         self.check_room(listing.summary.bytes - inventory.bytes_here - inventory.bytes_staged)?;
@@ -258,7 +259,12 @@ impl Claim for DirectoryClaim {
         self.pool.remove_file(&name)
     }
 
-    async fn open(&self, work: &Work, hasher: ObjectHasher) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)> {
+    async fn open(
+        &self,
+        work: &Work,
+        hasher: ObjectHasher,
+        _part_size_bytes: Option<u64>,
+    ) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)> {
         let (writer, hasher) = self.open_writer(work, hasher)?;
         Ok((Box::new(writer), hasher))
     }

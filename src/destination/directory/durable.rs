@@ -5,7 +5,8 @@ use std::io::{self, BufWriter, Write as _};
 
 use rustix::fs::FileType;
 
-use super::folder::{Folder, failed};
+use super::folder::Folder;
+use crate::destination::failure::failed;
 use crate::error::Result;
 
 /// Brings everything below `folder` to the disk: contents, names and folders, as one commit.

@@ -1,11 +1,11 @@
 use std::ffi::CStr;
 use std::fs::File;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags};
 
+use crate::destination::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 
 /// An open folder. Everything below it is reached from here name by name and never through a link,
@@ -315,26 +315,6 @@ fn remove_tree_at(parent: &OwnedFd, name: &CStr) -> rustix::io::Result<()> {
 fn name_of(name: &CStr) -> Option<String> {
     let name = name.to_str().ok()?;
     (name != "." && name != "..").then(|| name.to_owned())
-}
-
-/// The failure of a file operation: what it means for the run, and what to do.
-pub(super) fn failed(verb: &str, path: &Path, cause: io::Error) -> Error {
-    let what = format!("cannot {verb} {}", path.display());
-    let (kind, hint) = match cause.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            (ErrorKind::DestinationFull, "make room and run again; what is finished is kept and not fetched again")
-        }
-        io::ErrorKind::ReadOnlyFilesystem => (ErrorKind::DestinationUnusable, "the file system is read-only"),
-        io::ErrorKind::PermissionDenied => (
-            ErrorKind::DestinationUnusable,
-            "this user may not write there; change the owner or choose another destination",
-        ),
-        _ if matches!(cause.raw_os_error(), Some(23 | 24)) => {
-            (ErrorKind::DestinationFull, "too many files are open; raise the limit (ulimit -n) or lower --concurrency")
-        }
-        _ => (ErrorKind::DestinationUnusable, "check the disk and the file system (its log may say more)"),
-    };
-    Error::new(kind, what).with_hint(hint).with_cause(cause)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
-use super::folder::{Folder, failed};
+use super::folder::Folder;
+use crate::destination::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, printable};
 

@@ -8,7 +8,6 @@ mod layout;
 mod ledger;
 mod lock;
 mod publish;
-mod record;
 mod writer;
 
 use std::io::BufReader;
@@ -18,14 +17,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::civil::Date;
 use rustix::fs::FileType;
-use serde::{Deserialize, Serialize};
 
 use self::claim::DirectoryClaim;
-use self::folder::{Folder, failed};
-use super::{Claim, Destination, PublishedDays, PublishedSets};
+use self::folder::Folder;
+use super::failure::failed;
+use super::identity::Identity;
+use super::{Claim, Destination, Entries, Published, PublishedDays, PublishedSets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, FilePath, Partition, TypeName};
-use crate::manifest::{self, Entry, EntryReader, Header};
+use crate::manifest::{self, EntryReader, Header};
 
 /// How a directory is used as a destination.
 #[derive(Clone, Debug)]
@@ -60,39 +60,6 @@ impl Shared {
     /// The path below a partition's folder for an object's key.
     fn path_of(&self, key: &str) -> Result<FilePath> {
         if self.folds_case { FilePath::of_key_without_case(key) } else { FilePath::of_key(key) }
-    }
-}
-
-/// The content of `destination.json`.
-#[derive(Serialize, Deserialize)]
-struct Identity {
-    format: String,
-    version: String,
-    account_id: String,
-}
-
-impl Identity {
-    const FORMAT: &str = "e3sync-destination";
-    const MAJOR_VERSION: &str = "1";
-
-    fn of_account(account_id: &AccountId) -> Self {
-        Self { format: Self::FORMAT.into(), version: "1.0".into(), account_id: account_id.as_str().into() }
-    }
-
-    fn check(&self, account_id: &AccountId) -> Result<()> {
-        let foreign = |what: String| Error::new(ErrorKind::DestinationForeign, what);
-        if self.format != Self::FORMAT || self.version.split('.').next() != Some(Self::MAJOR_VERSION) {
-            return Err(foreign(format!(
-                "the destination has format version {}, which this tool does not know",
-                self.version
-            ))
-            .with_hint("a newer e3sync wrote it; update this one"));
-        }
-        if self.account_id != account_id.as_str() {
-            return Err(foreign(format!("the destination holds account {}, not {account_id}", self.account_id))
-                .with_hint("one destination holds one account; give each its own directory"));
-        }
-        Ok(())
     }
 }
 
@@ -218,19 +185,18 @@ pub struct ReadOnlyDirectory {
     account_id: Option<String>,
 }
 
-impl ReadOnlyDirectory {
-    /// The account whose mirror it is.
-    pub fn account_id(&self) -> Option<&str> {
+#[async_trait]
+impl PublishedSets for ReadOnlyDirectory {
+    fn account_id(&self) -> Option<&str> {
         self.account_id.as_deref()
     }
-}
 
-impl PublishedSets for ReadOnlyDirectory {
-    fn header(&self, partition: &Partition) -> Result<Option<Header>> {
-        read_published(&self.root, &self.manifests, partition)
+    async fn published(&self, partition: &Partition) -> Result<Published> {
+        let header = read_published(&self.root, &self.manifests, partition)?;
+        Ok(Published { header, is_unsettled: false })
     }
 
-    fn entries(&self, partition: &Partition) -> Result<Box<dyn Iterator<Item = Result<Entry>> + Send>> {
+    async fn entries(&self, partition: &Partition) -> Result<Entries> {
         let folder = self.manifests.child(&partition.type_name.folder())?;
         let file = match folder {
             Some(folder) => folder.file(&layout::manifest_name(partition))?,
@@ -242,7 +208,7 @@ impl PublishedSets for ReadOnlyDirectory {
         })
     }
 
-    fn days(&self) -> Result<PublishedDays> {
+    async fn days(&self) -> Result<PublishedDays> {
         read_published_days(&self.manifests)
     }
 }
@@ -304,8 +270,9 @@ fn read_published_days(manifests: &Folder) -> Result<PublishedDays> {
 
 #[async_trait]
 impl Destination for DirectoryDestination {
-    async fn published(&self, partition: &Partition) -> Result<Option<Header>> {
-        read_published(&self.0.root, &self.0.manifests, partition)
+    async fn published(&self, partition: &Partition) -> Result<Published> {
+        let header = read_published(&self.0.root, &self.0.manifests, partition)?;
+        Ok(Published { header, is_unsettled: false })
     }
 
     async fn published_days(&self) -> Result<PublishedDays> {
@@ -327,5 +294,13 @@ impl Destination for DirectoryDestination {
             Err(error) => Err(error),
             Ok(claim) => claim.discard(),
         }
+    }
+
+    fn buffers_objects(&self) -> bool {
+        false
+    }
+
+    async fn close(&self) -> Vec<String> {
+        Vec::new()
     }
 }

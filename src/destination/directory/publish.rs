@@ -7,12 +7,12 @@ use super::assemble::{Renamed, assemble};
 use super::claim::DirectoryClaim;
 use super::folder::Folder;
 use super::layout;
-use super::ledger::{Ledger, Totals};
+use super::ledger::Ledger;
 use super::{Shared, check_unmanaged, durable};
-use crate::destination::PublishTerms;
+use crate::destination::{PublishTerms, publication};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, SEGMENT_BYTES_MAX, SUCCESS_MARKER};
-use crate::manifest::{Entry, FORMAT_NAME, FORMAT_VERSION, Header, ManifestWriter, read_header};
+use crate::manifest::{Entry, Header, ManifestWriter, read_header};
 
 /// Publishes the claimed partition's staged set.
 pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<Header> {
@@ -22,7 +22,7 @@ pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<He
     let totals = ledger.totals(shared.run)?;
     let manifests = shared.manifests.create_child(&partition.type_name.folder())?;
     let replaced = super::read_published(&shared.root, &shared.manifests, partition)?;
-    check_shrink(replaced.as_ref(), &totals, terms, partition)?;
+    publication::check_shrink(replaced.as_ref(), &totals, terms, partition)?;
 
     let renamed = assemble(claim, &ledger, terms)?;
     if let Err(error) = durable::sync_tree(&claim.staging) {
@@ -31,7 +31,7 @@ pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<He
         claim.type_staging.remove_tree(&partition.date_folder())?;
         return Err(error);
     }
-    let header = header(claim, &totals, terms);
+    let header = publication::header(&shared.account_id, partition, &totals, terms);
     let set_inode = claim.staging.inode_of(layout::SET).ok_or_else(|| lost_set(partition))?;
     let next_name = layout::next_manifest_name(partition, set_inode);
     write_manifest(&manifests, &next_name, &header, &ledger, shared.run, &renamed)?;
@@ -85,40 +85,6 @@ fn undo(
 pub(super) fn lost_set(partition: &Partition) -> Error {
     Error::new(ErrorKind::DestinationUnusable, format!("the staged set of {partition} is gone"))
         .with_hint("something else works in the side folder _e3sync; leave it to e3sync")
-}
-
-/// Holds a broken rerun back: under half the rows or bytes of what it would replace.
-fn check_shrink(replaced: Option<&Header>, totals: &Totals, terms: &PublishTerms, partition: &Partition) -> Result<()> {
-    let Some(replaced) = replaced.filter(|_| !terms.accept_shrink) else { return Ok(()) };
-    let rows_shrank = replaced.rows.zip(totals.rows).is_some_and(|(before, now)| now < before.div_ceil(2));
-    if rows_shrank || totals.listing.bytes < replaced.bytes.div_ceil(2) {
-        return Err(Error::new(
-            ErrorKind::Shrunk,
-            format!("{partition} was rewritten at the source with less than half of its data"),
-        )
-        .with_hint("the published day is kept. If the new one is right, run again with --accept-shrink"));
-    }
-    Ok(())
-}
-
-fn header(claim: &DirectoryClaim, totals: &Totals, terms: &PublishTerms) -> Header {
-    Header {
-        format: FORMAT_NAME.to_owned(),
-        version: FORMAT_VERSION.to_owned(),
-        account_id: claim.shared.account_id.as_str().to_owned(),
-        source: terms.source.clone(),
-        type_name: claim.partition.type_name.as_str().to_owned(),
-        date: claim.partition.date,
-        selection: terms.scope.clone(),
-        listing_digest: totals.listing.digest,
-        objects: totals.listing.objects,
-        bytes: totals.listing.bytes,
-        rows: totals.rows,
-        completeness: terms.completeness,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        published_at: terms.now,
-        unknown_fields: serde_json::Map::new(),
-    }
 }
 
 fn write_manifest(

@@ -1,16 +1,19 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::folder::{Folder, failed};
+use super::folder::Folder;
 use super::ledger::Ledger;
-use super::record::{Place, Record};
+use crate::destination::failure::failed;
+use crate::destination::record::{Place, Record};
 use crate::destination::{ObjectWriter, Work};
 use crate::error::Result;
+use crate::export::Checksums;
 use crate::hash::ObjectHasher;
 use crate::manifest::{VerifiedContent, from_hex, to_hex};
 
@@ -114,16 +117,20 @@ impl ObjectWriter for DirectoryWriter {
         self.file.write_all_at(bytes, offset).map_err(|cause| failed("write", &self.path, cause))
     }
 
-    async fn checkpoint(&self, end: u64, prefix_sha256: [u8; 32]) -> Result<()> {
-        self.note(end, prefix_sha256)
+    async fn end_part(&self, _range: Range<u64>) -> Result<()> {
+        Ok(())
     }
 
-    async fn finish(&self, content: &VerifiedContent) -> Result<()> {
+    async fn checkpoint(&self, hasher: &ObjectHasher) -> Result<()> {
+        self.note(hasher.length_bytes(), hasher.sha256_so_far())
+    }
+
+    async fn finish(&self, content: &VerifiedContent, _computed: &Checksums) -> Result<()> {
         if let Some(checkpoints) = &self.checkpoints {
             self.file.set_len(self.size_bytes).map_err(|cause| failed("write", &self.path, cause))?;
             checkpoints.folder.remove_file(&checkpoints.name)?;
         }
-        let record = Record { place: Place::Staged { run: self.run }, content: Some(*content) };
+        let record = Record { place: Place::Staged { run: self.run }, content: Some(*content), stored_etag: None };
         self.ledger.set_record(self.index, record)
     }
 }

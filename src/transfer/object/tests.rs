@@ -114,7 +114,12 @@ struct FakeClaim {
 
 #[async_trait]
 impl Claim for FakeClaim {
-    async fn open(&self, _: &Work, mut hasher: ObjectHasher) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)> {
+    async fn open(
+        &self,
+        _: &Work,
+        mut hasher: ObjectHasher,
+        _: Option<u64>,
+    ) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)> {
         std::thread::sleep(self.hashing);
         self.open_after_hashing.store(self.answers.open.load(Ordering::SeqCst), Ordering::SeqCst);
         hasher.update(&self.prefix);
@@ -150,11 +155,15 @@ impl ObjectWriter for FakeWriter {
         Ok(())
     }
 
-    async fn checkpoint(&self, _: u64, _: [u8; 32]) -> Result<()> {
+    async fn end_part(&self, _: Range<u64>) -> Result<()> {
         Ok(())
     }
 
-    async fn finish(&self, _: &VerifiedContent) -> Result<()> {
+    async fn checkpoint(&self, _: &ObjectHasher) -> Result<()> {
+        Ok(())
+    }
+
+    async fn finish(&self, _: &VerifiedContent, _: &Checksums) -> Result<()> {
         Ok(())
     }
 }
@@ -172,7 +181,7 @@ fn transfers(count: u64, source: &Arc<FakeSource>, claim: &Arc<FakeClaim>) -> Ve
         memory_bytes_max: 256 * KIB as u64,
         ..TransferSettings::default()
     };
-    let common = Arc::new(Common::new(settings, Arc::new(Silent), Arc::new(Counters::default())));
+    let common = Arc::new(Common::new(settings, Arc::new(Silent), Arc::new(Counters::default()), false));
     let location = ExportLocation::of_account("s3", "bucket", AccountId::parse("1").unwrap());
     let cloud = Arc::new(Cloud { location, source: source.clone() });
     let partition =

@@ -27,10 +27,41 @@ pub(super) struct Record {
     pub place: Place,
     /// `None` only while the object is missing.
     pub content: Option<VerifiedContent>,
+    /// The ETag that the destination's bucket gave the object.
+    pub stored_etag: Option<StoredEtag>,
+}
+
+/// An ETag of up to [`StoredEtag::BYTES_MAX`] bytes, which all known servers' are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct StoredEtag {
+    bytes: [u8; Self::BYTES_MAX],
+    length_bytes: u8,
+}
+
+impl StoredEtag {
+    const BYTES_MAX: usize = 46;
+
+    /// `None` for one that is longer.
+    pub fn new(text: &str) -> Option<Self> {
+        let mut bytes = [0; Self::BYTES_MAX];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(Self { bytes, length_bytes: u8::try_from(text.len()).ok()? })
+    }
+
+    /// The ETag.
+    pub fn as_str(&self) -> &str {
+        self.bytes.get(..usize::from(self.length_bytes)).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or("")
+    }
+}
+
+impl std::fmt::Debug for StoredEtag {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
 }
 
 impl Record {
-    pub const MISSING: Self = Self { place: Place::Missing, content: None };
+    pub const MISSING: Self = Self { place: Place::Missing, content: None, stored_etag: None };
 
     /// The record as bytes, the first four of them a checksum of the others.
     pub fn to_bytes(self) -> [u8; RECORD_BYTES] {
@@ -52,6 +83,8 @@ impl Record {
             output.put_optional(sha1.map(|value| value.0));
             output.put_optional(md5.map(|value| value.0));
             output.put(&[u8::from(content.checksums.sha256.is_some())]);
+            output.put(&[self.stored_etag.map_or(0, |etag| etag.length_bytes)]);
+            output.put(&self.stored_etag.map_or([0; StoredEtag::BYTES_MAX], |etag| etag.bytes));
         }
         let crc = checksum(&output.bytes);
         output.bytes[..4].copy_from_slice(&crc);
@@ -81,7 +114,9 @@ impl Record {
             md5: input.take_optional().map(Base64),
             sha256: (input.take::<1>() == [1]).then_some(Base64(sha256)),
         };
-        Self { place, content: Some(VerifiedContent { sha256, checksums, rows }) }
+        let [length_bytes] = input.take();
+        let stored_etag = Some(StoredEtag { bytes: input.take(), length_bytes }).filter(|_| length_bytes > 0);
+        Self { place, content: Some(VerifiedContent { sha256, checksums, rows }), stored_etag }
     }
 }
 
@@ -146,7 +181,9 @@ mod tests {
             },
             rows: Some(u64::MAX),
         };
-        let record = Record { place: Place::Staged { run: 77 }, content: Some(content) };
+        let stored_etag = StoredEtag::new("\"9b2cf535f27731c974343645a3985328-10000\"");
+        let record = Record { place: Place::Staged { run: 77 }, content: Some(content), stored_etag };
+        assert!(stored_etag.is_some());
         let bytes = record.to_bytes();
         assert_eq!(Record::from_bytes(&bytes), record);
         for index in 0..RECORD_BYTES {

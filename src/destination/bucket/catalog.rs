@@ -1,0 +1,208 @@
+//! What is published in the bucket: the headers of all manifests, known without reading each of them
+//! at every run. An index keeps them with the ETags of the manifests that they are of; a manifest with
+//! another ETag is read.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::layout::Layout;
+use super::requests::Requests;
+use super::spool::Spool;
+use super::store::{Condition, StoredObject, Version};
+use crate::destination::{Published, PublishedDays};
+use crate::error::Result;
+use crate::export::{Partition, TypeName};
+use crate::manifest::{self, Header};
+
+/// So many manifests are read at once.
+const READ_AT_ONCE: usize = 32;
+
+/// A header is no longer than this; see the manifest's own bound on lines.
+const HEADER_BYTES_MAX: u64 = 64 * 1024;
+
+/// A line of the index.
+#[derive(Serialize, Deserialize)]
+struct IndexLine {
+    key: String,
+    etag: String,
+    header: Header,
+}
+
+/// What is published, and what is begun.
+#[derive(Default)]
+pub(super) struct Catalog(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    published: HashMap<Partition, KnownManifest>,
+    /// Partitions that are claimed, by any run.
+    claimed: HashSet<Partition>,
+    /// Whether the index in the bucket says something else.
+    is_changed: bool,
+}
+
+struct KnownManifest {
+    etag: String,
+    /// A manifest that cannot be read is an error wherever it is asked for.
+    header: Result<Header>,
+}
+
+impl Catalog {
+    /// Reads what is published in the bucket.
+    pub async fn load(requests: &Requests, layout: &Layout) -> Result<Self> {
+        let listed = list_manifests(requests, layout).await?;
+        let mut indexed = read_index(requests, layout).await?;
+        let indexed_before = indexed.len();
+        let (mut known, mut unknown) = (Known::default(), Vec::new());
+        for (partition, object) in listed {
+            let etag = object.etag.unwrap_or_default();
+            match indexed.remove(&object.key).filter(|line| line.etag == etag && !etag.is_empty()) {
+                Some(line) => {
+                    known.published.insert(partition, KnownManifest { etag, header: Ok(line.header) });
+                }
+                None => unknown.push((partition, object.key)),
+            }
+        }
+        known.is_changed = known.published.len() != indexed_before || !unknown.is_empty();
+        let read = unknown.into_iter().map(|(partition, key)| async move {
+            let manifest = read_header(requests, &partition, &key).await?;
+            Ok::<_, crate::error::Error>((partition, manifest))
+        });
+        let mut read = stream::iter(read).buffer_unordered(READ_AT_ONCE);
+        while let Some((partition, manifest)) = read.try_next().await? {
+            if let Some(manifest) = manifest {
+                known.published.insert(partition, manifest);
+            }
+        }
+        drop(read);
+        known.claimed = list_claims(requests, layout).await?;
+        Ok(Self(Mutex::new(known)))
+    }
+
+    /// What is published of a partition.
+    pub fn published(&self, partition: &Partition) -> Result<Published> {
+        let known = self.known();
+        let header = known.published.get(partition).map(|manifest| manifest.header.clone()).transpose()?;
+        Ok(Published { header, is_unsettled: known.claimed.contains(partition) })
+    }
+
+    /// The days that are published.
+    pub fn days(&self) -> PublishedDays {
+        let mut types: BTreeMap<TypeName, Vec<Date>> = BTreeMap::new();
+        for partition in self.known().published.keys() {
+            types.entry(partition.type_name.clone()).or_default().push(partition.date);
+        }
+        let sorted = types.into_iter().map(|(type_name, mut days)| {
+            days.sort();
+            (type_name, days)
+        });
+        sorted.collect()
+    }
+
+    /// Whether a partition is claimed, by any run.
+    pub fn is_claimed(&self, partition: &Partition) -> bool {
+        self.known().claimed.contains(partition)
+    }
+
+    /// Notes that a partition is being worked on.
+    pub fn note_claimed(&self, partition: &Partition) {
+        self.known().claimed.insert(partition.clone());
+    }
+
+    /// Notes that nobody works on a partition any more.
+    pub fn note_settled(&self, partition: &Partition) {
+        self.known().claimed.remove(partition);
+    }
+
+    /// Notes what is published of a partition.
+    pub fn note_published(&self, partition: &Partition, manifest: Option<(&Header, &Version)>) {
+        let mut known = self.known();
+        let before = known.published.remove(partition);
+        let Some((header, version)) = manifest else {
+            known.is_changed |= before.is_some();
+            return;
+        };
+        known.is_changed |= before.is_none_or(|before| before.etag != version.etag);
+        let manifest = KnownManifest { etag: version.etag.clone(), header: Ok(header.clone()) };
+        known.published.insert(partition.clone(), manifest);
+    }
+
+    /// Writes the index, if it would say something new. It is never relied upon: a lost one costs
+    /// the next run some requests.
+    pub async fn save(&self, requests: &Requests, layout: &Layout) -> Result<()> {
+        let spool = Spool::new(&requests.spill_folder);
+        {
+            let mut known = self.known();
+            if !std::mem::take(&mut known.is_changed) {
+                return Ok(());
+            }
+            spool
+                .with(|file| write_index(file, layout, &known.published))
+                .map_err(|cause| crate::destination::failure::failed("write below", &requests.spill_folder, cause))?;
+        }
+        requests.put_spooled(&layout.index(), &spool, Condition::None).await.map(drop)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn write_index(
+    output: &mut impl std::io::Write,
+    layout: &Layout,
+    published: &HashMap<Partition, KnownManifest>,
+) -> std::io::Result<()> {
+    for (partition, manifest) in published {
+        let Ok(header) = &manifest.header else { continue };
+        let line = IndexLine { key: layout.manifest(partition), etag: manifest.etag.clone(), header: header.clone() };
+        serde_json::to_writer(&mut *output, &line)?;
+        output.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+async fn list_manifests(requests: &Requests, layout: &Layout) -> Result<Vec<(Partition, StoredObject)>> {
+    let (mut listed, mut from) = (Vec::new(), None);
+    loop {
+        let page = requests.list(&layout.manifests(), from.as_deref()).await?;
+        listed.extend(page.objects.into_iter().filter_map(|object| {
+            let partition = layout.partition_of_manifest(&object.key)?;
+            Some((partition, object))
+        }));
+        from = page.next;
+        if from.is_none() {
+            return Ok(listed);
+        }
+    }
+}
+
+async fn list_claims(requests: &Requests, layout: &Layout) -> Result<HashSet<Partition>> {
+    let (mut claimed, mut from) = (HashSet::new(), None);
+    loop {
+        let page = requests.list(&layout.staging(), from.as_deref()).await?;
+        claimed.extend(page.objects.iter().filter_map(|object| layout.partition_of_claim(&object.key)));
+        from = page.next;
+        if from.is_none() {
+            return Ok(claimed);
+        }
+    }
+}
+
+async fn read_index(requests: &Requests, layout: &Layout) -> Result<HashMap<String, IndexLine>> {
+    use std::io::BufRead as _;
+    let Some((spool, _)) = requests.get_spooled(&layout.index()).await? else { return Ok(HashMap::new()) };
+    let lines = spool.reader().split(b'\n').map_while(std::result::Result::ok);
+    let lines = lines.filter_map(|line| serde_json::from_slice::<IndexLine>(&line).ok());
+    Ok(lines.map(|line| (line.key.clone(), line)).collect())
+}
+
+async fn read_header(requests: &Requests, partition: &Partition, key: &str) -> Result<Option<KnownManifest>> {
+    let Some((bytes, version)) = requests.get_start(key, HEADER_BYTES_MAX).await? else { return Ok(None) };
+    let header = manifest::read_first_line(&bytes).map_err(|error| error.within(partition));
+    Ok(Some(KnownManifest { etag: version.etag, header }))
+}

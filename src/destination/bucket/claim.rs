@@ -1,0 +1,366 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use tokio::sync::OnceCell;
+
+use super::Shared;
+use super::fragment::{self, FinishedLine, Line, Unfinished, UnfinishedUploads};
+use super::inventory::{self, Found, UNCONFIRMED, Walk};
+use super::journal::Journal;
+use super::layout::Layout;
+use super::publish;
+use super::spool::Spool;
+use super::store::Version;
+use super::writer::BucketWriter;
+use crate::destination::ledger;
+use crate::destination::record::{Place, Record, StoredEtag};
+use crate::destination::{Claim, Inventory, Listing, ListingBuilder, ObjectWriter, Position, PublishTerms, Work};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{Object, Partition};
+use crate::hash::ObjectHasher;
+use crate::manifest::{self, EntryReader, Header, join};
+
+pub(super) type Ledger = ledger::Ledger<Spool>;
+
+/// Fragments are read up to this size; one has a few hundred lines.
+const FRAGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// So many lines about another listing than the present one are matched with it at once.
+const MATCHED_AT_ONCE: usize = 10_000;
+
+/// A partition of a bucket that belongs to this run.
+pub(super) struct BucketClaim(pub Arc<Claimed>);
+
+/// What a claim and its writers share.
+pub(super) struct Claimed {
+    pub shared: Arc<Shared>,
+    pub partition: Partition,
+    /// Whether another run, or this one before, has had the partition.
+    is_inherited: bool,
+    /// What was published when the partition was claimed.
+    pub manifest: Option<Manifest>,
+    pub journal: Journal,
+    staged: RwLock<Option<Arc<Staged>>>,
+    /// Whether anything in the partition was touched.
+    begun: OnceCell<()>,
+    /// Uploads of former runs that can go on, by the object's key.
+    unfinished: Mutex<HashMap<String, Unfinished>>,
+    /// The fragments of former runs.
+    fragments: Mutex<Vec<String>>,
+}
+
+/// A published manifest.
+pub(super) struct Manifest {
+    pub header: Header,
+    pub version: Version,
+    pub bytes: Spool,
+}
+
+/// The set that is being staged.
+pub(super) struct Staged {
+    pub ledger: Ledger,
+    pub found: Found,
+}
+
+impl Claimed {
+    /// Claims the partition, and reads what is published of it.
+    pub async fn take(shared: &Arc<Shared>, partition: &Partition) -> Result<Arc<Self>> {
+        let is_inherited = shared.lease.claim(partition).await?;
+        shared.catalog.note_claimed(partition);
+        let manifest = read_manifest(shared, partition).await?;
+        shared
+            .catalog
+            .note_published(partition, manifest.as_ref().map(|manifest| (&manifest.header, &manifest.version)));
+        let journal = Journal::new(shared.requests.clone(), shared.layout.clone(), partition.clone(), shared.run);
+        let claimed = Arc::new(Self {
+            shared: shared.clone(),
+            partition: partition.clone(),
+            is_inherited,
+            manifest,
+            journal,
+            staged: RwLock::new(None),
+            begun: OnceCell::new(),
+            unfinished: Mutex::new(HashMap::new()),
+            fragments: Mutex::new(Vec::new()),
+        });
+        shared.register(&claimed);
+        Ok(claimed)
+    }
+
+    /// The set that is being staged.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] before a listing was prepared.
+    pub fn staged(&self) -> Result<Arc<Staged>> {
+        let staged = self.staged.read().unwrap_or_else(PoisonError::into_inner);
+        staged.clone().ok_or_else(|| Error::new(ErrorKind::Internal, format!("{} has no listing yet", self.partition)))
+    }
+
+    /// Whether anything in the partition was touched by this run.
+    pub fn has_begun(&self) -> bool {
+        self.begun.initialized()
+    }
+
+    /// Tells readers, before anything is touched, that the day is not complete; and keeps aside what
+    /// is about to be overwritten, where the user wants that.
+    pub async fn begin(&self, staged: &Staged) -> Result<()> {
+        let begun = self.begun.get_or_try_init(|| async {
+            let requests = &self.shared.requests;
+            if staged.found.has_success_marker {
+                requests.delete(&[self.shared.layout.success_marker(&self.partition)]).await?;
+            }
+            if self.shared.settings.keep_superseded {
+                publish::keep_aside(self, &staged.found.overwritten).await?;
+            }
+            Ok(())
+        });
+        begun.await.copied()
+    }
+
+    /// Takes a listing as the set to be staged.
+    pub async fn stage(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
+        let previous = self.staged().ok();
+        let ledger = self.ledger_of(listing)?;
+        self.journal.begin(listing.summary.digest).await?;
+        match &previous {
+            Some(previous) => ledger.take_over(&previous.ledger)?,
+            None if self.is_inherited => self.read_fragments(&ledger, listing).await?,
+            None => {}
+        }
+        let walk = Walk {
+            requests: &self.shared.requests,
+            layout: &self.shared.layout,
+            partition: &self.partition,
+            ledger: &ledger,
+            previous: previous.as_ref().map(|previous| &previous.ledger),
+            manifest: self.manifest.as_ref().map(|manifest| &manifest.bytes),
+            is_same_source: self.manifest.as_ref().is_some_and(|manifest| manifest.header.source == source),
+            is_inherited: self.is_inherited,
+            run: self.shared.run,
+            spill_folder: &self.shared.settings.spill_folder,
+        };
+        let found = walk.go().await?;
+        let inventory = inventory::count(&ledger, self.shared.run)?;
+        let staged = Arc::new(Staged { ledger, found });
+        *self.staged.write().unwrap_or_else(PoisonError::into_inner) = Some(staged);
+        Ok(inventory)
+    }
+
+    fn ledger_of(&self, listing: &mut Listing) -> Result<Ledger> {
+        let spill_folder = &self.shared.settings.spill_folder;
+        let told = |cause| crate::destination::failure::failed("write below", spill_folder, cause);
+        let lines = Spool::new(spill_folder);
+        lines.with(|file| listing.copy_to(file)).map_err(told)?;
+        Ok(Ledger::new(lines, Spool::new(spill_folder), spill_folder.clone()))
+    }
+
+    /// Takes in what former runs have noted, and gives up the uploads that none of it can go on with.
+    async fn read_fragments(&self, ledger: &Ledger, listing: &Listing) -> Result<()> {
+        let mut keys = Vec::new();
+        let mut others = Vec::new();
+        let mut uploads = UnfinishedUploads::default();
+        let mut from = None;
+        loop {
+            let prefix = self.shared.layout.staging_of(&self.partition);
+            let page = self.shared.requests.list(&prefix, from.as_deref()).await?;
+            for object in page.objects.into_iter().filter(|object| Layout::is_fragment(&object.key)) {
+                let bytes = self.shared.requests.get_start(&object.key, FRAGMENT_BYTES_MAX).await?;
+                keys.push(object.key);
+                let Some(fragment) = bytes.and_then(|(bytes, _)| fragment::read(&bytes)) else { continue };
+                let is_same_listing = fragment.listing_digest == listing.summary.digest;
+                for line in fragment.lines {
+                    match line {
+                        Line::Finished(line) if is_same_listing => note_finished(ledger, line.index, &line)?,
+                        Line::Finished(line) => others.push(line),
+                        Line::Unfinished(line) => {
+                            uploads.add(self.shared.key_of(&self.partition, &line.object.key), line)
+                        }
+                    }
+                }
+                if others.len() >= MATCHED_AT_ONCE {
+                    match_with(ledger, &mut others)?;
+                }
+            }
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        match_with(ledger, &mut others)?;
+        *self.fragments.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+        self.take_uploads_over(uploads).await
+    }
+
+    /// Keeps the uploads that can go on, one of each object, and gives all others up.
+    async fn take_uploads_over(&self, uploads: UnfinishedUploads) -> Result<()> {
+        let mut kept: HashMap<String, Unfinished> = HashMap::new();
+        let mut given_up = Vec::new();
+        for unfinished in uploads.into_iter() {
+            if !unfinished.is_continuable() {
+                given_up.push(unfinished.upload);
+            } else if let Some(other) = kept.insert(unfinished.object.key.clone(), unfinished) {
+                given_up.push(other.upload);
+            }
+        }
+        let prefix = self.shared.layout.partition(&self.partition);
+        for upload in self.shared.requests.uploads(&prefix).await?.unwrap_or_default() {
+            if !kept.values().any(|unfinished| unfinished.upload.id == upload.id) {
+                given_up.push(upload);
+            }
+        }
+        for upload in &given_up {
+            self.shared.requests.abort_upload(upload).await?;
+        }
+        *self.unfinished.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        Ok(())
+    }
+
+    /// An upload of a former run that this object can go on with.
+    pub fn unfinished_of(&self, object: &Object) -> Option<Unfinished> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.key)
+    }
+
+    /// Ends the claim: gives up what is still unfinished, and deletes every note about the partition.
+    pub async fn end(&self) -> Result<()> {
+        let unfinished = std::mem::take(&mut *self.unfinished.lock().unwrap_or_else(PoisonError::into_inner));
+        for unfinished in unfinished.values() {
+            self.shared.requests.abort_upload(&unfinished.upload).await?;
+        }
+        let mut keys = std::mem::take(&mut *self.fragments.lock().unwrap_or_else(PoisonError::into_inner));
+        keys.extend(self.journal.end().await);
+        // The claim goes last: as long as it is there, a later run looks after the rest.
+        self.shared.requests.delete(&keys).await?;
+        self.shared.requests.delete(&[self.shared.layout.claim(&self.partition)]).await?;
+        self.shared.catalog.note_settled(&self.partition);
+        Ok(())
+    }
+
+    /// Makes the published set whole again, as its manifest says, and removes what a former run has
+    /// begun.
+    pub async fn undo(&self) -> Result<()> {
+        let mut listing = ListingBuilder::new(&self.shared.settings.spill_folder);
+        let mut source = String::new();
+        if let Some(manifest) = &self.manifest {
+            source.clone_from(&manifest.header.source);
+            for entry in EntryReader::new(manifest.bytes.reader())? {
+                let entry = entry?;
+                listing.add(&Object {
+                    key: entry.key,
+                    size_bytes: entry.size_bytes,
+                    etag: entry.etag,
+                    generation: entry.generation,
+                    ..Object::default()
+                })?;
+            }
+        }
+        let mut listing = listing.finish();
+        let inventory = self.stage(&mut listing, &source).await?;
+        if inventory.objects_here < listing.summary.objects {
+            return Err(Error::new(
+                ErrorKind::ManifestDamaged,
+                format!(
+                    "{}: {} published objects were replaced or deleted in the bucket",
+                    self.partition,
+                    listing.summary.objects - inventory.objects_here
+                ),
+            )
+            .with_hint("the source does not have this version of the day any more; its manifest says what it was"));
+        }
+        publish::restore(self).await
+    }
+
+    fn read_work(&self, position: Position, count_max: usize) -> Result<Option<(Vec<Work>, Position)>> {
+        let staged = self.staged()?;
+        let mut lines = staged.ledger.objects(position);
+        let mut pairs = lines.by_ref().zip(staged.ledger.records(position.index));
+        let mut index = position.index;
+        let mut work = Vec::with_capacity(count_max);
+        while work.len() < count_max {
+            let Some((object, record)) = pairs.next() else { break };
+            let object = object?;
+            if !inventory::is_here(&record?, self.shared.run) {
+                work.push(Work { index, object, is_staged: false });
+            }
+            index += 1;
+        }
+        let position = Position { index, offset: position.offset + lines.offset };
+        Ok((!work.is_empty()).then_some((work, position)))
+    }
+}
+
+async fn read_manifest(shared: &Shared, partition: &Partition) -> Result<Option<Manifest>> {
+    let Some((bytes, version)) = shared.requests.get_spooled(&shared.layout.manifest(partition)).await? else {
+        return Ok(None);
+    };
+    let header = manifest::verify(bytes.reader()).map_err(|error| error.within(partition))?;
+    if header.type_name != partition.type_name.as_str() || header.date != partition.date {
+        return Err(Error::new(ErrorKind::ManifestDamaged, format!("the manifest of {partition} is another day's"))
+            .with_hint("somebody moved it; put it back where it was"));
+    }
+    Ok(Some(Manifest { header, version, bytes }))
+}
+
+/// Notes what a former run says that it stored; the walk over the bucket confirms it or not.
+fn note_finished(ledger: &Ledger, index: u64, line: &FinishedLine) -> Result<()> {
+    let record = Record {
+        place: Place::Staged { run: UNCONFIRMED },
+        content: Some(line.entry.content()),
+        stored_etag: line.entry.stored_etag.as_deref().and_then(StoredEtag::new),
+    };
+    ledger.set_record(index, record)
+}
+
+/// Notes the objects that the present listing has too.
+fn match_with(ledger: &Ledger, lines: &mut Vec<FinishedLine>) -> Result<()> {
+    let mut lines = std::mem::take(lines);
+    if lines.is_empty() {
+        return Ok(());
+    }
+    lines.sort_by(|one, other| one.entry.key.cmp(&other.entry.key));
+    let entries = lines.iter().map(|line| Ok(line.entry.clone()));
+    for pair in join(ledger.objects(Position::default()), entries) {
+        let pair = pair?;
+        if let Some((at, entry)) = pair.right.filter(|(_, entry)| entry.is_of(&pair.left))
+            && let Some(line) = usize::try_from(at).ok().and_then(|at| lines.get(at))
+        {
+            debug_assert_eq!(line.entry.key, entry.key);
+            note_finished(ledger, pair.left_index, line)?;
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Claim for BucketClaim {
+    async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
+        self.0.stage(listing, source).await
+    }
+
+    async fn work(&self, position: Position, count_max: usize) -> Result<Option<(Vec<Work>, Position)>> {
+        self.0.read_work(position, count_max)
+    }
+
+    /// Nothing is taken for staged here that the bucket did not confirm.
+    async fn recheck(&self, _work: &Work) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn open(
+        &self,
+        work: &Work,
+        hasher: ObjectHasher,
+        part_size_bytes: Option<u64>,
+    ) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)> {
+        let (writer, hasher) = BucketWriter::open(&self.0, work, hasher, part_size_bytes).await?;
+        Ok((Box::new(writer), hasher))
+    }
+
+    async fn forget(&self, work: &Work) -> Result<()> {
+        self.0.shared.forget_upload(&self.0.shared.key_of(&self.0.partition, &work.object.key)).await
+    }
+
+    async fn publish(&self, terms: PublishTerms) -> Result<Header> {
+        publish::publish(&self.0, &terms).await
+    }
+}

@@ -1,0 +1,257 @@
+//! What of a listing is in the bucket already, and what stands there besides: found by one walk over
+//! the bucket's own listing of the partition.
+
+use std::iter::Peekable;
+use std::path::Path;
+
+use super::layout::{self, Layout};
+use super::requests::Requests;
+use super::spool::{ObjectList, Spool};
+use super::store::StoredObject;
+use crate::destination::ledger::Ledger;
+use crate::destination::record::{Place, Record, StoredEtag};
+use crate::destination::{Inventory, Position};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{Object, Partition, SUCCESS_MARKER};
+use crate::manifest::{Entry, EntryReader};
+
+/// What stands at the destination under a partition's prefix.
+pub(super) struct Found {
+    /// Published objects that the new set does not have.
+    pub replaced: ObjectList,
+    /// Objects that a run stored and that no set has.
+    pub leftover: ObjectList,
+    /// Published objects that the new set has under the same key with other content.
+    pub overwritten: ObjectList,
+    /// Whether the marker of a complete day is there.
+    pub has_success_marker: bool,
+}
+
+/// What a walk compares the bucket with.
+pub(super) struct Walk<'a> {
+    pub requests: &'a Requests,
+    pub layout: &'a Layout,
+    pub partition: &'a Partition,
+    pub ledger: &'a Ledger<Spool>,
+    /// The ledger of an earlier listing in the same run.
+    pub previous: Option<&'a Ledger<Spool>>,
+    /// The published manifest.
+    pub manifest: Option<&'a Spool>,
+    /// Whether the published set is of the same source as the new one.
+    pub is_same_source: bool,
+    /// Whether another run has had the partition, so that objects of no manifest may be its.
+    pub is_inherited: bool,
+    pub run: u64,
+    pub spill_folder: &'a Path,
+}
+
+/// The number by which objects are marked that a former run says it stored, until the bucket says so.
+pub(super) const UNCONFIRMED: u64 = 0;
+
+impl Walk<'_> {
+    /// Marks in the ledger what is there, and finds what is there besides.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DestinationForeign`] for an object that this tool did not store: it would be read
+    /// as part of the day, or be overwritten.
+    pub async fn go(self) -> Result<Found> {
+        self.ledger.forget_published()?;
+        let mut found = Found {
+            replaced: ObjectList::new(self.spill_folder),
+            leftover: ObjectList::new(self.spill_folder),
+            overwritten: ObjectList::new(self.spill_folder),
+            has_success_marker: false,
+        };
+        let entries: Box<dyn Iterator<Item = Result<Entry>> + Send> = match self.manifest {
+            Some(spool) => Box::new(EntryReader::new(spool.reader())?),
+            None => Box::new(std::iter::empty()),
+        };
+        let previous: Box<dyn Iterator<Item = Result<Object>> + Send> = match self.previous {
+            Some(ledger) => Box::new(ledger.objects(Position::default())),
+            None => Box::new(std::iter::empty()),
+        };
+        let listed = self.ledger.objects(Position::default()).zip(self.ledger.records(0));
+        let mut known = Known {
+            listed: Ascending::new(Box::new(listed.map(|(object, record)| Ok((object?, record?))))),
+            entries: Ascending::new(entries),
+            previous: Ascending::new(previous),
+        };
+        let prefix = self.layout.partition(self.partition);
+        let mut from = None;
+        loop {
+            let page = self.requests.list(&prefix, from.as_deref()).await?;
+            for object in &page.objects {
+                self.take(object, &prefix, &mut known, &mut found).await?;
+            }
+            from = page.next;
+            if from.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn take(&self, stored: &StoredObject, prefix: &str, known: &mut Known<'_>, found: &mut Found) -> Result<()> {
+        let key = stored.key.strip_prefix(prefix).unwrap_or(&stored.key);
+        if key.is_empty() || (key.ends_with('/') && stored.size_bytes == 0) {
+            return Ok(());
+        }
+        let entry = known.entries.find(key, |entry| &entry.key)?;
+        let was_listed = known.previous.find(key, |object| &object.key)?.is_some();
+        if key == SUCCESS_MARKER {
+            found.has_success_marker = true;
+            let is_ours = self.manifest.is_some() || self.is_inherited;
+            return if is_ours { Ok(()) } else { Err(self.foreign(stored)) };
+        }
+        let Some((index, (object, record))) = known.listed.find(key, |(object, _)| &object.key)? else {
+            if entry.is_some() {
+                return found.replaced.push(key, stored.size_bytes);
+            }
+            if was_listed || self.is_left_over(stored).await? {
+                return found.leftover.push(key, stored.size_bytes);
+            }
+            return Err(self.foreign(stored));
+        };
+        let entry = entry.map(|(_, entry)| entry);
+        self.mark(index, &object, record, entry.as_ref(), stored)?;
+        let is_ours = entry.is_some() || was_listed || record.place != Place::Missing || self.is_inherited;
+        if !is_ours {
+            return Err(self.foreign(stored));
+        }
+        if entry.is_some() && !matches!(self.ledger.record(index)?.place, Place::Published) {
+            found.overwritten.push(key, stored.size_bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that an object of the listing is there, if it is the very object.
+    fn mark(
+        &self,
+        index: u64,
+        object: &Object,
+        record: Record,
+        entry: Option<&Entry>,
+        stored: &StoredObject,
+    ) -> Result<()> {
+        let is_it = |known_etag: Option<&str>| {
+            let has_etag = known_etag.zip(stored.etag.as_deref()).is_none_or(|(known, found)| known == found);
+            stored.size_bytes == object.size_bytes && has_etag
+        };
+        let stored_etag = stored.etag.as_deref().and_then(StoredEtag::new);
+        match record.place {
+            Place::Staged { run } => {
+                let is_there = is_it(record.stored_etag.as_ref().map(StoredEtag::as_str));
+                if run == UNCONFIRMED && is_there {
+                    let place = Place::Staged { run: self.run };
+                    return self.ledger.set_record(index, Record { place, ..record });
+                }
+                if run == self.run {
+                    return Ok(());
+                }
+            }
+            Place::Missing | Place::Published => {}
+        }
+        let published = entry.filter(|entry| self.is_same_source && entry.is_of(object));
+        match published.filter(|entry| is_it(entry.stored_etag.as_deref())) {
+            Some(entry) => {
+                let record = Record { place: Place::Published, content: Some(entry.content()), stored_etag };
+                self.ledger.set_record(index, record)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a run that ended early stored the object: it says so itself.
+    async fn is_left_over(&self, stored: &StoredObject) -> Result<bool> {
+        if !self.is_inherited {
+            return Ok(false);
+        }
+        let described = self.requests.head(&stored.key).await?;
+        let origin = described.and_then(|described| described.origin);
+        Ok(origin.is_some_and(|origin| layout::is_origin_of(&origin, &stored.key)))
+    }
+
+    fn foreign(&self, stored: &StoredObject) -> Error {
+        Error::new(
+            ErrorKind::DestinationForeign,
+            format!("{} was not stored by e3sync", self.requests.address(&stored.key)),
+        )
+        .with_hint(
+            "readers would take it for a part of the day; move it away, or choose another prefix. Nothing was touched",
+        )
+        .within(self.partition)
+    }
+}
+
+/// The ascending lists that a walk goes along.
+struct Known<'a> {
+    listed: Ascending<'a, (Object, Record)>,
+    entries: Ascending<'a, Entry>,
+    previous: Ascending<'a, Object>,
+}
+
+/// An ascending list in which ascending keys are looked up.
+struct Ascending<'a, T> {
+    items: Peekable<Box<dyn Iterator<Item = Result<T>> + Send + 'a>>,
+    index: u64,
+}
+
+impl<'a, T> Ascending<'a, T> {
+    fn new(items: Box<dyn Iterator<Item = Result<T>> + Send + 'a>) -> Self {
+        Self { items: items.peekable(), index: 0 }
+    }
+
+    /// The item of this key with its number, where there is one.
+    fn find(&mut self, key: &str, key_of: impl Fn(&T) -> &str) -> Result<Option<(u64, T)>> {
+        loop {
+            let found = match self.items.peek() {
+                None => return Ok(None),
+                Some(Ok(item)) if key_of(item) > key => return Ok(None),
+                Some(Ok(item)) => key_of(item) == key,
+                Some(Err(error)) => return Err(error.clone()),
+            };
+            let item = self.items.next().transpose()?;
+            self.index += 1;
+            if found {
+                return Ok(item.map(|item| (self.index - 1, item)));
+            }
+        }
+    }
+}
+
+/// How much of the ledger's set is there.
+pub(super) fn count(ledger: &Ledger<Spool>, run: u64) -> Result<Inventory> {
+    let mut inventory = Inventory::default();
+    for (object, record) in ledger.objects(Position::default()).zip(ledger.records(0)) {
+        let object = object?;
+        if is_here(&record?, run) {
+            inventory.objects_here += 1;
+            inventory.bytes_here += object.size_bytes;
+        }
+    }
+    Ok(inventory)
+}
+
+/// Whether an object is in the bucket, by its record.
+pub(super) fn is_here(record: &Record, run: u64) -> bool {
+    match record.place {
+        Place::Published => true,
+        Place::Staged { run: by } => by == run,
+        Place::Missing => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ascending_keys_are_found_in_an_ascending_list() {
+        let items = ["a", "c", "d", "f"].map(|key| Ok(key.to_owned()));
+        let mut list = Ascending::new(Box::new(items.into_iter()));
+        let mut find = |key: &str| list.find(key, |item| item).unwrap().map(|(index, _)| index);
+        assert_eq!(
+            [find("b"), find("c"), find("d"), find("e"), find("f"), find("g")],
+            [None, Some(1), Some(2), None, Some(3), None]
+        );
+    }
+}

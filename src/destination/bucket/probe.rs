@@ -1,0 +1,63 @@
+//! What is done before the first transfer: whose mirror it is, and whether the bucket lets a run do
+//! what it will have to do. A permission that is missing is better found now than after an hour.
+
+use super::layout::Layout;
+use super::requests::Requests;
+use super::store::{Condition, Put};
+use crate::destination::identity::Identity;
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::AccountId;
+use crate::progress::Event;
+
+/// Who the mirror is of, if there is one.
+pub(super) async fn read_identity(requests: &Requests, layout: &Layout) -> Result<Option<Identity>> {
+    let key = layout.destination_file();
+    match requests.get_json::<Identity>(&key).await? {
+        None => Ok(None),
+        Some((Some(identity), _)) => Ok(Some(identity)),
+        Some((None, _)) => {
+            Err(Error::new(ErrorKind::DestinationForeign, format!("{} is not e3sync's", requests.address(&key)))
+                .with_hint("choose another prefix, or move the object away if it is damaged"))
+        }
+    }
+}
+
+/// Sees that the mirror, if there is one, is the account's.
+pub(super) async fn check_identity(requests: &Requests, layout: &Layout, account_id: &AccountId) -> Result<()> {
+    match read_identity(requests, layout).await? {
+        Some(identity) => identity.check(account_id),
+        None => Ok(()),
+    }
+}
+
+/// Makes the destination the account's. Of two first runs that come at once only one can name it.
+pub(super) async fn claim_for_account(requests: &Requests, layout: &Layout, account_id: &AccountId) -> Result<()> {
+    if read_identity(requests, layout).await?.is_none() {
+        let bytes = serde_json::to_vec_pretty(&Identity::of_account(account_id)).unwrap_or_default();
+        requests.put_small(&layout.destination_file(), bytes, Condition::IfAbsent).await?;
+    }
+    check_identity(requests, layout, account_id).await
+}
+
+/// Writes an object, reads it, and deletes it; and sees whether conditions are minded.
+pub(super) async fn try_out(requests: &Requests, layout: &Layout, run: u64) -> Result<()> {
+    let key = layout.probe(run);
+    let content = run.to_string().into_bytes();
+    requests.put_small(&key, content.clone(), Condition::IfAbsent).await?;
+    // Other bytes, so that a refusal is told from an answer that got lost.
+    let second = requests.put_small(&key, b"second".to_vec(), Condition::IfAbsent).await?;
+    let read = requests.get_start(&key, 64).await?;
+    requests.delete(std::slice::from_ref(&key)).await?;
+    if matches!(second, Put::Stored(_)) {
+        requests.observer.observe(&Event::Warning {
+            message: "this server takes no notice of conditional writes: two runs at once would not be kept apart",
+        });
+    } else if read.is_none_or(|(bytes, _)| bytes != content) {
+        return Err(Error::new(
+            ErrorKind::DestinationUnusable,
+            format!("{} does not read back as it was written", requests.address(&key)),
+        )
+        .with_hint("something between here and the bucket changes objects, or the server is not consistent"));
+    }
+    Ok(())
+}

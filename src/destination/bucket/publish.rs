@@ -1,0 +1,150 @@
+//! Making a staged set the published one (design.md promise 1): a bucket cannot swap, so the marker
+//! of a complete day goes first and comes last, and between the two readers that wait for it see
+//! nothing.
+
+use std::io::Write as _;
+
+use super::claim::Claimed;
+use super::spool::{ObjectList, Spool};
+use super::store::{Condition, DELETES_MAX, Put, Version};
+use crate::destination::ledger::Totals;
+use crate::destination::{PublishTerms, failure, publication};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::Scope;
+use crate::manifest::{Entry, Header, ManifestWriter};
+
+/// Publishes the claimed partition's staged set.
+pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<Header> {
+    let shared = &claimed.shared;
+    let staged = claimed.staged()?;
+    let totals = staged.ledger.totals(shared.run)?;
+    let published = claimed.manifest.as_ref().map(|manifest| &manifest.header);
+    publication::check_shrink(published, &totals, terms, &claimed.partition)?;
+    shared.lease.assure().await?;
+    let header = match published.filter(|header| is_as_published(claimed, header, &totals, terms)) {
+        Some(header) => header.clone(),
+        None => replace(claimed, &totals, terms).await?,
+    };
+    mark_complete(claimed, &header).await?;
+    claimed.end().await?;
+    Ok(header)
+}
+
+/// Whether a former run ended before it could tell that it was done: nothing but that is to do.
+fn is_as_published(claimed: &Claimed, header: &Header, totals: &Totals, terms: &PublishTerms) -> bool {
+    let has_surplus =
+        claimed.staged().is_ok_and(|staged| !staged.found.replaced.is_empty() || !staged.found.leftover.is_empty());
+    !claimed.has_begun()
+        && !has_surplus
+        && header.listing_digest == totals.listing.digest
+        && header.source == terms.source
+        && header.selection == terms.scope
+        && header.completeness == terms.completeness
+}
+
+/// The new manifest, then the old set's objects go.
+async fn replace(claimed: &Claimed, totals: &Totals, terms: &PublishTerms) -> Result<Header> {
+    let shared = &claimed.shared;
+    let staged = claimed.staged()?;
+    claimed.begin(&staged).await?;
+    let header = publication::header(&shared.account_id, &claimed.partition, totals, terms);
+    let version = write_manifest(claimed, &header).await?;
+    shared.catalog.note_published(&claimed.partition, Some((&header, &version)));
+    shared.lease.assure().await?;
+    if shared.settings.keep_superseded {
+        keep_aside(claimed, &staged.found.replaced).await?;
+    }
+    delete(claimed, &staged.found.replaced).await?;
+    delete(claimed, &staged.found.leftover).await?;
+    Ok(header)
+}
+
+/// Takes back what a former run has begun: its objects go, and the marker of the published set returns.
+pub(super) async fn restore(claimed: &Claimed) -> Result<()> {
+    let staged = claimed.staged()?;
+    claimed.shared.lease.assure().await?;
+    delete(claimed, &staged.found.replaced).await?;
+    delete(claimed, &staged.found.leftover).await?;
+    if let Some(manifest) = &claimed.manifest
+        && !staged.found.has_success_marker
+    {
+        mark_complete(claimed, &manifest.header).await?;
+    }
+    claimed.end().await
+}
+
+/// Writes the manifest in place of the one that was there when the partition was claimed.
+async fn write_manifest(claimed: &Claimed, header: &Header) -> Result<Version> {
+    let shared = &claimed.shared;
+    let spool = Spool::new(&shared.settings.spill_folder);
+    let written = spool.with(|file| write_lines(claimed, header, file))?;
+    written.map_err(|cause| failure::failed("write below", &shared.settings.spill_folder, cause))?;
+    let key = shared.layout.manifest(&claimed.partition);
+    let condition =
+        claimed.manifest.as_ref().map_or(Condition::IfAbsent, |manifest| Condition::IfMatch(&manifest.version));
+    match shared.requests.put_spooled(&key, &spool, condition).await? {
+        Put::Stored(version) => Ok(version),
+        Put::Refused => Err(Error::new(
+            ErrorKind::Held,
+            format!("{} was published by another run in the meantime", claimed.partition),
+        )
+        .with_hint("run again; it begins from what the other run has published")),
+    }
+}
+
+fn write_lines(
+    claimed: &Claimed,
+    header: &Header,
+    output: &mut tempfile::SpooledTempFile,
+) -> Result<std::io::Result<()>> {
+    let staged = claimed.staged()?;
+    let mut writer = match ManifestWriter::new(std::io::BufWriter::new(output), header) {
+        Ok(writer) => writer,
+        Err(cause) => return Ok(Err(cause)),
+    };
+    for finished in staged.ledger.finished(claimed.shared.run) {
+        let (object, record, content) = finished?;
+        let mut entry = Entry::new(&object, &object.key, &content);
+        entry.stored_etag = record.stored_etag.map(|etag| etag.as_str().to_owned());
+        if let Err(cause) = writer.write(&entry) {
+            return Ok(Err(cause));
+        }
+    }
+    Ok(writer.finish().and_then(|mut output| output.flush()))
+}
+
+/// Writes the marker of a complete day, where the set is one.
+async fn mark_complete(claimed: &Claimed, header: &Header) -> Result<()> {
+    if !header.completeness.is_complete() || header.selection != Scope::All {
+        return Ok(());
+    }
+    let key = claimed.shared.layout.success_marker(&claimed.partition);
+    claimed.shared.requests.put_small(&key, Vec::new(), Condition::None).await.map(drop)
+}
+
+async fn delete(claimed: &Claimed, objects: &ObjectList) -> Result<()> {
+    let mut keys = Vec::with_capacity(DELETES_MAX);
+    for object in objects.iter() {
+        keys.push(claimed.shared.key_of(&claimed.partition, &object?.key));
+        if keys.len() == DELETES_MAX {
+            claimed.shared.lease.assure().await?;
+            claimed.shared.requests.delete(&keys).await?;
+            keys.clear();
+        }
+    }
+    if keys.is_empty() { Ok(()) } else { claimed.shared.requests.delete(&keys).await }
+}
+
+/// Copies objects of the published set to where no reader looks for data.
+pub(super) async fn keep_aside(claimed: &Claimed, objects: &ObjectList) -> Result<()> {
+    let Some(manifest) = &claimed.manifest else { return Ok(()) };
+    let shared = &claimed.shared;
+    let set = manifest.header.published_at.strftime("%Y%m%dT%H%M%SZ").to_string();
+    for object in objects.iter() {
+        let object = object?;
+        let from = shared.key_of(&claimed.partition, &object.key);
+        let to = shared.layout.superseded(&claimed.partition, &set, &object.key);
+        shared.requests.copy(&from, &to, object.size_bytes).await?;
+    }
+    Ok(())
+}

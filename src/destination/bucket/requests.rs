@@ -1,0 +1,271 @@
+use std::future::Future;
+use std::io::{BufReader, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crc_fast::CrcAlgorithm;
+use futures::TryStreamExt as _;
+use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
+
+use super::spool::Spool;
+use super::store::{
+    BucketChecksum, Condition, DELETES_MAX, Described, Part, Payload, Put, PutTerms, Store, StoredPage, Upload, Version,
+};
+use crate::destination::failure::failed;
+use crate::destination::ledger::{RandomAccess, ReadFrom};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{Base64, Checksums};
+use crate::progress::{Counters, Event, Observer};
+use crate::retry::Patience;
+
+/// Our own small objects are read up to this size: nothing that is one is larger.
+const SMALL_BYTES_MAX: u64 = 64 * 1024;
+
+/// Manifests from this size on are uploaded in parts of it.
+const MANIFEST_PART_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The requests to the bucket, each repeated as long as that may help.
+pub(super) struct Requests {
+    pub store: Arc<dyn Store>,
+    pub attempts_max: u32,
+    pub observer: Arc<dyn Observer>,
+    pub counters: Arc<Counters>,
+    pub spill_folder: PathBuf,
+}
+
+impl Requests {
+    async fn repeat<T, F: Future<Output = Result<T>>>(&self, attempt: impl Fn() -> F) -> Result<T> {
+        let mut patience = Patience::new(self.attempts_max);
+        loop {
+            self.counters.destination_requests.add(1);
+            let error = match attempt().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            // Bytes that arrived wrong are fetched again by the transfer, which has them.
+            if error.retry() == crate::error::Retry::Refetch {
+                return Err(error);
+            }
+            let Some(pause) = patience.after(&error) else { return Err(error) };
+            self.counters.retries.add(1);
+            if error.kind() == ErrorKind::Throttled {
+                self.counters.throttles.add(1);
+            }
+            self.observer.observe(&Event::Retrying { error: &error, pause });
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// One page of a listing.
+    pub async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
+        self.repeat(|| self.store.list(prefix, from)).await
+    }
+
+    /// What an object says about itself.
+    pub async fn head(&self, key: &str) -> Result<Option<Described>> {
+        self.repeat(|| self.store.head(key)).await
+    }
+
+    /// The first bytes of an object, up to `bytes_max`.
+    pub async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Option<(Vec<u8>, Version)>> {
+        self.repeat(|| async {
+            let Some(mut fetched) = self.store.get(key, Some(bytes_max)).await? else { return Ok(None) };
+            let mut bytes = Vec::new();
+            while let Some(chunk) = fetched.body.try_next().await? {
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(Some((bytes, fetched.version)))
+        })
+        .await
+    }
+
+    /// A small JSON object of ours; one that cannot be read counts as one without content.
+    pub async fn get_json<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(Option<T>, Version)>> {
+        let found = self.get_start(key, SMALL_BYTES_MAX).await?;
+        Ok(found.map(|(bytes, version)| (serde_json::from_slice(&bytes).ok(), version)))
+    }
+
+    /// An object of any size, to be read from its beginning.
+    pub async fn get_spooled(&self, key: &str) -> Result<Option<(Spool, Version)>> {
+        self.repeat(|| async {
+            let Some(mut fetched) = self.store.get(key, None).await? else { return Ok(None) };
+            let spool = Spool::new(&self.spill_folder);
+            while let Some(chunk) = fetched.body.try_next().await? {
+                spool
+                    .with(|file| file.write_all(&chunk))
+                    .map_err(|cause| failed("write below", &self.spill_folder, cause))?;
+            }
+            Ok(Some((spool, fetched.version)))
+        })
+        .await
+    }
+
+    /// Stores an object of the export.
+    pub async fn put_data(&self, key: &str, payload: &Payload, terms: &PutTerms<'_>) -> Result<Version> {
+        self.counters.put_requests.add(1);
+        match self.repeat(|| self.store.put(key, payload, terms)).await? {
+            Put::Stored(version) => Ok(version),
+            Put::Refused => Err(refused_unasked(key)),
+        }
+    }
+
+    /// Stores one of our own small objects. An answer that got lost is not taken for a refusal: what
+    /// then stands there is what was to be written.
+    pub async fn put_small(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Put> {
+        let payload = Payload::from(bytes);
+        let checksums = checksums_of(&payload, self.store.checksum());
+        let terms = PutTerms { checksums: &checksums, condition, origin: None, is_data: false };
+        let put = self.repeat(|| self.store.put(key, &payload, &terms)).await?;
+        if put == Put::Refused
+            && let Some((found, version)) = self.get_start(key, payload.length_bytes() + 1).await?
+            && payload.chunks().iter().flatten().eq(&found)
+            && !found.is_empty()
+        {
+            return Ok(Put::Stored(version));
+        }
+        Ok(put)
+    }
+
+    /// Stores a manifest, in parts where it is long.
+    pub async fn put_spooled(&self, key: &str, spool: &Spool, condition: Condition<'_>) -> Result<Put> {
+        let told = |cause| failed("read below", &self.spill_folder, cause);
+        let length_bytes = spool.length_bytes().map_err(told)?;
+        if length_bytes <= MANIFEST_PART_BYTES {
+            return self.put_small(key, read_range(spool, 0, length_bytes).map_err(told)?, condition).await;
+        }
+        let upload = self.begin_upload(key, "").await?;
+        let stored = self.put_parts(&upload, spool, length_bytes, condition).await;
+        if !matches!(stored, Ok(Put::Stored(_))) {
+            self.abort_upload(&upload).await?;
+        }
+        stored
+    }
+
+    async fn put_parts(
+        &self,
+        upload: &Upload,
+        spool: &Spool,
+        length_bytes: u64,
+        condition: Condition<'_>,
+    ) -> Result<Put> {
+        let mut hasher = crate::hash::ObjectHasher::for_checksums(&Checksums::default()).with_crc64nvme().with_crc32c();
+        let mut parts = Vec::new();
+        for (number, begin) in (1..).zip((0..length_bytes).step_by(MANIFEST_PART_BYTES as usize)) {
+            let size_bytes = MANIFEST_PART_BYTES.min(length_bytes - begin);
+            let bytes = read_range(spool, begin, size_bytes)
+                .map_err(|cause| failed("read below", &self.spill_folder, cause))?;
+            hasher.update(&bytes);
+            parts.push(self.upload_part(upload, number, &Payload::from(bytes)).await?);
+        }
+        let (_, computed) = hasher.finish();
+        self.complete_upload(upload, &parts, &computed, condition).await
+    }
+
+    /// Copies an object within the bucket.
+    pub async fn copy(&self, from: &str, to: &str, size_bytes: u64) -> Result<()> {
+        self.repeat(|| self.store.copy(from, to, size_bytes)).await
+    }
+
+    /// Deletes objects; those that are not there count as deleted.
+    pub async fn delete(&self, keys: &[String]) -> Result<()> {
+        for keys in keys.chunks(DELETES_MAX) {
+            self.repeat(|| self.store.delete(keys)).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins a multipart upload.
+    pub async fn begin_upload(&self, key: &str, origin: &str) -> Result<Upload> {
+        let id = self.repeat(|| self.store.begin_upload(key, origin)).await?;
+        Ok(Upload { key: key.to_owned(), id })
+    }
+
+    /// Uploads a part.
+    pub async fn upload_part(&self, upload: &Upload, number: u32, payload: &Payload) -> Result<Part> {
+        self.counters.put_requests.add(1);
+        let etag = self.repeat(|| self.store.upload_part(upload, number, payload)).await?;
+        Ok(Part { number, size_bytes: payload.length_bytes(), etag })
+    }
+
+    /// Makes an object of the parts.
+    pub async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        computed: &Checksums,
+        condition: Condition<'_>,
+    ) -> Result<Put> {
+        self.repeat(|| self.store.complete_upload(upload, parts, computed, condition)).await
+    }
+
+    /// Gives an upload up.
+    pub async fn abort_upload(&self, upload: &Upload) -> Result<()> {
+        self.repeat(|| self.store.abort_upload(upload)).await
+    }
+
+    /// The unfinished uploads below a prefix; `None` where they cannot be listed.
+    pub async fn uploads(&self, prefix: &str) -> Result<Option<Vec<Upload>>> {
+        self.repeat(|| self.store.uploads(prefix)).await
+    }
+
+    /// The address of a key, for messages.
+    pub fn address(&self, key: &str) -> String {
+        format!("{}/{}", self.store.url(), crate::export::printable(key))
+    }
+}
+
+impl Spool {
+    /// Reads from the beginning.
+    pub(super) fn reader(&self) -> BufReader<ReadFrom<'_, Self>> {
+        BufReader::with_capacity(64 * 1024, ReadFrom::new(self, 0))
+    }
+
+    /// The file, for whoever reads it alone.
+    pub(super) fn into_reader(self) -> std::io::Result<BufReader<tempfile::SpooledTempFile>> {
+        let mut file = self.into_inner();
+        file.seek(SeekFrom::Start(0))?;
+        Ok(BufReader::with_capacity(64 * 1024, file))
+    }
+}
+
+fn read_range(spool: &Spool, offset: u64, length_bytes: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(length_bytes).unwrap_or(usize::MAX)];
+    let mut at = 0;
+    while at < bytes.len() {
+        match spool.read_at(&mut bytes[at..], offset + at as u64)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            count => at += count,
+        }
+    }
+    Ok(bytes)
+}
+
+/// The checksums of bytes of our own making.
+fn checksums_of(payload: &Payload, checksum: BucketChecksum) -> Checksums {
+    let mut sha256 = Sha256::new();
+    let algorithm = match checksum {
+        BucketChecksum::Crc64Nvme => CrcAlgorithm::Crc64Nvme,
+        BucketChecksum::Crc32c => CrcAlgorithm::Crc32Iscsi,
+    };
+    let mut crc = crc_fast::Digest::new(algorithm);
+    for chunk in payload.chunks() {
+        sha256.update(chunk);
+        crc.update(chunk);
+    }
+    let checksums = Checksums { sha256: Some(Base64(sha256.finalize().into())), ..Checksums::default() };
+    match checksum {
+        BucketChecksum::Crc64Nvme => Checksums { crc64nvme: Some(Base64(crc.finalize().to_be_bytes())), ..checksums },
+        BucketChecksum::Crc32c => {
+            let value = u32::try_from(crc.finalize()).unwrap_or_default();
+            Checksums { crc32c: Some(Base64(value.to_be_bytes())), ..checksums }
+        }
+    }
+}
+
+fn refused_unasked(key: &str) -> Error {
+    Error::new(
+        ErrorKind::Protocol,
+        format!("PUT {}: a condition was refused that was not set", crate::export::printable(key)),
+    )
+}

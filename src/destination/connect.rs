@@ -1,0 +1,143 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::bucket::{BucketDestination, BucketSettings, LeaseSettings, Store};
+use super::directory::{DirectoryDestination, DirectorySettings};
+use super::gcs::{GcsStore, GcsStoreSettings};
+use super::s3::{S3Store, S3StoreSettings};
+use super::{Destination, NothingPublished, PublishedSets};
+use crate::error::Result;
+use crate::export::AccountId;
+use crate::source::Watch;
+
+/// Where a mirror is.
+#[derive(Clone, Debug)]
+pub enum Address {
+    /// In a local directory.
+    Directory(PathBuf),
+    /// In a bucket at S3, its keys below a prefix.
+    S3 {
+        /// The bucket.
+        store: S3StoreSettings,
+        /// What its keys begin with.
+        prefix: String,
+    },
+    /// In a bucket at Google Cloud Storage, its keys below a prefix.
+    Gcs {
+        /// The bucket.
+        store: GcsStoreSettings,
+        /// What its keys begin with.
+        prefix: String,
+    },
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, bucket, prefix) = match self {
+            Self::Directory(path) => return fmt::Display::fmt(&path.display(), formatter),
+            Self::S3 { store, prefix } => ("s3", &store.bucket, prefix),
+            Self::Gcs { store, prefix } => ("gs", &store.bucket, prefix),
+        };
+        let separator = if prefix.is_empty() { "" } else { "/" };
+        write!(formatter, "{scheme}://{bucket}{separator}{prefix}")
+    }
+}
+
+/// How a destination is used.
+#[derive(Clone, Debug)]
+pub struct DestinationSettings {
+    /// Where it is.
+    pub address: Address,
+    /// Who this run is, for another run that finds it at work.
+    pub holder: String,
+    /// Whether replaced sets are kept aside instead of deleted.
+    pub keep_superseded: bool,
+    /// How often a failing request to a bucket is repeated.
+    pub attempts_max: u32,
+    /// A folder for long listings, where the destination is a bucket.
+    pub temporary_folder: PathBuf,
+    /// When another run on a bucket counts as dead.
+    pub lease: LeaseSettings,
+}
+
+impl DestinationSettings {
+    /// Where long listings are kept while they are needed.
+    pub fn spill_folder(&self) -> PathBuf {
+        match &self.address {
+            Address::Directory(path) => path.join("_e3sync").join("staging"),
+            Address::S3 { .. } | Address::Gcs { .. } => self.temporary_folder.clone(),
+        }
+    }
+
+    /// Opens the destination for an account's mirror.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::DestinationForeign`] for another account's mirror; what keeps it from being used.
+    pub async fn open(&self, account_id: &AccountId, watch: &Watch) -> Result<Arc<dyn Destination>> {
+        let (store, prefix) = match self.medium(watch).await? {
+            Medium::Bucket(store, prefix) => (store, prefix),
+            Medium::Directory(path) => {
+                let settings = DirectorySettings {
+                    path: path.clone(),
+                    holder: self.holder.clone(),
+                    keep_superseded: self.keep_superseded,
+                };
+                return Ok(Arc::new(DirectoryDestination::open(settings, account_id)?));
+            }
+        };
+        let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
+        let settings = self.bucket_settings(prefix);
+        Ok(Arc::new(BucketDestination::open(store, settings, account_id, observer, counters).await?))
+    }
+
+    /// Opens the destination to see what is published there; nothing is written.
+    ///
+    /// # Errors
+    /// What keeps it from being read.
+    pub async fn look(&self, watch: &Watch) -> Result<Box<dyn PublishedSets>> {
+        let (store, prefix) = match self.medium(watch).await? {
+            Medium::Bucket(store, prefix) => (store, prefix),
+            Medium::Directory(path) => return look_at_directory(path),
+        };
+        let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
+        let settings = self.bucket_settings(prefix);
+        Ok(Box::new(BucketDestination::read_only(store, &settings, observer, counters).await?))
+    }
+
+    async fn medium(&self, watch: &Watch) -> Result<Medium<'_>> {
+        Ok(match &self.address {
+            Address::Directory(path) => Medium::Directory(path),
+            Address::S3 { store, prefix } => {
+                let store = S3Store::connect(store.clone(), watch.clock.clone()).await?;
+                Medium::Bucket(Arc::new(store), prefix)
+            }
+            Address::Gcs { store, prefix } => Medium::Bucket(Arc::new(GcsStore::connect(store.clone()).await?), prefix),
+        })
+    }
+
+    fn bucket_settings(&self, prefix: &str) -> BucketSettings {
+        BucketSettings {
+            prefix: prefix.to_owned(),
+            holder: self.holder.clone(),
+            keep_superseded: self.keep_superseded,
+            attempts_max: self.attempts_max,
+            spill_folder: self.temporary_folder.clone(),
+            lease: self.lease,
+        }
+    }
+}
+
+/// What a mirror is kept in.
+enum Medium<'a> {
+    Directory(&'a PathBuf),
+    /// A bucket, and the prefix of its keys.
+    Bucket(Arc<dyn Store>, &'a str),
+}
+
+fn look_at_directory(path: &Path) -> Result<Box<dyn PublishedSets>> {
+    Ok(match DirectoryDestination::read_only(path)? {
+        Some(directory) => Box::new(directory),
+        None => Box::new(NothingPublished),
+    })
+}
