@@ -87,6 +87,11 @@ impl Operation {
         matches!(self, Self::Complete | Self::Copy)
     }
 
+    /// Whether it sends an object's bytes.
+    pub fn sends_bytes(self) -> bool {
+        matches!(self, Self::Put | Self::Part)
+    }
+
     /// Whether a 404 means that the upload is gone.
     pub fn needs_upload(self) -> bool {
         matches!(self, Self::Part | Self::Complete | Self::Abort)

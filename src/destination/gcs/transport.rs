@@ -26,6 +26,10 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// So long the server may work before it answers a request of which Google says that it takes minutes.
 const SLOW_ANSWER_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
+/// So many stall timeouts may pass while bytes are sent and nothing seems to move: on a slow line the
+/// system's own buffer, some megabytes, takes that long to empty.
+const SEND_PATIENCE: u32 = 3;
+
 const GOOG_HASH: &str = "x-goog-hash";
 
 /// Carries object_store's requests over the pooled client that everything else here uses, adds the
@@ -69,7 +73,11 @@ impl Transport {
 
     /// Sends a request and awaits the head of its answer for as long as its bytes move.
     async fn send(&self, call: &Call, request: reqwest::Request, pieces: &AtomicU64) -> Tried<Response> {
-        let timeout = if call.operation.is_slow() { SLOW_ANSWER_TIMEOUT } else { self.stall_timeout };
+        let timeout = match call.operation {
+            operation if operation.is_slow() => SLOW_ANSWER_TIMEOUT,
+            operation if operation.sends_bytes() => self.stall_timeout * SEND_PATIENCE,
+            _ => self.stall_timeout,
+        };
         let mut sending = std::pin::pin!(self.client.execute(request));
         loop {
             let pieces_before = pieces.load(Ordering::Relaxed);
