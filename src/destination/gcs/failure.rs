@@ -68,10 +68,12 @@ fn kind(operation: Operation, status: u16, code: &str) -> ErrorKind {
         (404, "NoSuchUpload") | (400, "InvalidPart" | "InvalidPartOrder") => ErrorKind::UploadLost,
         (404, _) if operation.needs_upload() => ErrorKind::UploadLost,
         (400, "BadDigest" | "XGoogHashMismatch") => ErrorKind::ChecksumMismatch,
-        (403, "RateLimitExceeded" | "UserRateLimitExceeded" | "QuotaExceeded" | "SlowDown") | (429 | 503, _) => {
+        (403, "RateLimitExceeded" | "UserRateLimitExceeded" | "QuotaExceeded") | (_, "SlowDown") | (429 | 503, _) => {
             ErrorKind::Throttled
         }
         (401 | 403, _) => ErrorKind::AccessDenied,
+        // A success whose body turns out to be an error: the server failed after it had begun to answer.
+        (200..300, _) => ErrorKind::Unavailable,
         // 409: another request on the same object was quicker; it is not there the next time.
         (408 | 409 | 500.., _) => ErrorKind::Unavailable,
         _ => ErrorKind::Protocol,
@@ -140,6 +142,8 @@ mod tests {
             (Operation::Put, 404, "NoSuchBucket", Usage),
             (Operation::Complete, 404, "NoSuchBucket", Usage),
             (Operation::Complete, 404, "NoSuchUpload", UploadLost),
+            (Operation::Complete, 200, "InternalError", Unavailable),
+            (Operation::Complete, 200, "SlowDown", Throttled),
             (Operation::Part, 404, "", UploadLost),
             (Operation::Complete, 400, "InvalidPart", UploadLost),
             (Operation::Get, 404, "NoSuchKey", Protocol),

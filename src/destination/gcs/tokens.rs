@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use super::call::Call;
 use super::mint::Mint;
 use super::transport::Noted;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A token is replaced so long before it ends; Google's metadata server keeps its own until then.
 const LIFE_LEFT_MIN: Duration = Duration::from_secs(4 * 60);
@@ -36,6 +36,7 @@ pub(super) struct Tokens {
 struct Held {
     token: Option<Token>,
     generation: u64,
+    failed: Option<(Instant, Error)>,
 }
 
 impl Tokens {
@@ -45,14 +46,26 @@ impl Tokens {
     }
 
     async fn current(&self) -> Result<(Arc<GcpCredential>, u64)> {
+        let asked_at = Instant::now();
         let mut held = self.held.lock().await;
         if let Some(token) = &held.token
             && token.ends_at.is_none_or(|ends_at| ends_at > Instant::now() + LIFE_LEFT_MIN)
         {
             return Ok((token.credential.clone(), held.generation));
         }
-        // The lock is kept meanwhile: whoever comes next finds the new token.
-        let token = self.mint.issue().await?;
+        if let Some((failed_at, error)) = &held.failed
+            && *failed_at >= asked_at
+        {
+            return Err(error.clone());
+        }
+        // The lock is kept meanwhile: whoever waits finds the new token, or shares the failure.
+        let token = match self.mint.issue().await {
+            Ok(token) => token,
+            Err(error) => {
+                held.failed = Some((Instant::now(), error.clone()));
+                return Err(error);
+            }
+        };
         let credential = token.credential.clone();
         held.token = Some(token);
         held.generation += 1;

@@ -10,7 +10,7 @@ use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Response, StatusCode, Url};
 
 use super::body::{ReceivedBody, SentBody, Stalled};
 use super::call::{Call, Operation};
@@ -62,7 +62,7 @@ impl Transport {
             HttpResponseBody::new(ReceivedBody::new(response.into(), self.stall_timeout))
         } else {
             let body = self.read(call, &mut response, ANSWER_BYTES_MAX).await?;
-            check_answer(call, &body)?;
+            check_answer(call, status, &headers, &body)?;
             HttpResponseBody::from(body)
         };
         let mut answer = http::Response::new(body);
@@ -169,13 +169,22 @@ fn crc32c(headers: &HeaderMap) -> Option<Base64<4>> {
     values.flat_map(|value| value.split(',')).find_map(|hash| Base64::parse(hash.trim().strip_prefix("crc32c=")?))
 }
 
-/// object_store takes any success for a copy; a server that does not know `x-goog-copy-source` stores
-/// an empty object instead.
-fn check_answer(call: &Call, body: &[u8]) -> Tried<()> {
-    if call.operation == Operation::Copy && Element::parse(body).is_none_or(|root| root.name() != "CopyObjectResult") {
-        return Err(failure::unreadable(call, "it does not say that anything was copied"));
+/// Looks at a success on which the server worked for long. Its body may be an error after all. And
+/// object_store takes any success for a copy, while a server that does not know `x-goog-copy-source`
+/// stores an empty object instead.
+fn check_answer(call: &Call, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Tried<()> {
+    if !call.operation.is_slow() {
+        return Ok(());
     }
-    Ok(())
+    let root = Element::parse(body);
+    match root.as_ref().map(Element::name) {
+        Some("Error") => Err(failure::of_answer(call, status, headers, body)),
+        Some("CopyObjectResult") => Ok(()),
+        _ if call.operation == Operation::Copy => {
+            Err(failure::unreadable(call, "it does not say that anything was copied"))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -71,6 +71,21 @@ async fn calls_that_wait_share_one_new_token_and_a_short_one_is_not_kept() {
 }
 
 #[tokio::test]
+async fn calls_that_wait_share_a_failure_and_a_later_one_asks_again() {
+    let bucket = Server::start([Reply::With(200, "", OK)]).await;
+    let issuer = Server::start([
+        Reply::With(503, FLAVOR, ""),
+        Reply::With(200, FLAVOR, r#"{"access_token":"late","expires_in":3599}"#),
+    ])
+    .await;
+    let store = store_with(&bucket, &issuer, GcsAccess::Machine);
+    let calls = futures::future::join_all((0..8).map(|_| store.list("", None))).await;
+    assert!(calls.iter().all(|call| call.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable)));
+    assert_eq!(issuer.seen().len(), 1);
+    store.list("", None).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_answers_in_the_place_of_the_metadata_server_is_not_believed() {
     let (bucket, issuer) = (
         Server::start([]).await,

@@ -130,6 +130,7 @@ async fn a_completed_object_is_compared_by_its_own_description() {
         Reply::With(200, wrong, ""),
         Reply::With(200, "x-goog-generation: 9\r\nx-goog-hash: crc32c=4waSgw==\r\n", COMPLETED),
         Reply::With(404, "", "<Error><Code>NoSuchUpload</Code></Error>"),
+        Reply::With(200, "", "<Error><Code>InternalError</Code></Error>"),
     ])
     .await;
     let store = store(&server);
@@ -139,8 +140,9 @@ async fn a_completed_object_is_compared_by_its_own_description() {
     assert_eq!(complete().await.unwrap_err().kind(), ErrorKind::ChecksumMismatch);
     assert_eq!(complete().await.unwrap(), Put::Stored(Version { generation: Some(9), ..version }));
     assert_eq!(complete().await.unwrap_err().kind(), ErrorKind::UploadLost);
+    assert_eq!(complete().await.unwrap_err().kind(), ErrorKind::Unavailable);
     let methods: Vec<_> = server.seen().iter().map(|seen| seen.head.split(' ').next().unwrap().to_owned()).collect();
-    assert_eq!(methods, ["POST", "HEAD", "POST", "HEAD", "POST", "POST"]);
+    assert_eq!(methods, ["POST", "HEAD", "POST", "HEAD", "POST", "POST", "POST"]);
 }
 
 #[tokio::test]
