@@ -15,7 +15,7 @@ mod tree;
 pub use binary::{E3sync, Finished};
 pub use export::{CHECKSUM, CLOUD, Export, TODAY};
 pub use fake_gcs::FakeGcs;
-pub use moto::Moto;
+pub use moto::{Moto, OpenMoto};
 pub use peer::{Server, assert_same_files, prefix};
 pub use s3s::S3s;
 pub use tools::{Python, output_of, python, skip};

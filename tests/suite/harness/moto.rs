@@ -98,6 +98,31 @@ impl Server for Moto {
     }
 }
 
+/// moto's server as it starts: it takes any credentials, a bearer token too.
+pub struct OpenMoto {
+    endpoint: String,
+    // Last, so that the server outlives what talks to it.
+    _process: Process,
+}
+
+impl OpenMoto {
+    /// Starts a server of the test's own with one bucket; `None` where Python or its packages are
+    /// missing.
+    pub fn start(bucket: &str) -> Option<Self> {
+        let python = python()?;
+        let (process, endpoint) = launch(python, Answers::default());
+        let create = "import boto3, sys; boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1', \
+            aws_access_key_id='any', aws_secret_access_key='any').create_bucket(Bucket=sys.argv[2])";
+        python.eval(create, [&endpoint, bucket]);
+        Some(Self { endpoint, _process: process })
+    }
+
+    /// The server's address.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+}
+
 fn exchange_of(credentials: &Value) -> Exchange {
     let s3_path = format!("s3://{BUCKET}/{}", prefix());
     Exchange::start(AWS, TOKEN, &json!({ "credentials": credentials, "s3Path": s3_path }))
