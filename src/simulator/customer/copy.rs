@@ -7,6 +7,7 @@ use super::digest::{Algorithm, google_crc32c, md5};
 use bytes::Bytes;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One version of one object in a customer's bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub struct StoredCopy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoredVersion {
     /// A version with its bytes.
-    Copy(StoredCopy),
+    Copy(Arc<StoredCopy>),
     /// What a delete leaves in a versioned bucket.
     DeleteMarker,
 }

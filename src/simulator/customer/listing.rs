@@ -3,7 +3,7 @@
 use super::super::account::Cloud;
 use super::super::checksum::Checksum;
 use super::super::clock::iso_date;
-use super::super::listing::{Listing, Query, select};
+use super::super::listing::{Listing, Query};
 use super::super::reply::Reply;
 use super::super::s3::{Entry, Limits, S3Error, form, marker, token};
 use super::super::xml::element;
@@ -19,7 +19,7 @@ pub(super) fn list(asked: &Asked<'_>) -> Result<Reply, S3Error> {
     let form = form(asked.call, &limits)?;
     let prefix = asked.call.parameter("prefix").unwrap_or_default().to_owned();
     let query = Query { prefix, marker: marker(asked.call)?, ..form.query() };
-    let page = select(&asked.service.store.objects(), &query);
+    let page = asked.service.store.page(&query);
     let listing = Listing {
         bucket: asked.service.settings.bucket.clone(),
         prefix: query.prefix,

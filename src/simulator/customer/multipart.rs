@@ -77,20 +77,20 @@ fn part_number(asked: &Asked<'_>) -> Result<u32, S3Error> {
 pub(super) fn upload_part(asked: &Asked<'_>) -> Result<Reply, S3Error> {
     check_vouched(asked)?;
     check_body(asked.call, asked.body)?;
-    let upload = asked.service.store.upload(&place(asked))?;
+    let kept = asked.service.store.algorithm(&place(asked))?;
     if let Some((algorithm, _)) = sent(asked.call)?
-        && algorithm.name != upload.algorithm.name
+        && algorithm.name != kept.name
     {
         let message = format!(
             "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
-            upload.algorithm.name, algorithm.name
+            kept.name, algorithm.name
         );
         return Err(refuse("InvalidRequest", &message));
     }
-    let (part, sum) = keep(asked, &upload, asked.body.clone())?;
+    let (part, sum) = keep(asked, kept, asked.body.clone())?;
     let reply = empty(StatusCode::OK).header("etag", &part.etag);
     Ok(match asked.call.cloud {
-        Cloud::S3 => reply.header(upload.algorithm.header, &sum),
+        Cloud::S3 => reply.header(kept.header, &sum),
         Cloud::Gcs => {
             let crc32c = super::digest::google_crc32c(asked.body);
             let reply = reply.more("x-goog-hash", &format!("crc32c={crc32c}"));
@@ -107,18 +107,18 @@ pub(super) fn copy_part(asked: &Asked<'_>) -> Result<Reply, S3Error> {
         Wanted::Part(range) => source.bytes.slice(range.start as usize..range.end as usize),
         Wanted::Unsatisfiable => return Err(refuse("InvalidRange", "The requested range is not valid")),
     };
-    let upload = asked.service.store.upload(&place(asked))?;
-    let (part, sum) = keep(asked, &upload, bytes)?;
+    let kept = asked.service.store.algorithm(&place(asked))?;
+    let (part, sum) = keep(asked, kept, bytes)?;
     let inner = element("LastModified", &iso_date(asked.service.clock.now()))
         + &element("ETag", &part.etag)
-        + &element(&format!("Checksum{}", upload.algorithm.name), &sum);
+        + &element(&format!("Checksum{}", kept.name), &sum);
     Ok(document("CopyPartResult", &inner))
 }
 
 /// Keeps a part, and gives its checksum as it is sent.
-fn keep(asked: &Asked<'_>, upload: &Upload, bytes: Bytes) -> Result<(StoredPart, String), S3Error> {
+fn keep(asked: &Asked<'_>, algorithm: &Algorithm, bytes: Bytes) -> Result<(StoredPart, String), S3Error> {
     let etag = format!("\"{}\"", hex(&md5(&bytes)));
-    let checksum = upload.algorithm.raw(&bytes);
+    let checksum = algorithm.raw(&bytes);
     let sum = base64(&checksum);
     let part = StoredPart { bytes, etag, checksum };
     asked.service.store.put_part(&place(asked), part_number(asked)?, part.clone())?;

@@ -1,5 +1,6 @@
 //! What the bucket holds. Every change is one step under one lock, so conditions decide races.
 
+use super::super::listing::{Page, Query, select};
 use super::super::s3::S3Error;
 use super::copy::{Labels, StoredCopy, StoredVersion};
 use super::digest::Algorithm;
@@ -76,6 +77,11 @@ impl Store {
         self.state().objects.get(key).cloned()
     }
 
+    /// The page of keys that the query asks for.
+    pub(super) fn page(&self, query: &Query) -> Page<Arc<StoredCopy>> {
+        select(&self.state().objects, query)
+    }
+
     /// The object of the key, or the refusal of a read.
     pub(super) fn get(&self, key: &str) -> Result<Arc<StoredCopy>, S3Error> {
         self.find(key).ok_or_else(|| no_such_key(key))
@@ -86,7 +92,7 @@ impl Store {
         let state = self.state();
         match self.keeps_versions {
             true => state.history.get(key).cloned().unwrap_or_default(),
-            false => state.objects.get(key).map(|copy| StoredVersion::Copy((**copy).clone())).into_iter().collect(),
+            false => state.objects.get(key).map(|copy| StoredVersion::Copy(copy.clone())).into_iter().collect(),
         }
     }
 
@@ -114,7 +120,7 @@ impl Store {
         state.generation += 1;
         let copy = Arc::new(StoredCopy { generation: state.generation, ..copy });
         if self.keeps_versions {
-            state.history.entry(key.to_owned()).or_default().push(StoredVersion::Copy((*copy).clone()));
+            state.history.entry(key.to_owned()).or_default().push(StoredVersion::Copy(copy.clone()));
         }
         state.objects.insert(key.to_owned(), copy.clone());
         copy
@@ -136,6 +142,11 @@ impl Store {
 
     pub(super) fn upload(&self, place: &(String, String)) -> Result<Upload, S3Error> {
         self.state().uploads.get(place).cloned().ok_or_else(|| no_such_upload(&place.1))
+    }
+
+    /// The algorithm of an upload's checksums.
+    pub(super) fn algorithm(&self, place: &(String, String)) -> Result<&'static Algorithm, S3Error> {
+        self.state().uploads.get(place).map(|upload| upload.algorithm).ok_or_else(|| no_such_upload(&place.1))
     }
 
     /// Keeps a part in place of an earlier one of the same number.
