@@ -153,8 +153,13 @@ impl Sum {
     }
 }
 
+/// As in `x-amz-checksum-type`.
+pub(super) fn coverage(is_composite: bool) -> &'static str {
+    if is_composite { "COMPOSITE" } else { "FULL_OBJECT" }
+}
+
 fn checksums(bytes: &[u8], sum: &Sum) -> BTreeMap<String, String> {
-    let kind = if sum.composite.is_some() { "COMPOSITE" } else { "FULL_OBJECT" };
+    let kind = coverage(sum.composite.is_some());
     let value = sum.composite.clone().unwrap_or_else(|| sum.algorithm.of(bytes));
     let mut google = format!("crc32c={}", google_crc32c(bytes));
     if sum.parts.is_none() {

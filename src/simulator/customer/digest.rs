@@ -157,3 +157,40 @@ pub(super) fn compare(name: &str, claimed: &str, computed: &str) -> Result<(), S
 pub(super) fn refuse(code: &str, message: &str) -> S3Error {
     S3Error::new(StatusCode::BAD_REQUEST, code, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(name: &str, value: &str) -> Call {
+        let request = http::Request::put("/bucket/key").header(name, value);
+        Call::new(1, request.body(()).unwrap().into_parts().0)
+    }
+
+    #[test]
+    fn the_signed_hash_must_be_that_of_the_body() {
+        let check = |value: &str| {
+            check_signed_body(&call("x-amz-content-sha256", value), b"").map_err(|error| error.code).err()
+        };
+        assert_eq!(check("UNSIGNED-PAYLOAD"), None);
+        assert_eq!(check("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"), None);
+        assert_eq!(check("00").unwrap(), "XAmzContentSHA256Mismatch");
+        assert_eq!(check("STREAMING-UNSIGNED-PAYLOAD-TRAILER").unwrap(), "NotImplemented");
+    }
+
+    #[test]
+    fn every_algorithm_is_verified() {
+        let claims = [
+            ("x-amz-checksum-crc64nvme", "rosUhgp5mIg="),
+            ("x-amz-checksum-crc32c", "4waSgw=="),
+            ("x-amz-checksum-crc32", "y/Q5Jg=="),
+            ("x-amz-checksum-sha1", "98O8HYCOBHMq32eZZczDTKeuNEE="),
+            ("x-amz-checksum-sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
+            ("content-md5", "JfnnlDI7RTiF9RgfG2JNCw=="),
+        ];
+        for (header, claim) in claims {
+            assert_eq!(check_body(&call(header, claim), b"123456789"), Ok(()), "{header}");
+            assert_eq!(check_body(&call(header, claim), b"12345678").unwrap_err().code, "BadDigest", "{header}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use super::super::reply::Reply;
 use super::super::s3::S3Error;
 use super::super::seed::{base64, derive_url_safe, hex};
 use super::super::xml::{element, elements, unescape};
-use super::copy::{Labels, StoredCopy, Sum};
+use super::copy::{Labels, StoredCopy, Sum, coverage};
 use super::digest::{Algorithm, check_body, check_google_hash, compare, md5, refuse, sent};
 use super::front::{Asked, condition, document, empty};
 use super::object::{check_vouched, checksum_elements, copy_source, identify};
@@ -33,7 +33,7 @@ pub(super) fn create(asked: &Asked<'_>) -> Result<Reply, S3Error> {
     Ok(match asked.call.cloud {
         Cloud::S3 => reply
             .header("x-amz-checksum-algorithm", algorithm.name)
-            .header("x-amz-checksum-type", if is_composite { "COMPOSITE" } else { "FULL_OBJECT" }),
+            .header("x-amz-checksum-type", coverage(is_composite)),
         Cloud::Gcs => reply,
     })
 }
@@ -161,8 +161,10 @@ fn chosen<'a>(asked: &Asked<'_>, upload: &'a Upload) -> Result<Vec<&'a StoredPar
         let etag = field("ETag").ok_or_else(malformed)?;
         let part = upload.parts.get(&number).filter(|part| part.etag.trim_matches('"') == etag.trim_matches('"'));
         let part = part.ok_or_else(|| invalid_part(number))?;
-        if field(&format!("Checksum{}", upload.algorithm.name)).is_some_and(|sum| sum != base64(&part.checksum)) {
-            return Err(invalid_part(number));
+        match field(&format!("Checksum{}", upload.algorithm.name)) {
+            Some(sum) if sum != base64(&part.checksum) => return Err(invalid_part(number)),
+            None if upload.is_composite => return Err(missing_checksum(upload, number)),
+            _ => {}
         }
         parts.push(part);
     }
@@ -204,6 +206,11 @@ fn assemble(asked: &Asked<'_>, upload: &Upload, parts: &[&StoredPart]) -> Result
     match asked.call.cloud {
         Cloud::Gcs => check_google_hash(asked.call, &copy.bytes)?,
         Cloud::S3 => {
+            let kind = asked.call.header("x-amz-checksum-type");
+            if kind.is_some_and(|kind| kind != coverage(upload.is_composite)) {
+                let message = "The complete request must use the same checksum mode as the upload was created with.";
+                return Err(refuse("InvalidRequest", message));
+            }
             if let Some((algorithm, claimed)) = sent(asked.call)? {
                 let computed = copy.checksums.get(algorithm.header).map(String::as_str).unwrap_or_default();
                 compare(algorithm.name, claimed, computed)?;
@@ -211,6 +218,16 @@ fn assemble(asked: &Asked<'_>, upload: &Upload, parts: &[&StoredPart]) -> Result
         }
     }
     Ok(copy)
+}
+
+/// A composite checksum is put together from what the call says of the parts.
+fn missing_checksum(upload: &Upload, number: u32) -> S3Error {
+    let message = format!(
+        "The upload was created using a {} checksum. The complete request must include the checksum for each part. It \
+         was missing for part {number} in the request.",
+        upload.algorithm.name
+    );
+    refuse("InvalidRequest", &message)
 }
 
 fn malformed() -> S3Error {

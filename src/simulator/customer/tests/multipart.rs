@@ -121,3 +121,24 @@ async fn parts_are_copied_from_objects() {
     complete(&client, &id, parts).send().await.unwrap();
     assert_eq!(&bucket.object(KEY).unwrap().bytes[..], b"123456789");
 }
+
+#[tokio::test]
+async fn a_composite_checksum_needs_that_of_each_part() {
+    let bucket = bucket(|_| {}).await;
+    let client = client(&bucket);
+    let create = client.create_multipart_upload().bucket(NAME).key(KEY).checksum_algorithm(ChecksumAlgorithm::Sha256);
+    let id = create.send().await.unwrap().upload_id.unwrap();
+    let upload = || client.upload_part().bucket(NAME).key(KEY).upload_id(&id).part_number(1);
+    let mismatched = upload().checksum_algorithm(ChecksumAlgorithm::Crc32C);
+    assert_eq!(code(mismatched.body(ByteStream::from_static(b"x")).send().await), "InvalidRequest");
+    let upload = upload().checksum_algorithm(ChecksumAlgorithm::Sha256).body(ByteStream::from_static(b"x"));
+    let answer = upload.send().await.unwrap();
+    let bare = CompletedPart::builder().part_number(1).e_tag(answer.e_tag().unwrap());
+    let whole = bare.clone().set_checksum_sha256(answer.checksum_sha256).build();
+    assert_eq!(code(complete(&client, &id, vec![bare.build()]).send().await), "InvalidRequest");
+    let other = complete(&client, &id, vec![whole.clone()]).checksum_type(ChecksumType::FullObject);
+    assert_eq!(code(other.send().await), "InvalidRequest");
+    let done = complete(&client, &id, vec![whole]).send().await.unwrap();
+    assert!(done.checksum_sha256().unwrap().ends_with("-1"));
+    assert_eq!(done.checksum_type(), Some(&ChecksumType::Composite));
+}
