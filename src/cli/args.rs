@@ -45,7 +45,7 @@ pub enum Command {
     Status(Box<StatusArgs>),
     /// Serve a whole fake export on loopback, to rehearse without an account
     #[cfg(feature = "simulator")]
-    Simulate(Box<SimulatorArgs>),
+    Simulate(Box<SimulateArgs>),
     /// Simulate an export, mirror it and show its calendar, all in a temporary directory
     #[cfg(feature = "simulator")]
     Demo(Box<DemoArgs>),
@@ -416,6 +416,16 @@ pub struct SimulatorArgs {
     /// Something that goes wrong, as in `get:cut@1000 times=3` or `exchange:status=503`; repeatable
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<String>,
+}
+
+#[cfg(feature = "simulator")]
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    #[command(flatten)]
+    pub simulator: SimulatorArgs,
+    /// Serve an empty bucket of this name as well, to mirror into
+    #[arg(long, value_name = "NAME")]
+    pub customer_bucket: Option<String>,
 }
 
 #[cfg(feature = "simulator")]

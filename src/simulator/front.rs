@@ -122,6 +122,6 @@ pub(crate) fn sign_off(settings: &Settings, call: &Call, reply: Reply) -> Reply 
     match &call.target {
         Target::Exchange => reply,
         Target::Gcs(_) => gcs::sign_off(call, reply),
-        Target::S3 { .. } | Target::Broken => s3::sign_off(settings, call, reply),
+        Target::S3 { .. } | Target::Broken => s3::sign_off(settings.seed, call, reply),
     }
 }

@@ -69,10 +69,10 @@ pub(crate) struct Page<T> {
 
 /// An answered page, before it is put into a cloud's words.
 #[derive(Debug)]
-pub(crate) struct Listing {
+pub(crate) struct Listing<T = Arc<Object>> {
     pub(crate) bucket: String,
     pub(crate) prefix: String,
-    pub(crate) objects: Vec<(String, Arc<Object>)>,
+    pub(crate) objects: Vec<(String, T)>,
     pub(crate) prefixes: Vec<String>,
     /// The token that this page was asked for with.
     pub(crate) token: Option<String>,

@@ -13,6 +13,7 @@ mod call;
 mod checksum;
 mod clock;
 mod credentials;
+mod customer;
 mod data;
 mod delivery;
 mod exchange;
@@ -41,6 +42,10 @@ mod xml;
 
 pub use account::{Account, Bucket, Cloud};
 pub use checksum::Checksum;
+pub use customer::{
+    BucketAction, BucketFault, BucketOperation, BucketRequest, BucketRequests, CustomerBucket, CustomerSettings, Gate,
+    InjectedBucketFault, StoredCopy, StoredUpload, StoredVersion, When,
+};
 pub use faults::{Action, FAULT_GRAMMAR, Fault, Injected, ParseFaultError, Target};
 pub use object::Object;
 pub use observation::{LOG_REQUESTS_MAX, Logged, Operation, Requests};
@@ -79,7 +84,7 @@ impl Simulator {
     pub async fn start(settings: Settings) -> io::Result<Self> {
         settings.check().map_err(|broken| io::Error::new(io::ErrorKind::InvalidInput, broken))?;
         let service = Arc::new(Service::new(settings));
-        let server = Server::start(service.clone()).await?;
+        let server = Server::start(service.settings.listen, service.clone()).await?;
         Ok(Self { service, server })
     }
 

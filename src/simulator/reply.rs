@@ -131,6 +131,20 @@ impl Reply {
         self
     }
 
+    /// Sets a header whose name is made up; one that no answer can have is left out.
+    pub(crate) fn named(mut self, name: &str, value: &str) -> Self {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// Leaves a header out.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
     /// The value of `Content-Length`, if there is to be one.
     pub(crate) fn content_length(&self) -> Option<(HeaderName, HeaderValue)> {
         let bytes = match self.declared {

@@ -1,13 +1,14 @@
 //! The listening socket and its connections.
 
-use super::service::Service;
+use super::delivery::Sending;
 use super::wire::{Fuse, Wire};
-use http::Request;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +20,28 @@ use tokio::task::{JoinHandle, JoinSet};
 /// How long to wait after a failed accept, which happens when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// What stands behind a listening socket.
+pub(crate) trait Serve: Send + Sync + 'static {
+    /// Answers one request, or cuts its connection. The fuse is that of the connection.
+    fn serve(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        fuse: Fuse,
+    ) -> impl Future<Output = Result<Response<Sending>, Cut>> + Send;
+}
+
+/// In place of an answer: the connection ends without one.
+#[derive(Debug)]
+pub(crate) struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the connection is cut on purpose")
+    }
+}
+
+impl std::error::Error for Cut {}
+
 /// A running server. Dropping it stops it without waiting.
 pub(crate) struct Server {
     address: SocketAddr,
@@ -28,9 +51,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens on the address of the service's settings.
-    pub(crate) async fn start(service: Arc<Service>) -> io::Result<Self> {
-        let listener = TcpListener::bind(service.settings.listen).await?;
+    /// Listens on the address, and has the service answer.
+    pub(crate) async fn start(listen: SocketAddr, service: Arc<impl Serve>) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let (running, stopped) = oneshot::channel();
         let accepting = tokio::spawn(run(listener, service, stopped));
@@ -49,7 +72,7 @@ impl Server {
     }
 }
 
-async fn run(listener: TcpListener, service: Arc<Service>, stopped: oneshot::Receiver<Infallible>) {
+async fn run(listener: TcpListener, service: Arc<impl Serve>, stopped: oneshot::Receiver<Infallible>) {
     let mut connections = JoinSet::new();
     tokio::select! {
         _ = stopped => {}
@@ -59,7 +82,7 @@ async fn run(listener: TcpListener, service: Arc<Service>, stopped: oneshot::Rec
     connections.shutdown().await;
 }
 
-async fn accept(listener: &TcpListener, service: &Arc<Service>, connections: &mut JoinSet<()>) {
+async fn accept(listener: &TcpListener, service: &Arc<impl Serve>, connections: &mut JoinSet<()>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -71,15 +94,12 @@ async fn accept(listener: &TcpListener, service: &Arc<Service>, connections: &mu
     }
 }
 
-async fn connection(stream: TcpStream, service: Arc<Service>) {
+async fn connection(stream: TcpStream, service: Arc<impl Serve>) {
     // Small answers must not wait for the client's acknowledgements; a failure costs only time.
     let _ = stream.set_nodelay(true);
     let fuse = Fuse::default();
     let wire = TokioIo::new(Wire::new(stream, fuse.clone()));
-    let answer = service_fn(|request: Request<Incoming>| {
-        let (service, fuse) = (service.clone(), fuse.clone());
-        async move { Ok::<_, Infallible>(service.serve(request.into_parts().0, fuse).await) }
-    });
+    let answer = service_fn(|request: Request<Incoming>| service.clone().serve(request, fuse.clone()));
     // A connection that breaks, or is broken on purpose, is the client's to notice.
     let _ = http1::Builder::new().serve_connection(wire, answer).await;
 }

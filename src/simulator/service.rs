@@ -9,11 +9,13 @@ use super::faults::{self, Action, Moment, Rules};
 use super::front::{self, Answer, Front};
 use super::observation::{Logged, Observation};
 use super::reply::Reply;
+use super::server::{Cut, Serve};
 use super::settings::Settings;
 use super::wire::Fuse;
-use http::Response;
 use http::header::{CONTENT_RANGE, ETAG};
 use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use tokio::time::sleep;
@@ -45,8 +47,7 @@ impl Service {
         }
     }
 
-    /// Answers one request. The fuse is that of its connection.
-    pub(crate) async fn serve(&self, request: Parts, fuse: Fuse) -> Response<Sending> {
+    async fn respond(&self, request: Parts, fuse: Fuse) -> Response<Sending> {
         let call = Call::new(self.arrived.fetch_add(1, Ordering::Relaxed) + 1, request);
         if let Some(latency) = self.settings.latency {
             sleep(latency).await;
@@ -125,6 +126,13 @@ impl Service {
             status: reply.status.as_u16(),
             faults,
         });
+    }
+}
+
+impl Serve for Service {
+    /// The export is only read: bodies of requests are left unread.
+    async fn serve(self: Arc<Self>, request: Request<Incoming>, fuse: Fuse) -> Result<Response<Sending>, Cut> {
+        Ok(self.respond(request.into_parts().0, fuse).await)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use e3sync::simulator::{Cloud, Operation};
@@ -162,4 +162,44 @@ fn assert_reads(export: &Export, json: &Value) {
         .run()
         .expect(0);
     assert_eq!(listed.stdout.lines().count(), OBJECTS);
+}
+
+/// `e3sync simulate` with a bucket, and the variables that it prints for it.
+fn simulate_a_bucket() -> (Child, Vec<(String, String)>) {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_e3sync"))
+        .args(["simulate", "--days", "1", "--customer-bucket", "warehouse"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines().take(10).map(Result::unwrap);
+    let variables = lines.map(|line| {
+        let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
+        (name.to_owned(), value.trim_matches('\'').to_owned())
+    });
+    let variables = variables.collect();
+    (process, variables)
+}
+
+#[test]
+fn aws_cli_writes_into_a_simulated_customers_bucket() {
+    let Some(python) = python() else { return };
+    let (mut process, variables) = simulate_a_bucket();
+    let folder = tempfile::tempdir().unwrap();
+    // Large enough that aws-cli sends it in parts.
+    let bytes: Vec<u8> = (0..9 * 1024 * 1024_u32).map(|index| (index >> 8) as u8).collect();
+    std::fs::write(folder.path().join("sent"), &bytes).unwrap();
+    let value = |wanted: &str| &variables.iter().find(|(name, _)| name == wanted).unwrap().1;
+    let url = format!("{}/a b+\u{fc}", value("E3SYNC_DEST"));
+    for (from, to) in [("sent", url.as_str()), (&url, "received")] {
+        let mut aws = python.command("aws");
+        aws.args(["s3", "cp", "--only-show-errors", from, to]).current_dir(folder.path());
+        aws.envs(variables.iter().map(|(name, value)| (name, value)));
+        output_of(aws.env("AWS_ENDPOINT_URL_S3", value("E3SYNC_DEST_ENDPOINT_URL")));
+    }
+    assert!(std::fs::read(folder.path().join("received")).unwrap() == bytes);
+    let id = rustix::process::Pid::from_child(&process);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    assert!(process.wait().unwrap().success());
 }

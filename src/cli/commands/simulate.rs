@@ -2,26 +2,53 @@ use std::sync::Arc;
 
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::progress::Silent;
-use e3sync::simulator::{Checksum, Cloud, Content, Fault, Settings, Simulator};
+use e3sync::simulator::{Checksum, Cloud, Content, CustomerBucket, CustomerSettings, Fault, Settings, Simulator};
 use jiff::Timestamp;
 
 use super::Outcome;
-use crate::cli::args::SimulatorArgs;
+use crate::cli::args::{SimulateArgs, SimulatorArgs};
 use crate::cli::units::ByteSize;
 use crate::cli::{output, signals, success};
 
+/// The region of the export's bucket at S3.
+const REGION: &str = "us-east-1";
+
 /// Runs `e3sync simulate` until a signal.
-pub async fn run(arguments: SimulatorArgs) -> Outcome {
+pub async fn run(arguments: SimulateArgs) -> Outcome {
     let mut stop = signals::listen(None, Arc::new(Silent));
-    let simulator = start(&arguments).await?;
-    for line in variables(&simulator) {
+    let simulator = start(&arguments.simulator).await?;
+    let bucket = match &arguments.customer_bucket {
+        Some(name) => Some(start_bucket(name, &arguments.simulator).await?),
+        None => None,
+    };
+    for line in variables(&simulator).into_iter().chain(bucket.iter().flat_map(bucket_variables)) {
         output::line(line);
     }
     output::message("serving a simulated export until Ctrl-C; put the lines above into another shell");
     // The sender lives as long as the process.
     let _ = stop.wait_for(Option::is_some).await;
+    if let Some(bucket) = bucket {
+        bucket.stop().await;
+    }
     simulator.stop().await;
     success()
+}
+
+/// Starts a customer's bucket beside the simulator, on a port of its own.
+async fn start_bucket(name: &str, arguments: &SimulatorArgs) -> Result<CustomerBucket> {
+    let mut settings = CustomerSettings::new(name, Timestamp::now());
+    settings.seed = arguments.seed;
+    settings.listen.set_ip(arguments.listen.ip());
+    // The region of the export, so that one variable serves both.
+    REGION.clone_into(&mut settings.region);
+    settings.check().map_err(|reason| {
+        Error::new(ErrorKind::Usage, reason).with_hint("choose another name with --customer-bucket")
+    })?;
+    CustomerBucket::start(settings).await.map_err(|cause| {
+        Error::new(ErrorKind::Usage, "the customer's bucket cannot start")
+            .with_hint("choose an address of this machine with --listen")
+            .with_cause(cause)
+    })
 }
 
 /// Starts a simulator and sets its faults up.
@@ -92,6 +119,18 @@ fn variables(simulator: &Simulator) -> Vec<String> {
         format!("export E3SYNC_API_URL='{url}'"),
         format!("export E3SYNC_SOURCE_ENDPOINT_URL='{url}'"),
         format!("export AWS_ENDPOINT_URL_S3='{url}'"),
-        "export AWS_DEFAULT_REGION='us-east-1'".to_owned(),
+        format!("export AWS_DEFAULT_REGION='{REGION}'"),
+    ]
+}
+
+/// The lines that point e3sync at a customer's bucket as its destination.
+fn bucket_variables(bucket: &CustomerBucket) -> Vec<String> {
+    let settings = bucket.settings();
+    vec![
+        format!("export AWS_ACCESS_KEY_ID='{}'", settings.access_key.access_key_id),
+        format!("export AWS_SECRET_ACCESS_KEY='{}'", settings.access_key.secret_access_key),
+        format!("export AWS_REGION='{}'", settings.region),
+        format!("export E3SYNC_DEST='s3://{}/mirror'", settings.bucket),
+        format!("export E3SYNC_DEST_ENDPOINT_URL='{}'", bucket.url()),
     ]
 }

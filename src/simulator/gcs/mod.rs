@@ -11,8 +11,8 @@ mod resource;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use address::{Address, Place, is_addressed};
-pub(crate) use error::injected as injected_error;
+pub(crate) use address::{Address, Dialect, Place, is_addressed};
+pub(crate) use error::{GcsError, injected as injected_error};
 pub(crate) use listing::{Form, token};
 
 use super::call::Call;
@@ -20,7 +20,6 @@ use super::front::{Answer, Front};
 use super::observation::Operation;
 use super::reply::Reply;
 use super::seed::derive_url_safe;
-use error::GcsError;
 
 /// The header that pins a version or names it.
 pub(crate) const GENERATION: &str = "x-goog-generation";

@@ -22,31 +22,41 @@ const SUBRESOURCES: [&str; 9] =
 
 /// Checks the signature and the credentials behind it (domain.md section 2 for the expired ones).
 pub(crate) fn identify(front: &Front<'_>, call: &Call) -> Result<(), S3Error> {
+    verify(call, REGION, front.clock.now(), |access_key_id| front.issuer.find(access_key_id))
+}
+
+/// Checks the signature of a call to a bucket of the region; `find` tells what is known of an access key.
+pub(crate) fn verify(
+    call: &Call,
+    region: &str,
+    now: Timestamp,
+    find: impl FnOnce(&str) -> Option<Known>,
+) -> Result<(), S3Error> {
     let header = call.header("authorization").ok_or_else(S3Error::access_denied)?;
     let authorization = Authorization::parse(header).ok_or_else(|| {
         S3Error::new(StatusCode::BAD_REQUEST, "AuthorizationHeaderMalformed", "The authorization header is malformed.")
     })?;
-    check_scope(&authorization)?;
+    check_scope(&authorization, region)?;
     check_signed_headers(&authorization, call)?;
-    let known = front.issuer.find(authorization.access_key_id).ok_or_else(|| {
+    let known = find(authorization.access_key_id).ok_or_else(|| {
         let message = "The AWS Access Key Id you provided does not exist in our records.";
         S3Error::new(StatusCode::FORBIDDEN, "InvalidAccessKeyId", message)
             .with("AWSAccessKeyId", authorization.access_key_id)
     })?;
-    check_session(&known, call, front.clock.now())?;
-    check_signature(&authorization, &known, call, front.clock.now())
+    check_session(&known, call, now)?;
+    check_signature(&authorization, &known, call, now)
 }
 
-fn check_scope(authorization: &Authorization<'_>) -> Result<(), S3Error> {
-    if authorization.region == REGION && authorization.service == "s3" {
+fn check_scope(authorization: &Authorization<'_>, region: &str) -> Result<(), S3Error> {
+    if authorization.region == region && authorization.service == "s3" {
         return Ok(());
     }
     let message = format!(
-        "The authorization header is malformed; the region '{}' is wrong; expecting '{REGION}'",
+        "The authorization header is malformed; the region '{}' is wrong; expecting '{region}'",
         authorization.region
     );
     let error = S3Error::new(StatusCode::BAD_REQUEST, "AuthorizationHeaderMalformed", &message);
-    Err(error.with("Region", REGION))
+    Err(error.with("Region", region))
 }
 
 /// S3 refuses a request that has a header of its own which the signature does not cover.

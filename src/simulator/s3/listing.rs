@@ -6,7 +6,6 @@ use super::super::checksum::{Checksum, algorithm, coverage};
 use super::super::clock::iso_date;
 use super::super::front::{self, Answer, Front};
 use super::super::listing::{Listing, Marker, Query};
-use super::super::object::Object;
 use super::super::reply::{Body, Reply};
 use super::super::uri::encode;
 use super::super::xml::{element, escape};
@@ -15,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::StatusCode;
+use jiff::Timestamp;
 
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
     <ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
@@ -33,15 +33,31 @@ pub(crate) struct Form {
     checksum: Checksum,
 }
 
+/// An object as a listing shows it.
+pub(crate) struct Entry<'a> {
+    pub(crate) modified: Timestamp,
+    /// With its quotes.
+    pub(crate) etag: &'a str,
+    /// Further elements, as XML.
+    pub(crate) more: &'a str,
+    pub(crate) size_bytes: u64,
+    pub(crate) storage_class: &'a str,
+}
+
+/// What the bucket decides of a listing.
+pub(crate) struct Limits {
+    pub(crate) page_keys: usize,
+    pub(crate) checksum: Checksum,
+}
+
 /// The page that the call asks for.
 pub(crate) fn list(front: &Front<'_>, call: &Call) -> Result<Answer, S3Error> {
-    let form = form(front, call)?;
+    let limits = Limits { page_keys: front.settings.page_keys, checksum: front.settings.checksum };
+    let form = form(call, &limits)?;
     let query = Query {
         prefix: call.parameter("prefix").unwrap_or_default().to_owned(),
-        delimiter: form.delimiter.clone(),
         marker: marker(call)?,
-        keys_max: form.keys_max,
-        end: None,
+        ..form.query()
     };
     let page = front.page(Cloud::S3, &query);
     let listing = Listing {
@@ -55,7 +71,8 @@ pub(crate) fn list(front: &Front<'_>, call: &Call) -> Result<Answer, S3Error> {
     Ok(Answer::Listing(listing, front::Form::S3(form)))
 }
 
-fn form(front: &Front<'_>, call: &Call) -> Result<Form, S3Error> {
+/// How the call wants its listing told.
+pub(crate) fn form(call: &Call, limits: &Limits) -> Result<Form, S3Error> {
     let encoding = call.parameter("encoding-type");
     if encoding.is_some_and(|encoding| encoding != "url") {
         return Err(invalid("Invalid Encoding Method specified in Request"));
@@ -69,9 +86,9 @@ fn form(front: &Front<'_>, call: &Call) -> Result<Form, S3Error> {
     Ok(Form {
         delimiter: call.parameter("delimiter").unwrap_or_default().to_owned(),
         start_after: call.parameter("start-after").map(str::to_owned),
-        keys_max: keys_max.min(front.settings.page_keys),
+        keys_max: keys_max.min(limits.page_keys),
         url_encoded: encoding.is_some(),
-        checksum: front.settings.checksum,
+        checksum: limits.checksum,
     })
 }
 
@@ -79,7 +96,8 @@ fn invalid(message: &str) -> S3Error {
     S3Error::new(StatusCode::BAD_REQUEST, "InvalidArgument", message)
 }
 
-fn marker(call: &Call) -> Result<Marker, S3Error> {
+/// Where the call wants its page to begin.
+pub(crate) fn marker(call: &Call) -> Result<Marker, S3Error> {
     match (call.parameter("continuation-token"), call.parameter("start-after")) {
         (Some(token), _) => marker_of(token).ok_or_else(|| invalid("The continuation token provided is incorrect")),
         (None, Some(key)) => Ok(Marker::AfterKey(key.to_owned())),
@@ -97,9 +115,24 @@ fn marker_of(token: &str) -> Option<Marker> {
 }
 
 impl Form {
+    /// The delimiter and the size of the page.
+    pub(crate) fn query(&self) -> Query {
+        Query { delimiter: self.delimiter.clone(), keys_max: self.keys_max, ..Query::default() }
+    }
+
     /// The listing in XML.
     pub(crate) fn reply(&self, listing: &Listing) -> Reply {
-        let objects: String = listing.objects.iter().map(|(key, object)| self.contents(key, object)).collect();
+        self.write(listing, |key, object| {
+            let etag = format!("\"{}\"", object.etag());
+            let (modified, size_bytes) = (object.modified(), object.size_bytes());
+            let more = &self.checksums();
+            self.contents(key, &Entry { modified, etag: &etag, more, size_bytes, storage_class: "STANDARD" })
+        })
+    }
+
+    /// A listing of anything in XML; `contents` writes one object by way of [`Form::contents`].
+    pub(crate) fn write<T>(&self, listing: &Listing<T>, contents: impl Fn(&str, &T) -> String) -> Reply {
+        let objects: String = listing.objects.iter().map(|(key, object)| contents(key, object)).collect();
         let prefixes: String = listing.prefixes.iter().map(|prefix| self.common_prefix(prefix)).collect();
         let text = format!("{HEAD}{}{objects}{prefixes}{TAIL}", self.beginning(listing));
         Reply::text(StatusCode::OK, "application/xml", text)
@@ -117,7 +150,7 @@ impl Form {
         reply
     }
 
-    fn beginning(&self, listing: &Listing) -> String {
+    fn beginning<T>(&self, listing: &Listing<T>) -> String {
         let count = listing.objects.len() + listing.prefixes.len();
         let mut text = element("Name", &listing.bucket) + &element("Prefix", &self.encoded(&listing.prefix));
         text += &element("KeyCount", &count.to_string());
@@ -137,15 +170,17 @@ impl Form {
         text
     }
 
-    fn contents(&self, key: &str, object: &Object) -> String {
+    /// One object in XML.
+    pub(crate) fn contents(&self, key: &str, entry: &Entry<'_>) -> String {
         format!(
-            "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>&quot;{}&quot;</ETag>{}\
-             <Size>{}</Size><StorageClass>STANDARD</StorageClass></Contents>",
+            "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>{}</ETag>{}\
+             <Size>{}</Size><StorageClass>{}</StorageClass></Contents>",
             escape(&self.encoded(key)),
-            iso_date(object.modified()),
-            object.etag(),
-            self.checksums(),
-            object.size_bytes()
+            iso_date(entry.modified),
+            escape(entry.etag),
+            entry.more,
+            entry.size_bytes,
+            entry.storage_class
         )
     }
 
@@ -161,7 +196,7 @@ impl Form {
     }
 
     /// S3 encodes like a form: a space becomes a plus sign.
-    fn encoded(&self, key: &str) -> String {
+    pub(crate) fn encoded(&self, key: &str) -> String {
         if self.url_encoded { encode(key, b"-._*/ ").replace(' ', "+") } else { key.to_owned() }
     }
 }

@@ -6,8 +6,9 @@ mod listing;
 mod object;
 mod signature;
 
+pub(crate) use authorize::verify;
 pub(crate) use error::{S3Error, usual_code};
-pub(crate) use listing::{Form, token};
+pub(crate) use listing::{Entry, Form, Limits, form, marker, token};
 #[cfg(test)]
 pub(crate) use signature::Authorization;
 
@@ -16,7 +17,6 @@ use super::front::{Answer, Front};
 use super::observation::Operation;
 use super::reply::Reply;
 use super::seed::{base64, derive, derive_number};
-use super::settings::Settings;
 use http::StatusCode;
 
 /// The answer to a call of the S3 protocol.
@@ -40,8 +40,8 @@ async fn try_answer(front: &Front<'_>, call: &Call) -> Result<Answer, S3Error> {
 }
 
 /// Adds the headers that every answer of S3 has.
-pub(crate) fn sign_off(settings: &Settings, call: &Call, reply: Reply) -> Reply {
-    let host_id = base64(&derive(settings.seed, &["host", &call.number.to_string()]));
+pub(crate) fn sign_off(seed: u64, call: &Call, reply: Reply) -> Reply {
+    let host_id = base64(&derive(seed, &["host", &call.number.to_string()]));
     reply.header("server", "AmazonS3").header("x-amz-request-id", &request_id(call)).header("x-amz-id-2", &host_id)
 }
 
