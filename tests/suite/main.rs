@@ -22,4 +22,5 @@ mod peers;
 mod readers;
 mod resume;
 mod sample_day;
+mod stores;
 mod usage;
