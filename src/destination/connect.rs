@@ -112,7 +112,7 @@ impl DestinationSettings {
                 let store = S3Store::connect(store.clone(), watch.clock.clone()).await?;
                 Medium::Bucket(Arc::new(store), prefix)
             }
-            Address::Gcs { store, prefix } => Medium::Bucket(Arc::new(GcsStore::connect(store.clone()).await?), prefix),
+            Address::Gcs { store, prefix } => Medium::Bucket(Arc::new(GcsStore::connect(store.clone())?), prefix),
         })
     }
 

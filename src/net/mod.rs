@@ -1,9 +1,11 @@
 //! What every HTTP client here shares: how it is built, which addresses it may use, how the
 //! headers that both clouds and the Authentication API send are read.
 
+mod s3_config;
+mod s3_refusal;
 mod sdk_transport;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -12,8 +14,10 @@ use jiff::Timestamp;
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::export::printable;
 
-pub(crate) use sdk_transport::UntrustedAnswer;
+pub(crate) use s3_config::{SigningTime, with_own_transport};
+pub(crate) use s3_refusal::{Refusal, SdkFailure};
 pub use sdk_transport::{AnswerCheck, SdkTransport};
 
 /// How connections are made.
@@ -129,6 +133,18 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Appends a text to an address with every byte escaped but unreserved ones and `keep`.
+pub(crate) fn push_encoded(url: &mut String, text: &str, keep: u8) {
+    url.reserve(text.len() + 32);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') || byte == keep {
+            url.push(char::from(byte));
+        } else {
+            let _ = write!(url, "%{byte:02X}");
+        }
+    }
+}
+
 /// The pause that a `Retry-After` header asks for, in either of its forms (RFC 9110 section 10.2.3).
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
@@ -146,6 +162,12 @@ pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
 
 fn parse_http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}
+
+/// The failure of a listing that cannot be believed.
+pub(crate) fn untrusted_listing(prefix: &str, reason: &str) -> Error {
+    Error::new(ErrorKind::ListingUntrusted, format!("the listing of {} is not believed: {reason}", printable(prefix)))
+        .with_hint("nothing was changed. Something between this machine and the cloud may have answered instead of it: a proxy, a login page")
 }
 
 /// The failure of a request that brought no answer.

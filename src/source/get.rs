@@ -1,4 +1,3 @@
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -77,18 +76,6 @@ pub(super) fn request(url: &str, key: &str, range: Option<&Range<u64>>) -> Resul
 
 fn unaddressable(key: &str) -> Error {
     Error::new(ErrorKind::KeyRefused, format!("key `{}` gives no address", printable(key)))
-}
-
-/// Appends a text to an address with every byte escaped but unreserved ones and `keep`.
-pub(super) fn push_encoded(url: &mut String, text: &str, keep: u8) {
-    url.reserve(text.len() + 32);
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') || byte == keep {
-            url.push(char::from(byte));
-        } else {
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
 }
 
 /// Compares an answer's headers with what was asked for, before a byte of the body is used.

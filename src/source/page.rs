@@ -1,5 +1,6 @@
-use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Object, printable};
+use crate::error::Result;
+use crate::export::Object;
+pub(super) use crate::net::untrusted_listing as untrusted;
 use crate::source::{Page, PageToken};
 
 /// What a server answered to a listing request, in the words of both clouds.
@@ -12,12 +13,6 @@ pub(super) struct RawPage {
     pub folders: Vec<String>,
     /// The token of the next page, where there is one.
     pub next_token: Option<String>,
-}
-
-/// The failure of a listing that cannot be believed.
-pub(super) fn untrusted(prefix: &str, reason: &str) -> Error {
-    Error::new(ErrorKind::ListingUntrusted, format!("the listing of {} is not believed: {reason}", printable(prefix)))
-        .with_hint("nothing was changed. Something between this machine and the cloud may have answered instead of it: a proxy, a login page")
 }
 
 impl RawPage {
@@ -77,6 +72,7 @@ fn check_key(key: &str, prefix: &str, last_key: Option<&str>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn raw(keys: &[&str], next_token: Option<&str>) -> RawPage {
         RawPage {

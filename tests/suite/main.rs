@@ -22,5 +22,6 @@ mod peers;
 mod readers;
 mod resume;
 mod sample_day;
+mod stores;
 mod stores_gcs;
 mod usage;

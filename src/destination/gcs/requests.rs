@@ -58,7 +58,8 @@ impl Store for GcsStore {
     async fn head(&self, key: &str) -> Result<Option<Described>> {
         let Some((found, _)) = unless_absent(self.open(Operation::Head, key, None).await)? else { return Ok(None) };
         let origin = found.attributes.get(&Attribute::Metadata(ORIGIN.into())).map(|origin| origin.to_string());
-        Ok(Some(Described { size_bytes: found.meta.size, origin }))
+        let version = version(found.meta.e_tag.clone(), found.meta.version.as_deref());
+        Ok(Some(Described { size_bytes: found.meta.size, version, origin }))
     }
 
     async fn put(&self, key: &str, payload: &Payload, terms: &PutTerms<'_>) -> Result<Put> {

@@ -1,7 +1,29 @@
 //! A bucket of the user's own at S3, or at a server that speaks its protocol.
 
+mod client;
+mod copy;
+mod delete;
+mod failure;
+mod list;
+mod put;
+mod read;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use reqwest::Url;
 
+use self::client::Sessions;
+use crate::clock::Clock;
+use crate::credentials::AwsCredentials;
+use crate::destination::bucket::{
+    BucketChecksum, Condition, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredPage, Upload,
+};
+use crate::error::Result;
+use crate::export::Checksums;
 use crate::net::NetSettings;
 
 /// How a bucket at S3 is reached and written.
@@ -25,4 +47,101 @@ pub struct S3StoreSettings {
     pub tags: Vec<(String, String)>,
     /// How connections are made.
     pub net: NetSettings,
+}
+
+/// A bucket at S3, with the credentials of the user's own AWS settings.
+pub struct S3Store {
+    settings: S3StoreSettings,
+    url: String,
+    sessions: Sessions,
+    clock: Arc<Clock>,
+}
+
+impl S3Store {
+    /// Finds the user's region and credentials. Nothing is asked of the bucket yet; `clock` signs.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Usage`] where no region is known, or an address cannot be used.
+    pub async fn connect(settings: S3StoreSettings, clock: Arc<Clock>) -> Result<Self> {
+        let sessions = Sessions::open(settings.clone(), None, clock.clone()).await?;
+        Ok(Self::with_sessions(sessions, settings, clock))
+    }
+
+    /// A bucket that is reached with the given keys. Nothing is looked up in the user's AWS settings.
+    ///
+    /// # Errors
+    /// As [`S3Store::connect`].
+    pub async fn connect_with_keys(settings: S3StoreSettings, keys: AwsCredentials, clock: Arc<Clock>) -> Result<Self> {
+        let sessions = Sessions::open(settings.clone(), Some(keys), clock.clone()).await?;
+        Ok(Self::with_sessions(sessions, settings, clock))
+    }
+
+    fn with_sessions(sessions: Sessions, settings: S3StoreSettings, clock: Arc<Clock>) -> Self {
+        Self { url: format!("s3://{}", settings.bucket), settings, sessions, clock }
+    }
+}
+
+#[async_trait]
+impl Store for S3Store {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn checksum(&self) -> BucketChecksum {
+        BucketChecksum::Crc64Nvme
+    }
+
+    async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
+        self.list_objects(prefix, from).await
+    }
+
+    async fn get(&self, key: &str, bytes_max: Option<u64>) -> Result<Option<Fetched>> {
+        self.get_object(key, bytes_max).await
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<Described>> {
+        self.describe(key).await
+    }
+
+    async fn put(&self, key: &str, payload: &Payload, terms: &PutTerms<'_>) -> Result<Put> {
+        self.put_object(key, payload, terms).await
+    }
+
+    async fn copy(&self, from: &str, to: &str, size_bytes: u64) -> Result<()> {
+        self.copy_object(from, to, size_bytes).await
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<()> {
+        self.delete_objects(keys).await
+    }
+
+    async fn begin_upload(&self, key: &str, origin: &str) -> Result<String> {
+        self.create_upload(key, &self.new_data_object(origin)).await
+    }
+
+    async fn upload_part(&self, upload: &Upload, number: u32, payload: &Payload) -> Result<String> {
+        self.put_part(upload, number, payload).await
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        computed: &Checksums,
+        condition: Condition<'_>,
+    ) -> Result<Put> {
+        self.finish_upload(upload, parts, Some(computed), condition).await
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<()> {
+        self.abandon_upload(upload).await
+    }
+
+    async fn uploads(&self, prefix: &str) -> Result<Option<Vec<Upload>>> {
+        self.list_uploads(prefix).await
+    }
+
+    async fn removes_unfinished_uploads(&self, prefix: &str) -> Result<Option<bool>> {
+        self.has_cleaning_rule(prefix).await
+    }
 }

@@ -62,14 +62,14 @@ impl GcsProtocol {
 
     fn list_url(&self, bucket: &str, prefix: &str, delimiter: Option<&str>, from: Option<&PageToken>) -> String {
         let mut url = format!("{}?maxResults=1000&fields={FIELDS}&prefix=", self.objects_url(bucket));
-        get::push_encoded(&mut url, prefix, b'.');
+        net::push_encoded(&mut url, prefix, b'.');
         if let Some(delimiter) = delimiter {
             url.push_str("&delimiter=");
-            get::push_encoded(&mut url, delimiter, b'.');
+            net::push_encoded(&mut url, delimiter, b'.');
         }
         if let Some(from) = from {
             url.push_str("&pageToken=");
-            get::push_encoded(&mut url, &from.token, b'.');
+            net::push_encoded(&mut url, &from.token, b'.');
         }
         url
     }

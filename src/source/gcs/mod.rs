@@ -105,7 +105,7 @@ impl Protocol for GcsProtocol {
         let mut url = self.objects_url(&issued.location.bucket);
         url.push('/');
         // The JSON API takes the whole name as one segment of the path.
-        get::push_encoded(&mut url, key, b'.');
+        net::push_encoded(&mut url, key, b'.');
         url.push_str("?alt=media");
         if let Some(generation) = object.generation {
             url.push_str(&format!("&generation={generation}"));

@@ -1,55 +1,30 @@
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Config, Region, StalledStreamProtectionConfig};
+use aws_sdk_s3::config::{BehaviorVersion, Config, Region};
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
-use aws_smithy_types::timeout::TimeoutConfigBuilder;
 
 use super::{S3Protocol, S3Settings, failure};
 use crate::clock::Clock;
 use crate::credentials::{AwsCredentials, Issued};
 use crate::error::Result;
 use crate::export::Object;
-use crate::net::SdkTransport;
+use crate::net::{self, SdkTransport};
 use crate::source::PageToken;
 use crate::source::page::{RawPage, untrusted};
 
 /// The SDK's settings, all but the credentials: those are given with each request, so that it is
 /// known which ones a refusal is about.
 pub(super) fn sdk_config(settings: &S3Settings, transport: SdkTransport, clock: Arc<Clock>) -> Config {
-    let mut builder = Config::builder()
+    let mut builder = net::with_own_transport(Config::builder(), transport, clock)
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(settings.region.clone()))
-        .http_client(transport)
-        .time_source(SigningTime(clock))
-        // Repeating is the engine's business, which knows what the failure means.
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(no_timeouts())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .identity_cache(aws_sdk_s3::config::IdentityCache::no_cache())
         .force_path_style(settings.endpoint_url.is_some());
     if let Some(url) = &settings.endpoint_url {
         builder = builder.endpoint_url(url.as_str().trim_end_matches('/'));
     }
     builder.build()
-}
-
-/// The transport has its own.
-fn no_timeouts() -> TimeoutConfig {
-    TimeoutConfigBuilder::new().build()
-}
-
-/// Signs by our clock, which a server can set right.
-#[derive(Debug)]
-struct SigningTime(Arc<Clock>);
-
-impl aws_smithy_async::time::TimeSource for SigningTime {
-    fn now(&self) -> SystemTime {
-        self.0.now().into()
-    }
 }
 
 impl S3Protocol {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::S3Settings;
 use crate::credentials::AwsCredentials;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::get;
+use crate::net;
 
 /// The address of an object: in the bucket's own host at AWS, in path style elsewhere.
 pub(super) fn object_url(settings: &S3Settings, bucket: &str, key: &str) -> String {
@@ -18,7 +18,7 @@ pub(super) fn object_url(settings: &S3Settings, bucket: &str, key: &str) -> Stri
         Some(endpoint) => format!("{}/{bucket}/", endpoint.as_str().trim_end_matches('/')),
         None => format!("https://{bucket}.s3.{}.amazonaws.com/", settings.region),
     };
-    get::push_encoded(&mut url, key, b'/');
+    net::push_encoded(&mut url, key, b'/');
     url
 }
 

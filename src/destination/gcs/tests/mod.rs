@@ -47,7 +47,7 @@ fn upload() -> Upload {
 }
 
 fn part() -> Part {
-    Part { number: 1, size_bytes: 9, etag: "\"p\"".to_owned(), checksum: None }
+    Part { number: 1, size_bytes: 9, etag: "\"p\"".to_owned() }
 }
 
 const STORED: &str = "etag: \"e\"\r\nx-goog-generation: 7\r\nx-goog-hash: crc32c=4waSgw==\r\nx-goog-hash: md5=JfnnlDI7RTiF9RgfG2JNCw==\r\n";

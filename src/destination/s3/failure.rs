@@ -1,0 +1,323 @@
+use std::borrow::Cow;
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use super::S3Store;
+use crate::destination::bucket::Condition;
+use crate::error::{Error, ErrorKind};
+use crate::export::printable;
+use crate::net::{self, Refusal, SdkFailure};
+
+/// What is asked of the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    List,
+    Get,
+    Head,
+    Put,
+    Copy,
+    Delete,
+    CreateUpload,
+    UploadPart,
+    CompleteUpload,
+    AbortUpload,
+    ListUploads,
+    GetLifecycle,
+}
+
+impl Operation {
+    /// The operation's name in messages: the method where that says it all, else S3's own name.
+    fn name(self) -> &'static str {
+        match self {
+            Self::List => "LIST",
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Put => "PUT",
+            Self::Copy => "COPY",
+            Self::Delete => "DELETE",
+            Self::CreateUpload => "CreateMultipartUpload",
+            Self::UploadPart => "UploadPart",
+            Self::CompleteUpload => "CompleteMultipartUpload",
+            Self::AbortUpload => "AbortMultipartUpload",
+            Self::ListUploads => "ListMultipartUploads",
+            Self::GetLifecycle => "GetBucketLifecycleConfiguration",
+        }
+    }
+
+    /// The right that the operation needs.
+    fn permission(self) -> &'static str {
+        match self {
+            Self::List => "s3:ListBucket",
+            Self::Get | Self::Head => "s3:GetObject",
+            Self::Put | Self::CreateUpload | Self::UploadPart | Self::CompleteUpload => "s3:PutObject",
+            Self::Copy => "s3:GetObject and s3:PutObject",
+            Self::Delete => "s3:DeleteObject",
+            Self::AbortUpload => "s3:AbortMultipartUpload",
+            Self::ListUploads => "s3:ListBucketMultipartUploads",
+            Self::GetLifecycle => "s3:GetLifecycleConfiguration",
+        }
+    }
+
+    fn writes(self) -> bool {
+        matches!(self, Self::Put | Self::Copy | Self::CreateUpload | Self::UploadPart | Self::CompleteUpload)
+    }
+}
+
+/// Whether an answer says only that the condition does not hold.
+pub(super) fn is_refused_condition<E>(error: &SdkError<E, HttpResponse>, condition: Condition<'_>) -> bool
+where
+    E: ProvideErrorMetadata,
+{
+    let status = error.raw_response().map(|raw| raw.status().as_u16());
+    match condition {
+        Condition::None => false,
+        Condition::IfAbsent => status == Some(412),
+        Condition::IfMatch(_) => status == Some(412) || status == Some(404) && error.code() == Some("NoSuchKey"),
+    }
+}
+
+/// Whether an answer says that there is no such object.
+pub(super) fn is_no_such_key<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: ProvideErrorMetadata,
+{
+    let is_404 = error.raw_response().is_some_and(|raw| raw.status().as_u16() == 404);
+    // An answer to a HEAD has no code.
+    is_404 && matches!(error.code(), None | Some("NoSuchKey" | "NotFound"))
+}
+
+impl S3Store {
+    /// `PUT s3://bucket/key`.
+    pub(super) fn request(&self, operation: Operation, key: &str) -> String {
+        format!("{} {}/{}", operation.name(), self.url, printable(key))
+    }
+
+    /// The failure behind a request that has no result.
+    pub(super) fn failure<E>(&self, operation: Operation, key: &str, error: &SdkError<E, HttpResponse>) -> Error
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match SdkFailure::of(error, &self.request(operation, key)) {
+            SdkFailure::Refused(refusal) => self.refused(operation, *refusal),
+            SdkFailure::Untrusted(reason) => self.untrusted(operation, key, &reason),
+            SdkFailure::NoCredentials(error) if error.kind() == ErrorKind::Unavailable => error,
+            SdkFailure::NoCredentials(error) => error.with_hint(self.ways_to_log_in()),
+            SdkFailure::Unanswered(error) => error,
+        }
+    }
+
+    fn ways_to_log_in(&self) -> Cow<'static, str> {
+        match &self.settings.profile {
+            Some(profile) => {
+                let profile = printable(profile);
+                format!("check the profile `{profile}` in ~/.aws/config and ~/.aws/credentials; a login is renewed with `aws sso login --profile {profile}`").into()
+            }
+            None => "name a profile with --dest-profile, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with `aws sso login`, or run where the machine has a role".into(),
+        }
+    }
+
+    /// The failure of an answer that arrived and is not one of S3's.
+    pub(super) fn untrusted(&self, operation: Operation, key: &str, reason: &str) -> Error {
+        if matches!(operation, Operation::List | Operation::ListUploads) {
+            return net::untrusted_listing(&format!("{}/{key}", self.url), reason);
+        }
+        Error::new(
+            ErrorKind::Protocol,
+            format!("the answer to {} is not believed: {reason}", self.request(operation, key)),
+        )
+        .with_hint("check --dest-endpoint-url, and whether a proxy answers instead of the bucket")
+    }
+
+    /// The failure of bytes that arrived in the bucket as others.
+    pub(super) fn altered(&self, operation: Operation, key: &str, checksum: &str) -> Error {
+        let what = format!(
+            "{}: the bucket has another {checksum} than the bytes that were sent",
+            self.request(operation, key)
+        );
+        Error::new(ErrorKind::ChecksumMismatch, what)
+            .with_hint("the network or a machine on the way changes bytes; run again")
+    }
+
+    pub(super) fn refused(&self, operation: Operation, refusal: Refusal) -> Error {
+        let kind = kind(operation, &refusal, self.sessions.region());
+        let hint = self.hint(operation, kind, &refusal);
+        let error = refusal.into_error(kind, &self.clock);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+
+    fn hint(&self, operation: Operation, kind: ErrorKind, refusal: &Refusal) -> Option<Cow<'static, str>> {
+        let code = refusal.code.as_str();
+        if is_other_region(refusal, self.sessions.region()) {
+            return Some(match true_region(refusal) {
+                Some(region) => format!("the bucket lies in {}; name it with --dest-region", printable(&region)).into(),
+                None => "the bucket lies in another region; name it with --dest-region".into(),
+            });
+        }
+        match kind {
+            ErrorKind::Usage if code == "NoSuchBucket" => {
+                Some("check the bucket's name and --dest-endpoint-url".into())
+            }
+            ErrorKind::Usage if code.starts_with("KMS.") => {
+                Some("check --sse-kms-key-id, and that the key is enabled in the bucket's region".into())
+            }
+            ErrorKind::Usage => Some("check --storage-class, --sse and --sse-kms-key-id".into()),
+            ErrorKind::CredentialsRefused => Some(
+                "renew the login (`aws sso login`, a new session token), or name another profile with --dest-profile"
+                    .into(),
+            ),
+            ErrorKind::AccessDenied if code == "SignatureDoesNotMatch" => {
+                Some("the secret key does not fit its access key, or a proxy changes requests".into())
+            }
+            ErrorKind::AccessDenied if operation.writes() && self.settings.sse_kms_key_id.is_some() => {
+                let permission = operation.permission();
+                Some(format!("the credentials need {permission} on the bucket, and kms:GenerateDataKey and kms:Decrypt on the key").into())
+            }
+            ErrorKind::AccessDenied => {
+                Some(format!("the credentials need {} on the bucket", operation.permission()).into())
+            }
+            ErrorKind::DestinationFull => Some("make room in the bucket, or have its quota raised".into()),
+            ErrorKind::Protocol => Some("check --dest-endpoint-url".into()),
+            _ => None,
+        }
+    }
+}
+
+/// The meaning of S3's documented codes; the status decides where there is no code.
+fn kind(operation: Operation, refusal: &Refusal, region: &str) -> ErrorKind {
+    if is_other_region(refusal, region) {
+        return ErrorKind::Usage;
+    }
+    if let Some(kind) = refusal.kind_by_code() {
+        return kind;
+    }
+    match (refusal.code.as_str(), refusal.status.as_u16()) {
+        ("NoSuchBucket" | "InvalidBucketName" | "InvalidStorageClass" | "InvalidTag", _) => ErrorKind::Usage,
+        (code, _) if code.starts_with("KMS.") => ErrorKind::Usage,
+        // Parts that are gone leave an upload as useless as if it were gone itself.
+        ("NoSuchUpload" | "InvalidPart", _) => ErrorKind::UploadLost,
+        ("BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch", _) => {
+            ErrorKind::ChecksumMismatch
+        }
+        // Two writers at once: neither has won yet.
+        ("ConditionalRequestConflict" | "OperationAborted", _) => ErrorKind::Unavailable,
+        ("IncompleteBody", _) => ErrorKind::Unavailable,
+        (code, _) if code.contains("Quota") || code.contains("StorageFull") => ErrorKind::DestinationFull,
+        (_, 507) => ErrorKind::DestinationFull,
+        // The server lacks the operation; no repetition mends that.
+        ("NotImplemented", _) | (_, 501) => ErrorKind::Protocol,
+        // The answer to a HEAD has no body to say that a token is expired.
+        ("" | "BadRequest", 400) if operation == Operation::Head => ErrorKind::CredentialsRefused,
+        _ => refusal.kind_by_status(),
+    }
+}
+
+/// Whether the bucket answers from another region than the one that the request was for.
+fn is_other_region(refusal: &Refusal, region: &str) -> bool {
+    match refusal.code.as_str() {
+        "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "AuthorizationHeaderMalformed"
+        | "IllegalLocationConstraintException" => true,
+        "" | "BadRequest" => {
+            let has_other = named_region(refusal).is_some_and(|named| named != region);
+            matches!(refusal.status.as_u16(), 301 | 307) || refusal.status.as_u16() == 400 && has_other
+        }
+        _ => false,
+    }
+}
+
+/// The region that the server names: in a header, or at the end of `expecting 'eu-west-1'`.
+fn true_region(refusal: &Refusal) -> Option<String> {
+    if let Some(named) = named_region(refusal) {
+        return Some(named.to_owned());
+    }
+    let (_, rest) = refusal.message.split_once("expecting '")?;
+    rest.split_once('\'').map(|(region, _)| region.to_owned())
+}
+
+fn named_region(refusal: &Refusal) -> Option<&str> {
+    refusal.headers.get("x-amz-bucket-region")?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+
+    use super::*;
+
+    fn refusal(status: u16, code: &str) -> Refusal {
+        Refusal {
+            request: "PUT s3://bucket/key".to_owned(),
+            status: StatusCode::from_u16(status).unwrap(),
+            code: code.to_owned(),
+            message: String::new(),
+            request_id: String::new(),
+            headers: HeaderMap::new(),
+        }
+    }
+
+    #[test]
+    fn codes_and_statuses_mean_what_s3_documents() {
+        for (status, code, expected) in [
+            (404, "NoSuchBucket", ErrorKind::Usage),
+            (301, "PermanentRedirect", ErrorKind::Usage),
+            (307, "TemporaryRedirect", ErrorKind::Usage),
+            (400, "AuthorizationHeaderMalformed", ErrorKind::Usage),
+            (400, "IllegalLocationConstraintException", ErrorKind::Usage),
+            (400, "InvalidStorageClass", ErrorKind::Usage),
+            (400, "KMS.DisabledException", ErrorKind::Usage),
+            (301, "", ErrorKind::Usage),
+            (403, "AccessDenied", ErrorKind::AccessDenied),
+            (403, "SignatureDoesNotMatch", ErrorKind::AccessDenied),
+            (403, "", ErrorKind::AccessDenied),
+            (400, "ExpiredToken", ErrorKind::CredentialsRefused),
+            (403, "InvalidAccessKeyId", ErrorKind::CredentialsRefused),
+            (503, "SlowDown", ErrorKind::Throttled),
+            (503, "", ErrorKind::Throttled),
+            (429, "", ErrorKind::Throttled),
+            (500, "InternalError", ErrorKind::Unavailable),
+            (200, "InternalError", ErrorKind::Unavailable),
+            (502, "", ErrorKind::Unavailable),
+            (409, "ConditionalRequestConflict", ErrorKind::Unavailable),
+            (403, "RequestTimeTooSkewed", ErrorKind::Unavailable),
+            (400, "RequestTimeout", ErrorKind::Unavailable),
+            (400, "BadDigest", ErrorKind::ChecksumMismatch),
+            (400, "XAmzContentSHA256Mismatch", ErrorKind::ChecksumMismatch),
+            (400, "XAmzContentChecksumMismatch", ErrorKind::ChecksumMismatch),
+            (507, "", ErrorKind::DestinationFull),
+            (400, "XMinioAdminBucketQuotaExceeded", ErrorKind::DestinationFull),
+            (507, "XMinioStorageFull", ErrorKind::DestinationFull),
+            (404, "NoSuchUpload", ErrorKind::UploadLost),
+            (400, "InvalidPart", ErrorKind::UploadLost),
+            (501, "NotImplemented", ErrorKind::Protocol),
+            (400, "InvalidArgument", ErrorKind::Protocol),
+            (418, "", ErrorKind::Protocol),
+        ] {
+            assert_eq!(kind(Operation::Put, &refusal(status, code), "us-east-1"), expected, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_without_a_body_is_told_by_what_its_headers_have() {
+        let mut bare = refusal(400, "");
+        assert_eq!(kind(Operation::Head, &bare, "us-east-1"), ErrorKind::CredentialsRefused);
+        assert_eq!(kind(Operation::Put, &bare, "us-east-1"), ErrorKind::Protocol);
+        bare.headers.insert("x-amz-bucket-region", "eu-west-1".parse().unwrap());
+        assert_eq!(kind(Operation::Head, &bare, "us-east-1"), ErrorKind::Usage);
+        assert_eq!(kind(Operation::Head, &bare, "eu-west-1"), ErrorKind::CredentialsRefused);
+    }
+
+    #[test]
+    fn the_bucket_s_region_is_read_from_the_header_or_the_message() {
+        let mut told = refusal(400, "AuthorizationHeaderMalformed");
+        assert_eq!(true_region(&told), None);
+        told.message = "the region 'us-east-1' is wrong; expecting 'eu-west-1'".to_owned();
+        assert_eq!(true_region(&told).as_deref(), Some("eu-west-1"));
+        told.headers.insert("x-amz-bucket-region", "eu-north-1".parse().unwrap());
+        assert_eq!(true_region(&told).as_deref(), Some("eu-north-1"));
+    }
+}

@@ -1,0 +1,184 @@
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId as _;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use http::{HeaderMap, StatusCode};
+
+use super::sdk_transport::UntrustedAnswer;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::export::printable;
+
+/// What S3 said when it refused a request.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// What was asked: the operation and its object.
+    pub request: String,
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// The error's code, empty where the answer has none: to a HEAD for one.
+    pub code: String,
+    /// What the server says about it; only looked into, not printed.
+    pub message: String,
+    /// The request's id, empty where the answer has none.
+    pub request_id: String,
+    /// The headers that say more: `Retry-After`, `Date`, `x-amz-bucket-region`.
+    pub headers: HeaderMap,
+}
+
+/// Why a request of the AWS SDK has no result.
+#[derive(Debug)]
+pub(crate) enum SdkFailure {
+    /// S3 refused it.
+    Refused(Box<Refusal>),
+    /// What answered is not S3, for this reason.
+    Untrusted(String),
+    /// There are no credentials to sign it with.
+    NoCredentials(Error),
+    /// It was not answered, or never made.
+    Unanswered(Error),
+}
+
+impl SdkFailure {
+    /// What an error of the SDK is about; `request` names the operation and its object.
+    pub fn of<E>(error: &SdkError<E, HttpResponse>, request: &str) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        if let Some(credentials) = cause_of(error) {
+            return Self::NoCredentials(no_credentials(credentials, request));
+        }
+        match error {
+            SdkError::ServiceError(service) => Self::of_answer(service.raw(), service.err().meta(), request),
+            SdkError::ResponseError(_) => Self::Untrusted("it is not an answer of S3".to_owned()),
+            SdkError::TimeoutError(_) => Self::unanswered(format!("no answer to {request} in time")),
+            SdkError::DispatchFailure(_) => match cause_of::<UntrustedAnswer>(error) {
+                Some(answer) => Self::Untrusted(answer.to_string()),
+                None => Self::unanswered(format!("no answer to {request}{}", causes(error))),
+            },
+            _ => Self::Unanswered(Error::new(
+                ErrorKind::Internal,
+                format!("cannot make the request {request}{}", causes(error)),
+            )),
+        }
+    }
+
+    fn of_answer(raw: &HttpResponse, said: &aws_sdk_s3::error::ErrorMetadata, request: &str) -> Self {
+        let code = said.code().unwrap_or_default();
+        if raw.status().is_success() && code.is_empty() {
+            return Self::Untrusted("it is not an answer of S3".to_owned());
+        }
+        Self::Refused(Box::new(Refusal {
+            request: request.to_owned(),
+            status: StatusCode::from_u16(raw.status().as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code: code.to_owned(),
+            message: said.message().unwrap_or_default().to_owned(),
+            request_id: said.request_id().unwrap_or_default().to_owned(),
+            headers: header_map(raw),
+        }))
+    }
+
+    fn unanswered(what: String) -> Self {
+        Self::Unanswered(Error::new(ErrorKind::Unavailable, what))
+    }
+}
+
+/// The first error of a type among an error and its causes.
+fn cause_of<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn no_credentials(error: &CredentialsError, request: &str) -> Error {
+    let is_offline = cause_of::<ConnectorError>(error).is_some();
+    let (kind, what) = match error {
+        CredentialsError::CredentialsNotLoaded(_) => (ErrorKind::Usage, "no AWS credentials were found"),
+        CredentialsError::InvalidConfiguration(_) => (ErrorKind::Usage, "the AWS settings give no credentials"),
+        CredentialsError::ProviderTimedOut(_) => (ErrorKind::Unavailable, "the AWS credentials did not come in time"),
+        // Who gives credentials out may be away for a while, like any server.
+        _ if is_offline => (ErrorKind::Unavailable, "who gives the AWS credentials out does not answer"),
+        _ => (ErrorKind::AccessDenied, "the AWS credentials cannot be had"),
+    };
+    Error::new(kind, format!("{what} for {request}{}", causes(error)))
+}
+
+/// What the causes of an error say, each once and after a colon. The libraries' own way to print
+/// them adds the structures that they are made of.
+fn causes(error: &(dyn StdError + 'static)) -> String {
+    let (mut said, mut next) = (String::new(), error.source());
+    while let Some(error) = next {
+        let text = error.to_string();
+        // Below the first line stands every way that was tried, and a hint names the ways.
+        let text = text.lines().next().unwrap_or_default().trim_end_matches(". Attempted:");
+        if !said.contains(text) {
+            said = format!("{said}: {text}");
+        }
+        next = error.source();
+    }
+    said
+}
+
+fn header_map(response: &HttpResponse) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for name in ["retry-after", "date", "x-amz-bucket-region"] {
+        if let Some(value) = response.headers().get(name).and_then(|value| value.parse().ok()) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}
+
+impl Refusal {
+    /// The meaning of the documented codes that mean the same in every bucket.
+    pub fn kind_by_code(&self) -> Option<ErrorKind> {
+        match self.code.as_str() {
+            "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" | "InvalidAccessKeyId" => {
+                Some(ErrorKind::CredentialsRefused)
+            }
+            "SlowDown" | "Throttling" | "TooManyRequests" | "RequestLimitExceeded" => Some(ErrorKind::Throttled),
+            "RequestTimeTooSkewed" | "RequestTimeout" | "InternalError" => Some(ErrorKind::Unavailable),
+            _ => None,
+        }
+    }
+
+    /// The meaning of the status, where the code says nothing in particular.
+    pub fn kind_by_status(&self) -> ErrorKind {
+        match self.status.as_u16() {
+            429 | 503 => ErrorKind::Throttled,
+            401 | 403 => ErrorKind::AccessDenied,
+            408 | 500.. => ErrorKind::Unavailable,
+            _ => ErrorKind::Protocol,
+        }
+    }
+
+    /// The failure; sets the clock right where that was what S3 minded.
+    pub fn into_error(self, kind: ErrorKind, clock: &Clock) -> Error {
+        if self.code == "RequestTimeTooSkewed"
+            && let Some(server_time) = super::server_time(&self.headers)
+        {
+            clock.correct(server_time);
+        }
+        Error::new(kind, self.what()).with_retry_after(super::retry_after(&self.headers))
+    }
+
+    /// `GET key failed (403 AccessDenied, request 4442587FB7D0A2F9)`.
+    pub fn what(&self) -> String {
+        let mut said = self.status.as_u16().to_string();
+        if !self.code.is_empty() {
+            said = format!("{said} {}", printable(&self.code));
+        }
+        if !self.request_id.is_empty() {
+            said = format!("{said}, request {}", printable(&self.request_id));
+        }
+        format!("{} failed ({said})", self.request)
+    }
+}
