@@ -49,7 +49,8 @@ impl Operation {
     fn permission(self) -> &'static str {
         match self {
             Self::List => "s3:ListBucket",
-            Self::Get | Self::Head => "s3:GetObject",
+            // Without the second one, an object that is not there is a forbidden one.
+            Self::Get | Self::Head => "s3:GetObject and s3:ListBucket",
             Self::Put | Self::CreateUpload | Self::UploadPart | Self::CompleteUpload => "s3:PutObject",
             Self::Copy => "s3:GetObject and s3:PutObject",
             Self::Delete => "s3:DeleteObject",
@@ -158,13 +159,14 @@ impl S3Store {
             });
         }
         match kind {
-            ErrorKind::Usage if code == "NoSuchBucket" => {
+            ErrorKind::Usage if matches!(code, "NoSuchBucket" | "InvalidBucketName") => {
                 Some("check the bucket's name and --dest-endpoint-url".into())
             }
             ErrorKind::Usage if code.starts_with("KMS.") => {
                 Some("check --sse-kms-key-id, and that the key is enabled in the bucket's region".into())
             }
-            ErrorKind::Usage => Some("check --storage-class, --sse and --sse-kms-key-id".into()),
+            ErrorKind::Usage if code == "InvalidTag" => Some("S3 refuses the tags that data objects are to get".into()),
+            ErrorKind::Usage => Some("check --storage-class".into()),
             ErrorKind::CredentialsRefused => Some(
                 "renew the login (`aws sso login`, a new session token), or name another profile with --dest-profile"
                     .into(),

@@ -112,7 +112,7 @@ impl S3Store {
         });
         let Some(answer) = answer.await? else { return Ok(Put::Refused) };
         // A server that does not say what its value is about may mean a checksum of checksums, and
-        // one that lacks the algorithm may put another one's value there: moto's has four bytes.
+        // one that lacks the algorithm may put another one's value there, of four bytes.
         let is_of_the_whole = answer.checksum_type == Some(ChecksumType::FullObject);
         let stored = answer.checksum_crc64_nvme.filter(|_| is_of_the_whole);
         if let (Some(stored), Some(sent)) = (stored.as_deref().and_then(Base64::<8>::parse), checksum)
