@@ -73,7 +73,7 @@ impl Context {
         let survey = self.surveyor.survey(&partition, &published).await?;
         if !survey.decision.action.is_change() {
             let is_settled = match survey.decision.action {
-                Action::Keep => survey.listed.is_some(),
+                Action::Keep => survey.listed.is_some() || published.is_unsettled,
                 action => matches!(action, Action::Hold | Action::Expired | Action::Missing),
             };
             if is_settled {

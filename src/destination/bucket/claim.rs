@@ -11,7 +11,7 @@ use super::journal::Journal;
 use super::layout::Layout;
 use super::publish;
 use super::spool::Spool;
-use super::store::Version;
+use super::store::{Upload, Version};
 use super::writer::BucketWriter;
 use crate::destination::ledger;
 use crate::destination::record::{Place, Record, StoredEtag};
@@ -40,7 +40,7 @@ pub(super) struct Claimed {
     is_inherited: bool,
     /// What was published when the partition was claimed.
     pub manifest: Option<Manifest>,
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     staged: RwLock<Option<Arc<Staged>>>,
     /// Whether anything in the partition was touched.
     begun: OnceCell<()>,
@@ -73,7 +73,9 @@ impl Claimed {
             .catalog
             .note_published(partition, manifest.as_ref().map(|manifest| (&manifest.header, &manifest.version)));
         let journal = Journal::new(shared.requests.clone(), shared.layout.clone(), partition.clone(), shared.run);
-        let claimed = Arc::new(Self {
+        let journal = Arc::new(journal);
+        shared.write_down_abandoned(&journal).await?;
+        Ok(Arc::new(Self {
             shared: shared.clone(),
             partition: partition.clone(),
             is_inherited,
@@ -83,9 +85,7 @@ impl Claimed {
             begun: OnceCell::new(),
             unfinished: Mutex::new(HashMap::new()),
             fragments: Mutex::new(Vec::new()),
-        });
-        shared.register(&claimed);
-        Ok(claimed)
+        }))
     }
 
     /// The set that is being staged.
@@ -110,12 +110,13 @@ impl Claimed {
             if staged.found.has_success_marker {
                 requests.delete(&[self.shared.layout.success_marker(&self.partition)]).await?;
             }
-            if self.shared.settings.keep_superseded {
-                publish::keep_aside(self, &staged.found.overwritten).await?;
-            }
-            Ok(())
+            self.keep_overwritten_aside(&staged.found).await
         });
         begun.await.copied()
+    }
+
+    async fn keep_overwritten_aside(&self, found: &Found) -> Result<()> {
+        if self.shared.settings.keep_superseded { publish::keep_aside(self, &found.overwritten).await } else { Ok(()) }
     }
 
     /// Takes a listing as the set to be staged.
@@ -141,6 +142,9 @@ impl Claimed {
             spill_folder: &self.shared.settings.spill_folder,
         };
         let found = walk.go().await?;
+        if self.has_begun() {
+            self.keep_overwritten_aside(&found).await?;
+        }
         let inventory = inventory::count(&ledger, self.shared.run)?;
         let staged = Arc::new(Staged { ledger, found });
         *self.staged.write().unwrap_or_else(PoisonError::into_inner) = Some(staged);
@@ -203,11 +207,11 @@ impl Claimed {
                 given_up.push(other.upload);
             }
         }
-        let prefix = self.shared.layout.partition(&self.partition);
-        for upload in self.shared.requests.uploads(&prefix).await?.unwrap_or_default() {
-            if !kept.values().any(|unfinished| unfinished.upload.id == upload.id) {
-                given_up.push(upload);
-            }
+        let layout = &self.shared.layout;
+        for prefix in [layout.partition(&self.partition), layout.manifest(&self.partition)] {
+            let uploads = self.shared.requests.uploads(&prefix).await?.unwrap_or_default();
+            let is_kept = |upload: &Upload| kept.values().any(|unfinished| unfinished.upload.id == upload.id);
+            given_up.extend(uploads.into_iter().filter(|upload| !is_kept(upload)));
         }
         for upload in &given_up {
             self.shared.requests.abort_upload(upload).await?;
@@ -232,6 +236,7 @@ impl Claimed {
         // The claim goes last: as long as it is there, a later run looks after the rest.
         self.shared.requests.delete(&keys).await?;
         self.shared.requests.delete(&[self.shared.layout.claim(&self.partition)]).await?;
+        self.shared.lease.release(&self.partition);
         self.shared.catalog.note_settled(&self.partition);
         Ok(())
     }

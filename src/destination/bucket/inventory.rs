@@ -117,10 +117,9 @@ impl Walk<'_> {
         if !is_ours {
             return Err(self.foreign(stored));
         }
-        if entry.is_some() && !matches!(self.ledger.record(index)?.place, Place::Published) {
-            found.overwritten.push(key, stored.size_bytes)?;
-        }
-        Ok(())
+        let is_replaced =
+            entry.is_some_and(|entry| is_still(&entry, stored)) && self.ledger.record(index)?.place != Place::Published;
+        if is_replaced { found.overwritten.push(key, stored.size_bytes) } else { Ok(()) }
     }
 
     /// Notes that an object of the listing is there, if it is the very object.
@@ -132,10 +131,7 @@ impl Walk<'_> {
         entry: Option<&Entry>,
         stored: &StoredObject,
     ) -> Result<()> {
-        let is_it = |known_etag: Option<&str>| {
-            let has_etag = known_etag.zip(stored.etag.as_deref()).is_none_or(|(known, found)| known == found);
-            stored.size_bytes == object.size_bytes && has_etag
-        };
+        let is_it = |known_etag: Option<&str>| is_version(stored, object.size_bytes, known_etag);
         let stored_etag = stored.etag.as_deref().and_then(StoredEtag::new);
         match record.place {
             Place::Staged { run } => {
@@ -180,6 +176,16 @@ impl Walk<'_> {
         )
         .within(self.partition)
     }
+}
+
+/// Whether a published object stands where its manifest says, untouched.
+fn is_still(entry: &Entry, stored: &StoredObject) -> bool {
+    is_version(stored, entry.size_bytes, entry.stored_etag.as_deref())
+}
+
+fn is_version(stored: &StoredObject, size_bytes: u64, known_etag: Option<&str>) -> bool {
+    let has_etag = known_etag.zip(stored.etag.as_deref()).is_none_or(|(known, found)| known == found);
+    stored.size_bytes == size_bytes && has_etag
 }
 
 /// The ascending lists that a walk goes along.

@@ -3,6 +3,7 @@
 //! run. A run whose sign of life is old has died, and its partitions are free. Ages are told by the
 //! bucket's own clock, and every step is a conditional write, so that clocks of machines do not matter.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,7 +66,9 @@ pub(super) struct Lease {
     settings: LeaseSettings,
     renewal: tokio::sync::Mutex<Renewal>,
     renewed_at: Mutex<Uptime>,
-    /// Why the lease has ended, once another run has ended it.
+    /// The partitions that this run has claimed.
+    claimed: Mutex<HashSet<Partition>>,
+    /// Why the lease has ended, once it has.
     lost: Mutex<Option<Error>>,
     heartbeat: Mutex<Option<JoinHandle<()>>>,
 }
@@ -96,6 +99,7 @@ impl Lease {
             settings,
             renewal: tokio::sync::Mutex::new(Renewal { version, count: 0 }),
             renewed_at: Mutex::new(Uptime::now()),
+            claimed: Mutex::new(HashSet::new()),
             lost: Mutex::new(None),
             heartbeat: Mutex::new(None),
         });
@@ -171,6 +175,18 @@ impl Lease {
     /// # Errors
     /// [`ErrorKind::Held`] with the holder's name while another run that lives has it.
     pub async fn claim(&self, partition: &Partition) -> Result<bool> {
+        self.assure().await?;
+        let is_inherited = lock(&self.claimed).contains(partition) || self.write_claim(partition).await?;
+        lock(&self.claimed).insert(partition.clone());
+        Ok(is_inherited)
+    }
+
+    /// Gives a partition up, whose claim was deleted.
+    pub fn release(&self, partition: &Partition) {
+        lock(&self.claimed).remove(partition);
+    }
+
+    async fn write_claim(&self, partition: &Partition) -> Result<bool> {
         let key = self.layout.claim(partition);
         let record = ClaimRecord { run: run_name(self.run), holder: self.holder.clone() };
         let record = serde_json::to_vec(&record).unwrap_or_default();
@@ -180,9 +196,6 @@ impl Lease {
             }
             let Some((found, version)) = self.requests.get_json::<ClaimRecord>(&key).await? else { continue };
             if let Some(found) = found {
-                if found.run == run_name(self.run) {
-                    return Ok(true);
-                }
                 self.end_if_dead(&found, partition).await?;
             }
             if let Put::Stored(_) = self.requests.put_small(&key, record.clone(), Condition::IfMatch(&version)).await? {
@@ -245,7 +258,7 @@ impl Lease {
         self.requests.delete(&dead).await
     }
 
-    /// Ends the lease: whatever it holds is free at once.
+    /// Ends the lease: whatever it holds is free at once, and nothing more is written under it.
     pub async fn end(&self) -> Result<()> {
         if let Some(heartbeat) = lock(&self.heartbeat).take() {
             heartbeat.abort();
@@ -253,6 +266,7 @@ impl Lease {
         if self.loss().is_some() {
             return Ok(());
         }
+        *lock(&self.lost) = Some(Error::new(ErrorKind::Held, "this run has given its lease back"));
         self.requests.delete(&[self.layout.run(self.run)]).await
     }
 }

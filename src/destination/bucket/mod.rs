@@ -21,13 +21,14 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use self::catalog::Catalog;
 use self::claim::{BucketClaim, Claimed};
+use self::journal::Journal;
 use self::layout::Layout;
 use self::lease::Lease;
 use self::requests::Requests;
@@ -76,8 +77,8 @@ struct Shared {
     run: u64,
     catalog: Catalog,
     lease: Arc<Lease>,
-    /// The claims that live, to write down at the end what they have finished.
-    claims: Mutex<Vec<Weak<Claimed>>>,
+    /// What was finished of the partitions that are claimed.
+    journals: Mutex<Vec<Arc<Journal>>>,
     /// The multipart uploads that this run has begun and not completed, by key.
     uploads: Mutex<HashMap<String, Upload>>,
 }
@@ -88,10 +89,19 @@ impl Shared {
         format!("{}{key}", self.layout.partition(partition))
     }
 
-    fn register(&self, claimed: &Arc<Claimed>) {
-        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        claims.retain(|claim| claim.strong_count() > 0);
-        claims.push(Arc::downgrade(claimed));
+    /// Takes a new claim's journal in, and writes down those of claims that were given up.
+    async fn write_down_abandoned(&self, journal: &Arc<Journal>) -> Result<()> {
+        let abandoned: Vec<Arc<Journal>> = {
+            let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+            let (live, abandoned) = journals.drain(..).partition(|journal| Arc::strong_count(journal) > 1);
+            *journals = live;
+            journals.push(journal.clone());
+            abandoned
+        };
+        for journal in abandoned {
+            journal.flush().await?;
+        }
+        Ok(())
     }
 
     fn note_upload(&self, upload: &Upload) {
@@ -142,7 +152,7 @@ impl BucketDestination {
             run,
             catalog,
             lease,
-            claims: Mutex::new(Vec::new()),
+            journals: Mutex::new(Vec::new()),
             uploads: Mutex::new(HashMap::new()),
         };
         Ok(Self(Arc::new(shared)))
@@ -191,18 +201,15 @@ impl BucketDestination {
     /// Writes down what is finished and frees what is held.
     async fn release(&self) -> Vec<String> {
         let shared = &self.0;
-        let claims: Vec<Arc<Claimed>> = {
-            let claims = shared.claims.lock().unwrap_or_else(PoisonError::into_inner);
-            claims.iter().filter_map(Weak::upgrade).collect()
-        };
+        let journals = std::mem::take(&mut *shared.journals.lock().unwrap_or_else(PoisonError::into_inner));
         let mut messages = Vec::new();
         let mut note = |what: &str, done: Result<()>| {
             if let Err(error) = done {
                 messages.push(format!("{what}: {error}"));
             }
         };
-        for claimed in claims {
-            note("what is finished could not be written down", claimed.journal.flush().await);
+        for journal in journals {
+            note("what is finished could not be written down", journal.flush().await);
         }
         note("the index could not be written", shared.catalog.save(&shared.requests, &shared.layout).await);
         match self.tell_uploads().await {
