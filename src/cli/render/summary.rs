@@ -139,7 +139,8 @@ impl Summary<'_> {
             },
             "requests": {
                 "exchange": self.counters.exchange_requests.get(), "list": self.counters.list_requests.get(),
-                "get": self.counters.get_requests.get(), "retries": self.counters.retries.get(),
+                "get": self.counters.get_requests.get(), "put": self.counters.put_requests.get(),
+                "destination": self.counters.destination_requests.get(), "retries": self.counters.retries.get(),
             },
             "credentials_renewed": self.counters.renewals.get(), "verified_against": self.verified, "stopped_by": error,
         })

@@ -29,14 +29,16 @@ struct Simulation {
 impl Simulation {
     fn start() -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_e3sync"))
-            .args(["simulate", "--days", "5"])
+            .args(["simulate", "--days", "5", "--customer-bucket", "my-lake"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let variables = lines.take(5).map(|line| variable(&line.unwrap())).collect();
+        let variables = lines.take(10).map(|line| variable(&line.unwrap()));
+        // What the documents show names its destination.
+        let variables = variables.filter(|(name, _)| name != "E3SYNC_DEST").collect();
         Self { process, variables }
     }
 
