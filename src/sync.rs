@@ -45,25 +45,12 @@ pub struct RunHandles {
     pub stop: watch::Receiver<Option<ErrorKind>>,
 }
 
-/// Brings `destination` up to date with the export in `clouds`, the preferred one first.
+/// Brings `destination` up to date with the export in `clouds`, the preferred one first. Whoever has
+/// opened it closes it afterwards ([`Destination::close`]).
 ///
 /// # Errors
 /// What keeps the run from beginning. What happens later is in the outcome.
 pub async fn sync(
-    request: SyncRequest,
-    clouds: &[Arc<Cloud>],
-    destination: Arc<dyn Destination>,
-    handles: RunHandles,
-) -> Result<RunOutcome> {
-    let observer = handles.observer.clone();
-    let outcome = sync_open(request, clouds, destination.clone(), handles).await;
-    for message in destination.close().await {
-        observer.observe(&Event::Warning { message: &message });
-    }
-    outcome
-}
-
-async fn sync_open(
     request: SyncRequest,
     clouds: &[Arc<Cloud>],
     destination: Arc<dyn Destination>,

@@ -95,6 +95,9 @@ pub struct SyncArgs {
     /// Write a JSON document about the run to this file when it ends
     #[arg(long, value_name = "FILE", env = "E3SYNC_REPORT")]
     pub report: Option<PathBuf>,
+    /// Write the run's numbers to this file for Prometheus's textfile collector
+    #[arg(long, value_name = "FILE", env = "E3SYNC_METRICS_FILE")]
+    pub metrics_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -67,6 +67,12 @@ pub trait PublishedSets: Send + Sync {
     /// # Errors
     /// [`crate::error::ErrorKind::DestinationUnusable`] when they cannot be read.
     async fn days(&self) -> Result<PublishedDays>;
+
+    /// The reports of the last runs, the newest first, `count_max` at most.
+    ///
+    /// # Errors
+    /// As [`PublishedSets::days`].
+    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>>;
 }
 
 /// A place that holds one account's mirror.
@@ -90,6 +96,9 @@ pub trait Destination: Send + Sync {
 
     /// Whether writers hold an object's bytes in memory until all of them, or all of a part, are there.
     fn buffers_objects(&self) -> bool;
+
+    /// Keeps a run's report, a JSON document, under the run's id: `_e3sync/runs/ID.json`.
+    async fn keep_report(&self, id: &str, report: &[u8]) -> Result<()>;
 
     /// Ends the run's use of the destination: whoever comes next need not wait. Gives what a person
     /// should know about what is left there, in sentences.
@@ -169,6 +178,10 @@ impl PublishedSets for NothingPublished {
     async fn days(&self) -> Result<PublishedDays> {
         Ok(Vec::new())
     }
+
+    async fn reports(&self, _count_max: usize) -> Result<Vec<Vec<u8>>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Where in a partition's list of objects the work stands.
@@ -217,4 +230,10 @@ pub struct PublishTerms {
     pub now: Timestamp,
     /// Whether to publish even a set under half the size of the one it replaces.
     pub accept_shrink: bool,
+}
+
+/// The names of the newest runs' reports: they begin with the time.
+fn newest_first(mut names: Vec<String>, count_max: usize) -> Vec<String> {
+    names.sort();
+    names.into_iter().rev().take(count_max).collect()
 }

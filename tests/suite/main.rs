@@ -20,6 +20,7 @@ mod listings;
 mod machine;
 mod peers;
 mod readers;
+mod records;
 mod resume;
 mod sample_day;
 mod stores;

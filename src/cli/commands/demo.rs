@@ -21,6 +21,7 @@ use super::{Outcome, simulate, sync};
 use crate::cli::args::DemoArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::output::{self, Paint};
+use crate::cli::record::RecordSettings;
 use crate::cli::render;
 
 /// Runs `e3sync demo`: an export on loopback, mirrored, and its calendar shown.
@@ -99,7 +100,7 @@ fn decided(
         destination,
         present,
         output: arguments.output.clone(),
-        report: None,
+        record: RecordSettings::default(),
         max_duration: None,
     })
 }

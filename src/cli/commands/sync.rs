@@ -1,19 +1,21 @@
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use e3sync::destination::DestinationSettings;
+use e3sync::destination::{Destination, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, ExitCode, Result};
 use e3sync::progress::{Counters, Event};
 use e3sync::select::DaysWanted;
 use e3sync::source::{SourceSettings, Watch};
 use e3sync::sync::{self, RunHandles, SyncRequest};
+use e3sync::transfer::RunOutcome;
 
 use super::Outcome;
 use super::plan;
 use crate::cli::args::{OutputArgs, SyncArgs};
 use crate::cli::decide::{self, Present};
+use crate::cli::lineage::Lineage;
 use crate::cli::output;
+use crate::cli::record::{self, RecordSettings, Run};
 use crate::cli::render::{self, Display, Summary};
 use crate::cli::signals;
 
@@ -24,7 +26,7 @@ pub struct Decided {
     pub request: SyncRequest,
     pub present: Present,
     pub output: OutputArgs,
-    pub report: Option<PathBuf>,
+    pub record: RecordSettings,
     pub max_duration: Option<std::time::Duration>,
 }
 
@@ -48,7 +50,7 @@ pub async fn run(arguments: SyncArgs) -> Outcome {
         destination,
         max_duration: arguments.transfer.max_duration.map(|span| span.0),
         output: arguments.output,
-        report: arguments.report,
+        record: RecordSettings { report: arguments.report, metrics_file: arguments.metrics_file },
         present,
     };
     execute(decided).await
@@ -70,13 +72,18 @@ pub async fn execute(decided: Decided) -> Outcome {
         sources: &sources,
         credentials_remaining: render::remaining(&clouds),
     });
+    let address = decided.destination.address.clone();
+    let lineage = Lineage::from_environment(&sources, &address)?;
     let destination = unless_stopped(decided.destination.open(&account_id, &watch), &stop).await?;
+    let run = Run::new(clock.now(), &address.to_string(), &decided.request.selection);
+    if let Some(lineage) = &lineage {
+        warn(&display, lineage.begin(run.started_at).await);
+    }
     let ticker = display.tick(&clouds);
     let handles = RunHandles { observer: display.observer.clone(), counters: counters.clone(), clock, stop };
-    let outcome = sync::sync(decided.request, &clouds, destination, handles).await;
-    drop(ticker);
-    display.clear();
-    let outcome = outcome?;
+    let outcome = sync::sync(decided.request, &clouds, destination.clone(), handles).await;
+    let has_looked = outcome.is_ok();
+    let outcome = outcome.unwrap_or_else(|error| RunOutcome { partitions: Vec::new(), stopped_by: Some(error) });
     let summary = Summary {
         outcome: &outcome,
         counters: &counters,
@@ -85,11 +92,59 @@ pub async fn execute(decided: Decided) -> Outcome {
         account_id: account_id.as_str(),
         sources: &sources,
     };
-    let code = tell(&summary, &decided.output, decided.report.as_deref())?;
-    match outcome.stopped_by {
-        // The summary has the numbers; the error adds what to do.
-        Some(error) => Err(error),
-        None => Ok(code),
+    let ending = Ending { run: &run, summary: &summary, lineage: lineage.as_ref(), record: &decided.record };
+    let (warnings, written) = ending.settle(destination.as_ref()).await;
+    drop(ticker);
+    display.clear();
+    warn(&display, warnings);
+    if has_looked {
+        tell(&summary, &decided.output);
+    }
+    ending.code(written)
+}
+
+fn warn(display: &Display, messages: impl IntoIterator<Item = String>) {
+    for message in messages {
+        display.observer.observe(&Event::Warning { message: &message });
+    }
+}
+
+/// The end of a run: what it leaves behind, and what it ends with.
+struct Ending<'a> {
+    run: &'a Run,
+    summary: &'a Summary<'a>,
+    lineage: Option<&'a Lineage>,
+    record: &'a RecordSettings,
+}
+
+impl Ending<'_> {
+    /// Leaves the reports and closes the destination; gives what a person should know, and whether
+    /// the files that were asked for are written.
+    async fn settle(&self, destination: &dyn Destination) -> (Vec<String>, Result<()>) {
+        let report = self.run.report(self.summary, self.summary.exit_code());
+        let mut warnings = Vec::from_iter(record::keep(self.run, &report, destination).await);
+        let published = destination.published_days().await.unwrap_or_default();
+        warnings.extend(destination.close().await);
+        let ended_at = self.run.ended_at(self.summary.elapsed);
+        if let Some(lineage) = self.lineage {
+            warnings.extend(lineage.end(self.summary.outcome, ended_at).await);
+        }
+        (warnings, record::write_files(self.record, &report, self.summary, &published, ended_at))
+    }
+
+    fn code(&self, written: Result<()>) -> Outcome {
+        let code = self.summary.exit_code();
+        match (&self.summary.outcome.stopped_by, written) {
+            (None, written) if code == ExitCode::Success => written.map(|()| code),
+            // The summary has the numbers; the error adds what to do.
+            (stopped_by, written) => {
+                if let Err(error) = written {
+                    // What became of the run matters more.
+                    output::error(&error);
+                }
+                stopped_by.clone().map_or(Ok(code), Err)
+            }
+        }
     }
 }
 
@@ -106,28 +161,12 @@ async fn unless_stopped<T>(
     }
 }
 
-fn tell(summary: &Summary<'_>, arguments: &OutputArgs, report: Option<&Path>) -> Result<ExitCode> {
-    let code = summary.exit_code();
+fn tell(summary: &Summary<'_>, arguments: &OutputArgs) {
     if arguments.json {
-        output::json(&summary.json(code));
+        output::json(&summary.json(summary.exit_code()));
     } else if !arguments.quiet {
         for line in summary.lines() {
             output::line(line);
         }
     }
-    if let Some(path) = report {
-        let text = format!("{:#}\n", summary.report(code));
-        let written = std::fs::write(path, text).map_err(|cause| {
-            Error::new(ErrorKind::Usage, format!("cannot write the report to {}", path.display()))
-                .with_hint("the run itself is done; name a writable file with --report")
-                .with_cause(cause)
-        });
-        match written {
-            Err(error) if code == ExitCode::Success => return Err(error),
-            // What became of the run matters more.
-            Err(error) => output::error(&error),
-            Ok(()) => {}
-        }
-    }
-    Ok(code)
 }

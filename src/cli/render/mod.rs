@@ -4,6 +4,7 @@ mod bars;
 mod calendar;
 pub mod json;
 pub mod lines;
+pub mod metrics;
 mod summary;
 mod tally;
 

@@ -32,12 +32,39 @@ impl Summary<'_> {
         self.outcome.partitions.iter().map(number).sum()
     }
 
-    fn with_action(&self, action: Action) -> u64 {
+    /// So many partitions came to this.
+    pub fn with_action(&self, action: Action) -> u64 {
         self.count(|partition| partition.action == action && partition.error.is_none())
     }
 
-    fn published(&self) -> u64 {
+    /// So many partitions were published.
+    pub fn published(&self) -> u64 {
         self.count(|partition| partition.published.is_some())
+    }
+
+    /// So many partitions failed.
+    pub fn failed(&self) -> u64 {
+        self.count(|partition| partition.error.is_some())
+    }
+
+    /// So many partitions wait for a person.
+    pub fn held_count(&self) -> u64 {
+        self.count(is_held)
+    }
+
+    /// The objects that came over the network.
+    pub fn objects_transferred(&self) -> u64 {
+        self.sum(|partition| partition.objects_transferred)
+    }
+
+    /// Their bytes.
+    pub fn bytes_transferred(&self) -> u64 {
+        self.sum(|partition| partition.bytes_transferred)
+    }
+
+    /// The objects that could not be transferred.
+    pub fn objects_failed(&self) -> u64 {
+        self.sum(|partition| partition.objects_failed)
     }
 
     /// Objects of the published sets that were here already.
@@ -61,7 +88,7 @@ impl Summary<'_> {
 
     fn headline(&self) -> String {
         let to_do = self.count(|partition| partition.action.is_change() || partition.error.is_some());
-        let transferred = self.sum(|partition| partition.objects_transferred);
+        let transferred = self.objects_transferred();
         if to_do == 0 {
             let kept = self.with_action(Action::Keep) + self.with_action(Action::Expired);
             return format!(
@@ -76,8 +103,8 @@ impl Summary<'_> {
             Count(to_do),
             Count(transferred),
             Count(self.objects_unchanged()),
-            Count(self.sum(|partition| partition.objects_failed)),
-            Bytes(self.sum(|partition| partition.bytes_transferred)),
+            Count(self.objects_failed()),
+            Bytes(self.bytes_transferred()),
             Elapsed(self.elapsed),
             self.verification(transferred),
         )
@@ -126,16 +153,16 @@ impl Summary<'_> {
             "tool_version": env!("CARGO_PKG_VERSION"), "exit_code": code as u8, "seconds": self.elapsed.as_secs_f64(),
             "partitions": {
                 "published": self.published(), "unchanged": self.with_action(Action::Keep),
-                "waiting": self.with_action(Action::Wait), "held": self.count(is_held),
+                "waiting": self.with_action(Action::Wait), "held": self.held_count(),
                 "expired": self.with_action(Action::Expired), "missing": self.with_action(Action::Missing),
-                "failed": self.count(|partition| partition.error.is_some()),
+                "failed": self.failed(),
             },
             "objects": {
-                "transferred": self.sum(|partition| partition.objects_transferred),
-                "unchanged": self.objects_unchanged(), "failed": self.sum(|partition| partition.objects_failed),
+                "transferred": self.objects_transferred(),
+                "unchanged": self.objects_unchanged(), "failed": self.objects_failed(),
             },
             "bytes": {
-                "transferred": self.sum(|partition| partition.bytes_transferred), "received": self.counters.bytes_received.get(),
+                "transferred": self.bytes_transferred(), "received": self.counters.bytes_received.get(),
             },
             "requests": {
                 "exchange": self.counters.exchange_requests.get(), "list": self.counters.list_requests.get(),

@@ -108,6 +108,15 @@ impl Layout {
         format!("{}{run:016x}.json", self.runs())
     }
 
+    /// What the keys of all runs' reports begin with.
+    pub fn reports(&self) -> String {
+        self.side("runs/")
+    }
+
+    pub fn report(&self, id: &str) -> String {
+        format!("{}{id}.json", self.reports())
+    }
+
     /// An object that is written, read and deleted again to see that this can be done.
     pub fn probe(&self, run: u64) -> String {
         self.side(&format!("probe-{run:016x}"))

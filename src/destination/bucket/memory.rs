@@ -26,11 +26,19 @@ pub struct MemoryObject {
     pub modified_at: Timestamp,
 }
 
+/// A multipart upload that is not completed.
+#[derive(Clone, Debug)]
+pub struct MemoryUpload {
+    pub key: String,
+    origin: String,
+    parts: BTreeMap<u32, Vec<u8>>,
+}
+
 #[derive(Default)]
 pub struct State {
     pub objects: BTreeMap<String, MemoryObject>,
-    /// By id: the key, the origin, the parts.
-    pub uploads: BTreeMap<String, (String, String, BTreeMap<u32, Vec<u8>>)>,
+    /// By id.
+    pub uploads: BTreeMap<String, MemoryUpload>,
     pub now: Timestamp,
     /// The names of all requests that had an effect or could have had.
     pub log: Vec<String>,
@@ -204,7 +212,8 @@ impl Store for MemoryStore {
         self.request(format!("BEGIN {key}"), |state| {
             state.count += 1;
             let id = format!("upload-{}", state.count);
-            state.uploads.insert(id.clone(), (key.to_owned(), origin.to_owned(), BTreeMap::new()));
+            let upload = MemoryUpload { key: key.to_owned(), origin: origin.to_owned(), parts: BTreeMap::new() };
+            state.uploads.insert(id.clone(), upload);
             Ok(id)
         })
     }
@@ -212,8 +221,8 @@ impl Store for MemoryStore {
     async fn upload_part(&self, upload: &Upload, number: u32, payload: &Payload) -> Result<String> {
         let bytes = payload.chunks().concat();
         self.request(format!("PART {number} {}", upload.key), |state| {
-            let (_, _, parts) = state.uploads.get_mut(&upload.id).ok_or_else(|| lost(upload))?;
-            parts.insert(number, bytes);
+            let begun = state.uploads.get_mut(&upload.id).ok_or_else(|| lost(upload))?;
+            begun.parts.insert(number, bytes);
             Ok(format!("part-{number}"))
         })
     }
@@ -226,7 +235,8 @@ impl Store for MemoryStore {
         condition: Condition<'_>,
     ) -> Result<Put> {
         self.request(format!("COMPLETE {}", upload.key), |state| {
-            let (key, origin, stored) = state.uploads.get(&upload.id).cloned().ok_or_else(|| lost(upload))?;
+            let MemoryUpload { key, origin, parts: stored } =
+                state.uploads.get(&upload.id).cloned().ok_or_else(|| lost(upload))?;
             let mut bytes = Vec::new();
             for part in parts {
                 let stored = stored.get(&part.number).ok_or_else(|| lost(upload))?;
@@ -255,8 +265,8 @@ impl Store for MemoryStore {
 
     async fn uploads(&self, prefix: &str) -> Result<Option<Vec<Upload>>> {
         self.request(format!("UPLOADS {prefix}"), |state| {
-            let uploads = state.uploads.iter().filter(|(_, (key, _, _))| key.starts_with(prefix));
-            Ok(Some(uploads.map(|(id, (key, _, _))| Upload { key: key.clone(), id: id.clone() }).collect()))
+            let uploads = state.uploads.iter().filter(|(_, upload)| upload.key.starts_with(prefix));
+            Ok(Some(uploads.map(|(id, upload)| Upload { key: upload.key.clone(), id: id.clone() }).collect()))
         })
     }
 

@@ -212,10 +212,9 @@ impl BucketDestination {
             note("what is finished could not be written down", journal.flush().await);
         }
         note("the index could not be written", shared.catalog.save(&shared.requests, &shared.layout).await);
-        match self.tell_uploads().await {
-            Ok(told) => messages.extend(told),
-            // A user who may not list uploads is no less served.
-            Err(_) => {}
+        // A user who may not list uploads is no less served.
+        if let Ok(told) = self.tell_uploads().await {
+            messages.extend(told);
         }
         if let Err(error) = shared.lease.end().await {
             messages.push(format!("this run's lease could not be ended, it ends by itself: {error}"));
@@ -260,6 +259,11 @@ impl Destination for BucketDestination {
         }
     }
 
+    async fn keep_report(&self, id: &str, report: &[u8]) -> Result<()> {
+        let key = self.0.layout.report(id);
+        self.0.requests.put_small(&key, report.to_vec(), Condition::None).await.map(drop)
+    }
+
     fn buffers_objects(&self) -> bool {
         true
     }
@@ -302,5 +306,22 @@ impl PublishedSets for ReadOnlyBucket {
 
     async fn days(&self) -> Result<PublishedDays> {
         Ok(self.catalog.days())
+    }
+
+    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
+        let (mut keys, mut from) = (Vec::new(), None);
+        loop {
+            let page = self.requests.list(&self.layout.reports(), from.as_deref()).await?;
+            keys.extend(page.objects.into_iter().map(|object| object.key));
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        let mut reports = Vec::new();
+        for key in super::newest_first(keys, count_max) {
+            reports.extend(self.requests.get_start(&key, u64::MAX).await?.map(|(bytes, _)| bytes));
+        }
+        Ok(reports)
     }
 }

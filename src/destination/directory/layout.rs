@@ -21,6 +21,9 @@ pub(super) const STAGING: &str = "staging";
 /// The folder of the locks.
 pub(super) const LOCKS: &str = "locks";
 
+/// The folder of the reports of runs.
+pub(super) const RUNS: &str = "runs";
+
 /// The folder of replaced sets that the user wants kept.
 pub(super) const SUPERSEDED: &str = "superseded";
 

@@ -10,7 +10,7 @@ mod lock;
 mod publish;
 mod writer;
 
-use std::io::BufReader;
+use std::io::{BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -104,7 +104,8 @@ impl DirectoryDestination {
         let Some(side) = root.child(layout::SIDE_FOLDER)? else { return Ok(None) };
         let Some(manifests) = side.child(layout::MANIFESTS)? else { return Ok(None) };
         let account_id = read_identity(&side)?.map(|identity| identity.account_id);
-        Ok(Some(ReadOnlyDirectory { root, manifests, account_id }))
+        let runs = side.child(layout::RUNS)?;
+        Ok(Some(ReadOnlyDirectory { root, manifests, runs, account_id }))
     }
 
     /// Claims each partition whose publication was begun and not ended, and each that has a replaced
@@ -182,6 +183,7 @@ fn read_identity(side: &Folder) -> Result<Option<Identity>> {
 pub struct ReadOnlyDirectory {
     root: Folder,
     manifests: Folder,
+    runs: Option<Folder>,
     account_id: Option<String>,
 }
 
@@ -210,6 +212,19 @@ impl PublishedSets for ReadOnlyDirectory {
 
     async fn days(&self) -> Result<PublishedDays> {
         read_published_days(&self.manifests)
+    }
+
+    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
+        let Some(runs) = &self.runs else { return Ok(Vec::new()) };
+        let names = runs.entries()?.into_iter().map(|(name, _)| name).filter(|name| name.ends_with(".json"));
+        let mut reports = Vec::new();
+        for name in super::newest_first(names.collect(), count_max) {
+            let Some(mut file) = runs.file(&name)? else { continue };
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(|cause| failed("read", &runs.path().join(&name), cause))?;
+            reports.push(bytes);
+        }
+        Ok(reports)
     }
 }
 
@@ -294,6 +309,17 @@ impl Destination for DirectoryDestination {
             Err(error) => Err(error),
             Ok(claim) => claim.discard(),
         }
+    }
+
+    async fn keep_report(&self, id: &str, report: &[u8]) -> Result<()> {
+        let runs = self.0.side.create_child(layout::RUNS)?;
+        let (name, unfinished) = (format!("{id}.json"), format!("{id}.json.unfinished"));
+        durable::write_file(&runs, &unfinished, |mut output| {
+            output.write_all(report)?;
+            Ok(output)
+        })?;
+        runs.rename(&unfinished, &runs, &name)?;
+        runs.sync()
     }
 
     fn buffers_objects(&self) -> bool {

@@ -106,6 +106,7 @@ fn every_field_of_every_document_is_documented_and_printed() {
     let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     let mut fields = documented_event(&scripting, "summary");
     fields.insert("days".into(), "list".into());
+    fields.extend(documented(&scripting, "### The run in a report"));
     assert_has(&report, &fields);
     let day_fields = documented(&scripting, "## The report");
     for day in report["days"].as_array().unwrap() {

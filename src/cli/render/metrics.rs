@@ -1,0 +1,90 @@
+//! A run in numbers, in the text format of Prometheus, for its node exporter's textfile collector.
+
+use std::fmt::Write as _;
+
+use e3sync::destination::PublishedDays;
+use e3sync::plan::Action;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Summary;
+
+/// The numbers as text.
+pub fn text(summary: &Summary<'_>, published: &PublishedDays, ended_at: Timestamp) -> String {
+    let mut output = Output(String::new());
+    output.number("e3sync_run_ended_timestamp_seconds", "When the last run ended.", ended_at.as_second());
+    output.number("e3sync_run_seconds", "How long the last run took.", summary.elapsed.as_secs_f64());
+    output.number("e3sync_run_exit_code", "What the last run ended with.", summary.exit_code() as u8);
+    let days = published.iter().filter_map(|(type_name, days)| {
+        let midnight = days.last()?.to_zoned(TimeZone::UTC).ok()?;
+        Some(([("type", type_name.to_string())], midnight.timestamp().as_second()))
+    });
+    output.family(
+        "e3sync_newest_published_day_timestamp_seconds",
+        "The beginning (UTC) of the newest day that is published.",
+        days,
+    );
+    let days = published.iter().map(|(type_name, days)| ([("type", type_name.to_string())], days.len() as i64));
+    output.family("e3sync_published_days", "Days that are published.", days);
+    output.family("e3sync_run_partitions", "Partitions of the last run by what became of them.", partitions(summary));
+    output.number(
+        "e3sync_run_objects_transferred",
+        "Objects that came over the network.",
+        summary.objects_transferred(),
+    );
+    output.number("e3sync_run_objects_failed", "Objects that could not be transferred.", summary.objects_failed());
+    output.number("e3sync_run_bytes_transferred", "Bytes of the objects that came.", summary.bytes_transferred());
+    let counters = summary.counters;
+    let requests = [
+        ("exchange", counters.exchange_requests.get()),
+        ("list", counters.list_requests.get()),
+        ("get", counters.get_requests.get()),
+        ("put", counters.put_requests.get()),
+        ("destination", counters.destination_requests.get()),
+    ];
+    let requests = requests.map(|(kind, count)| ([("kind", kind.to_owned())], count.cast_signed()));
+    output.family("e3sync_run_requests", "Requests of the last run.", requests.into_iter());
+    output.number("e3sync_run_retries", "Repeated requests.", counters.retries.get());
+    output.number("e3sync_run_credentials_renewed", "How often the credentials were renewed.", counters.renewals.get());
+    let verified = summary.verified.iter().map(|(name, count)| ([("against", name.clone())], count.cast_signed()));
+    output.family("e3sync_run_objects_verified", "Objects by what they were verified against.", verified);
+    output.0
+}
+
+fn partitions(summary: &Summary<'_>) -> impl Iterator<Item = ([(&'static str, String); 1], i64)> {
+    let outcomes = [
+        ("published", summary.published()),
+        ("unchanged", summary.with_action(Action::Keep)),
+        ("waiting", summary.with_action(Action::Wait)),
+        ("held", summary.held_count()),
+        ("expired", summary.with_action(Action::Expired)),
+        ("missing", summary.with_action(Action::Missing)),
+        ("failed", summary.failed()),
+    ];
+    outcomes.into_iter().map(|(outcome, count)| ([("outcome", outcome.to_owned())], count.cast_signed()))
+}
+
+struct Output(String);
+
+impl Output {
+    fn head(&mut self, name: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
+    }
+
+    fn number(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
+        self.head(name, help);
+        let _ = writeln!(self.0, "{name} {value}");
+    }
+
+    fn family(&mut self, name: &str, help: &str, values: impl Iterator<Item = ([(&'static str, String); 1], i64)>) {
+        self.head(name, help);
+        for ([(label, label_value)], value) in values {
+            let _ = writeln!(self.0, "{name}{{{label}=\"{}\"}} {value}", escaped(&label_value));
+        }
+    }
+}
+
+/// A label's value, escaped by the rules of the text format.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
