@@ -32,6 +32,11 @@ impl Clock {
         self.started_at.saturating_add(elapsed.saturating_add(correction)).unwrap_or(self.started_at)
     }
 
+    /// By how much a server has set the clock right; zero where it agreed.
+    pub fn correction(&self) -> SignedDuration {
+        SignedDuration::from_millis(self.correction_ms.load(Ordering::Relaxed))
+    }
+
     /// Sets the clock to a server's time where it is clearly wrong; says whether it was.
     pub fn correct(&self, server_time: Timestamp) -> bool {
         let elapsed = SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);

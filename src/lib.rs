@@ -11,8 +11,10 @@ compile_error!("e3sync needs a Unix system: it publishes by renames relative to 
 pub mod clock;
 pub mod credentials;
 pub mod destination;
+pub mod doctor;
 pub mod error;
 pub mod export;
+pub mod finding;
 pub mod hash;
 pub mod manifest;
 pub mod net;

@@ -43,6 +43,8 @@ pub enum Command {
     Auth(Box<AuthArgs>),
     /// Show a calendar of the days that a destination has; needs no token
     Status(Box<StatusArgs>),
+    /// Check token, credentials, clock, listing, reading and the destination; explain what fails
+    Doctor(Box<DoctorArgs>),
     /// Serve a whole fake export on loopback, to rehearse without an account
     #[cfg(feature = "simulator")]
     Simulate(Box<SimulateArgs>),
@@ -59,6 +61,7 @@ impl Arguments {
             Command::Plan(arguments) => arguments.output.json,
             Command::Ls(arguments) => arguments.json,
             Command::Status(arguments) => arguments.json,
+            Command::Doctor(arguments) => arguments.json,
             _ => false,
         }
     }
@@ -170,6 +173,30 @@ pub struct StatusArgs {
     /// Print one JSON document on each line
     #[arg(long, env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync doctor                             the token and the export
+  e3sync doctor ./events                    and a directory: room, leftovers
+  e3sync doctor s3://my-lake/optimizely     and a bucket: permissions, unfinished uploads
+Exits with what a run would end with that meets the first failure; 0 where all is well.")]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub destination: DestinationArgs,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Print one JSON document on each line
+    #[arg(long, help_heading = "Output", env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+}
+
+impl DestinationArgs {
+    /// Whether a destination is named at all.
+    pub fn is_given(&self) -> bool {
+        self.destination.is_some() || self.output.is_some()
+    }
 }
 
 #[derive(Debug, Args)]

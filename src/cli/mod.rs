@@ -55,6 +55,7 @@ async fn execute(arguments: Arguments) -> Outcome {
         Command::Ls(arguments) => Box::pin(commands::ls::run(*arguments)).await,
         Command::Auth(arguments) => commands::auth::run(*arguments).await,
         Command::Status(arguments) => commands::status::run(&arguments).await,
+        Command::Doctor(arguments) => commands::doctor::run(*arguments).await,
         #[cfg(feature = "simulator")]
         Command::Simulate(arguments) => commands::simulate::run(*arguments).await,
         #[cfg(feature = "simulator")]

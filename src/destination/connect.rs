@@ -105,7 +105,7 @@ impl DestinationSettings {
         Ok(Box::new(BucketDestination::read_only(store, &settings, observer, counters).await?))
     }
 
-    async fn medium(&self, watch: &Watch) -> Result<Medium<'_>> {
+    pub(super) async fn medium(&self, watch: &Watch) -> Result<Medium<'_>> {
         Ok(match &self.address {
             Address::Directory(path) => Medium::Directory(path),
             Address::S3 { store, prefix } => {
@@ -116,7 +116,7 @@ impl DestinationSettings {
         })
     }
 
-    fn bucket_settings(&self, prefix: &str) -> BucketSettings {
+    pub(super) fn bucket_settings(&self, prefix: &str) -> BucketSettings {
         BucketSettings {
             prefix: prefix.to_owned(),
             holder: self.holder.clone(),
@@ -129,7 +129,7 @@ impl DestinationSettings {
 }
 
 /// What a mirror is kept in.
-enum Medium<'a> {
+pub(super) enum Medium<'a> {
     Directory(&'a PathBuf),
     /// A bucket, and the prefix of its keys.
     Bucket(Arc<dyn Store>, &'a str),

@@ -3,6 +3,7 @@
 pub mod bucket;
 mod connect;
 pub mod directory;
+mod examine;
 mod failure;
 pub mod gcs;
 mod identity;

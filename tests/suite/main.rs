@@ -10,6 +10,7 @@ mod clients;
 mod clouds;
 mod crash;
 mod credentials;
+mod doctor;
 mod documents;
 mod engine;
 mod faults;

@@ -3,6 +3,7 @@
 pub mod auth;
 #[cfg(feature = "simulator")]
 pub mod demo;
+pub mod doctor;
 pub mod ls;
 pub mod plan;
 #[cfg(feature = "simulator")]

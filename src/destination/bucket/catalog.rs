@@ -103,6 +103,13 @@ impl Catalog {
         sorted.collect()
     }
 
+    /// The claimed partitions, ascending by day.
+    pub fn claimed(&self) -> Vec<Partition> {
+        let mut claimed: Vec<Partition> = self.known().claimed.iter().cloned().collect();
+        claimed.sort_by(|one, other| (one.date, &one.type_name).cmp(&(other.date, &other.type_name)));
+        claimed
+    }
+
     /// Whether a partition is claimed, by any run.
     pub fn is_claimed(&self, partition: &Partition) -> bool {
         self.known().claimed.contains(partition)

@@ -36,7 +36,7 @@ use super::{Claim, Destination, Entries, Published, PublishedDays, PublishedSets
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, Partition};
 use crate::manifest::{self, EntryReader};
-use crate::progress::{Counters, Observer};
+use crate::progress::{Counters, Event, Observer};
 
 pub use lease::LeaseSettings;
 pub use store::{
@@ -139,7 +139,11 @@ impl BucketDestination {
         let requests = Arc::new(requests(store, &settings, observer, counters));
         let run = rand::random_range(1..=u64::MAX);
         probe::check_identity(&requests, &layout, account_id).await?;
-        probe::try_out(&requests, &layout, run).await?;
+        if !probe::try_out(&requests, &layout, run).await? {
+            requests.observer.observe(&Event::Warning {
+                message: "this server takes no notice of conditional writes: two runs at once would not be kept apart",
+            });
+        }
         probe::claim_for_account(&requests, &layout, account_id).await?;
         let catalog = Catalog::load(&requests, &layout).await?;
         let holder = settings.holder.clone();
@@ -173,6 +177,34 @@ impl BucketDestination {
         let account_id = probe::read_identity(&requests, &layout).await?.map(|identity| identity.account_id);
         let catalog = Catalog::load(&requests, &layout).await?;
         Ok(ReadOnlyBucket { requests, layout, catalog, account_id })
+    }
+
+    /// Tries what a run does to the bucket, and looks for what earlier runs left. Nothing stays.
+    ///
+    /// # Errors
+    /// As [`BucketDestination::open`].
+    pub async fn examine(
+        store: Arc<dyn Store>,
+        settings: &BucketSettings,
+        observer: Arc<dyn Observer>,
+        counters: Arc<Counters>,
+    ) -> Result<Examined> {
+        let layout = Layout::new(&settings.prefix);
+        let requests = requests(store, settings, observer, counters);
+        let account_id = probe::read_identity(&requests, &layout).await?.map(|identity| identity.account_id);
+        let minds_conditions = probe::try_out(&requests, &layout, rand::random_range(1..=u64::MAX)).await?;
+        let catalog = Catalog::load(&requests, &layout).await?;
+        let uploads = requests.uploads(layout.prefix()).await.unwrap_or(None);
+        let removes_unfinished_uploads =
+            requests.store.removes_unfinished_uploads(layout.prefix()).await.unwrap_or(None);
+        Ok(Examined {
+            account_id,
+            days: catalog.days(),
+            claimed: catalog.claimed(),
+            minds_conditions,
+            uploads,
+            removes_unfinished_uploads,
+        })
     }
 
     /// Unfinished multipart uploads that stay behind, told in words.
@@ -273,6 +305,23 @@ impl Destination for BucketDestination {
             vec!["the bucket did not answer at the end; this run's lease ends by itself".to_owned()]
         })
     }
+}
+
+/// What is found out about a bucket without changing it.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// The account whose mirror it is; `None` where there is none yet.
+    pub account_id: Option<String>,
+    /// The published days.
+    pub days: PublishedDays,
+    /// The partitions that a run has begun and not ended, ascending by day.
+    pub claimed: Vec<Partition>,
+    /// Whether the server minds conditional writes.
+    pub minds_conditions: bool,
+    /// The unfinished multipart uploads; `None` where they cannot be listed.
+    pub uploads: Option<Vec<Upload>>,
+    /// Whether a lifecycle rule removes such uploads; `None` where that cannot be seen.
+    pub removes_unfinished_uploads: Option<bool>,
 }
 
 /// What is published in a bucket, for commands that change nothing.

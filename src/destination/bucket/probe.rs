@@ -7,7 +7,6 @@ use super::store::{Condition, Put};
 use crate::destination::identity::Identity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::AccountId;
-use crate::progress::Event;
 
 /// Who the mirror is of, if there is one.
 pub(super) async fn read_identity(requests: &Requests, layout: &Layout) -> Result<Option<Identity>> {
@@ -39,8 +38,8 @@ pub(super) async fn claim_for_account(requests: &Requests, layout: &Layout, acco
     check_identity(requests, layout, account_id).await
 }
 
-/// Writes an object, reads it, and deletes it; and sees whether conditions are minded.
-pub(super) async fn try_out(requests: &Requests, layout: &Layout, run: u64) -> Result<()> {
+/// Writes an object, reads it, and deletes it; says whether conditions are minded.
+pub(super) async fn try_out(requests: &Requests, layout: &Layout, run: u64) -> Result<bool> {
     let key = layout.probe(run);
     let content = run.to_string().into_bytes();
     requests.put_small(&key, content.clone(), Condition::IfAbsent).await?;
@@ -48,16 +47,13 @@ pub(super) async fn try_out(requests: &Requests, layout: &Layout, run: u64) -> R
     let second = requests.put_small(&key, b"second".to_vec(), Condition::IfAbsent).await?;
     let read = requests.get_start(&key, 64).await?;
     requests.delete(std::slice::from_ref(&key)).await?;
-    if matches!(second, Put::Stored(_)) {
-        requests.observer.observe(&Event::Warning {
-            message: "this server takes no notice of conditional writes: two runs at once would not be kept apart",
-        });
-    } else if read.is_none_or(|(bytes, _)| bytes != content) {
+    let minds_conditions = second == Put::Refused;
+    if minds_conditions && read.is_none_or(|(bytes, _)| bytes != content) {
         return Err(Error::new(
             ErrorKind::DestinationUnusable,
             format!("{} does not read back as it was written", requests.address(&key)),
         )
         .with_hint("something between here and the bucket changes objects, or the server is not consistent"));
     }
-    Ok(())
+    Ok(minds_conditions)
 }

@@ -104,8 +104,8 @@ impl DirectoryDestination {
         let Some(side) = root.child(layout::SIDE_FOLDER)? else { return Ok(None) };
         let Some(manifests) = side.child(layout::MANIFESTS)? else { return Ok(None) };
         let account_id = read_identity(&side)?.map(|identity| identity.account_id);
-        let runs = side.child(layout::RUNS)?;
-        Ok(Some(ReadOnlyDirectory { root, manifests, runs, account_id }))
+        let (runs, staging) = (side.child(layout::RUNS)?, side.child(layout::STAGING)?);
+        Ok(Some(ReadOnlyDirectory { root, manifests, runs, staging, account_id }))
     }
 
     /// Claims each partition whose publication was begun and not ended, and each that has a replaced
@@ -184,7 +184,27 @@ pub struct ReadOnlyDirectory {
     root: Folder,
     manifests: Folder,
     runs: Option<Folder>,
+    staging: Option<Folder>,
     account_id: Option<String>,
+}
+
+impl ReadOnlyDirectory {
+    /// The partitions that are staged and not published, ascending by type and day.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DestinationUnusable`] when the folders cannot be read.
+    pub fn staged(&self) -> Result<Vec<Partition>> {
+        let Some(staging) = &self.staging else { return Ok(Vec::new()) };
+        let mut staged = Vec::new();
+        for (type_folder, _) in staging.entries()? {
+            let type_name = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok());
+            let (Some(type_name), Some(folder)) = (type_name, staging.child(&type_folder)?) else { continue };
+            let dates = folder.entries()?.into_iter().filter_map(|(name, _)| crate::export::day_of_folder(&name));
+            staged.extend(dates.map(|date| Partition { type_name: type_name.clone(), date }));
+        }
+        staged.sort_by(|one, other| (&one.type_name, one.date).cmp(&(&other.type_name, other.date)));
+        Ok(staged)
+    }
 }
 
 #[async_trait]

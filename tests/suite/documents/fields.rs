@@ -82,8 +82,9 @@ fn printed(report: &std::path::Path) -> Vec<Value> {
     let plan = export.command("plan").arg(folder.path()).args(["--json", "--today", TODAY]).run().expect(0);
     let ls = export.command("ls").arg("--json").run().expect(0);
     let status = export.command("status").arg(folder.path()).arg("--json").run().expect(0);
+    let doctor = export.command("doctor").arg(folder.path()).arg("--json").run().expect(0);
     let refused = export.command("ls").arg("--json").env("OPTIMIZELY_API_TOKEN", "2:another").run().expect(4);
-    [sync, plan, ls, status, refused].iter().flat_map(|finished| finished.json()).collect()
+    [sync, plan, ls, status, doctor, refused].iter().flat_map(|finished| finished.json()).collect()
 }
 
 #[test]

@@ -1,0 +1,157 @@
+//! What `doctor` finds out about a destination.
+
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use super::PublishedSets;
+use super::bucket::{BucketDestination, Examined};
+use super::connect::{Address, DestinationSettings, Medium};
+use super::directory::DirectoryDestination;
+use super::failure::failed;
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::source::Watch;
+
+/// With less room than this a day may not fit.
+const FREE_BYTES_WANTED: u64 = 1024 * 1024 * 1024;
+
+impl DestinationSettings {
+    /// Tries what a run does to the destination, and looks for what earlier runs left. Nothing stays.
+    ///
+    /// # Errors
+    /// What keeps runs from using it.
+    pub async fn examine(&self, watch: &Watch) -> Result<Vec<Finding>> {
+        let mut findings = match self.medium(watch).await? {
+            Medium::Directory(path) => examine_directory(path).await?,
+            Medium::Bucket(store, prefix) => {
+                let settings = self.bucket_settings(prefix);
+                let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
+                let examined = BucketDestination::examine(store, &settings, observer, counters).await?;
+                bucket_findings(&self.address, &examined)
+            }
+        };
+        if matches!(self.address, Address::Directory(_)) {
+            return Ok(findings);
+        }
+        if let Err(error) = tempfile::tempfile_in(&self.temporary_folder)
+            .map_err(|cause| failed("write below", &self.temporary_folder, cause))
+        {
+            findings.push(Finding::notable(
+                "temporary folder",
+                error.to_string(),
+                "listings of very large days go there; name another folder with TMPDIR",
+            ));
+        }
+        Ok(findings)
+    }
+}
+
+async fn examine_directory(path: &Path) -> Result<Vec<Finding>> {
+    let existing = path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    try_out(existing)?;
+    let mut findings = Vec::new();
+    if existing == path {
+        findings
+            .push(Finding::fine("destination", format!("{} can be written, read and deleted from", path.display())));
+    } else {
+        findings.push(Finding::fine("destination", format!("{} is not there yet and can be made", path.display())));
+    }
+    findings.extend(free_space(existing));
+    let Some(directory) = DirectoryDestination::read_only(path)? else { return Ok(findings) };
+    findings.push(mirror(directory.account_id(), directory.days().await?));
+    let staged = directory.staged()?;
+    findings.push(match staged.first() {
+        None => Finding::fine("leftovers", "nothing is staged"),
+        Some(first) => Finding::notable(
+            "leftovers",
+            format!("{} days are staged and not published, among them {first}", staged.len()),
+            "the next run that selects them goes on with them",
+        ),
+    });
+    Ok(findings)
+}
+
+/// Writes, reads and deletes a file.
+fn try_out(folder: &Path) -> Result<()> {
+    let told = |cause| failed("write, read and delete a file in", folder, cause);
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(told)?;
+    file.write_all(b"e3sync").and_then(|()| file.as_file().sync_all()).map_err(told)?;
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text)).map_err(told)?;
+    if text != "e3sync" {
+        return Err(told(std::io::Error::other("it does not read back as it was written")));
+    }
+    file.close().map_err(told)
+}
+
+fn free_space(folder: &Path) -> Option<Finding> {
+    let status = rustix::fs::statvfs(folder).ok()?;
+    let free_bytes = status.f_bavail.saturating_mul(status.f_frsize);
+    let mebibytes = free_bytes / 1024 / 1024;
+    Some(if free_bytes >= FREE_BYTES_WANTED {
+        Finding::fine("free space", format!("{mebibytes} MiB"))
+    } else {
+        Finding::notable(
+            "free space",
+            format!("only {mebibytes} MiB are free"),
+            "a day that is replaced needs room for both sets; make some",
+        )
+    })
+}
+
+fn mirror(account_id: Option<&str>, days: super::PublishedDays) -> Finding {
+    let count: usize = days.iter().map(|(_, days)| days.len()).sum();
+    let newest = days.iter().filter_map(|(_, days)| days.last()).max();
+    let newest = newest.map_or_else(String::new, |date| format!(", the newest of {date}"));
+    let account = account_id.map_or_else(|| "no account".to_owned(), |account| format!("account {account}"));
+    Finding::fine("mirror", format!("{account}, {count} published days{newest}"))
+}
+
+fn bucket_findings(address: &Address, examined: &Examined) -> Vec<Finding> {
+    let mut findings =
+        vec![Finding::fine("destination", format!("{address} can be listed, written, read and deleted from"))];
+    if !examined.minds_conditions {
+        findings.push(Finding::notable(
+            "conditional writes",
+            "the server takes no notice of them: two runs at once would not be kept apart",
+            "run one at a time",
+        ));
+    }
+    findings.push(mirror(examined.account_id.as_deref(), examined.days.clone()));
+    findings.push(match examined.claimed.first() {
+        None => Finding::fine("leftovers", "no day is begun"),
+        Some(first) => Finding::notable(
+            "leftovers",
+            format!("{} days are begun and not ended, among them {first}", examined.claimed.len()),
+            "a run may be at work; else the next one ends them, or takes back what was begun",
+        ),
+    });
+    let rule = match examined.removes_unfinished_uploads {
+        Some(true) => "a lifecycle rule removes them in time",
+        Some(false) => "no lifecycle rule removes them: add one (AbortIncompleteMultipartUpload)",
+        None => "whether a lifecycle rule removes them cannot be seen",
+    };
+    findings.push(match &examined.uploads {
+        None => Finding::notable(
+            "uploads",
+            "unfinished multipart uploads cannot be listed",
+            "allow s3:ListBucketMultipartUploads to see them",
+        ),
+        Some(uploads) if uploads.is_empty() && examined.removes_unfinished_uploads != Some(false) => {
+            Finding::fine("uploads", "no multipart upload is unfinished")
+        }
+        Some(uploads) if uploads.is_empty() => {
+            Finding::notable("uploads", "no multipart upload is unfinished now", rule)
+        }
+        Some(uploads) => Finding::notable(
+            "uploads",
+            format!(
+                "{} multipart uploads are unfinished, among them {}",
+                uploads.len(),
+                crate::export::printable(&uploads[0].key)
+            ),
+            format!("the next run goes on with what is this tool's; {rule}"),
+        ),
+    });
+    findings
+}

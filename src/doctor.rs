@@ -1,0 +1,146 @@
+//! The verb `doctor`: tries everything that a run needs, one after the other, and says what to do
+//! about whatever does not work. Nothing is left behind.
+
+use futures::TryStreamExt as _;
+use jiff::civil::Date;
+
+use crate::destination::DestinationSettings;
+use crate::error::{ErrorKind, Result};
+use crate::export::{Partition, TypeName};
+use crate::finding::Finding;
+use crate::source::{Access, Cloud, CloudChoice, ReadRequest, SourceSettings, Watch};
+use crate::transfer::has_success_marker;
+
+/// So many of a type's newest days are asked whether they are complete.
+const DAYS_ASKED: usize = 5;
+
+/// So many bytes of an object are read.
+const BYTES_READ: u64 = 4;
+
+/// Receives findings as they come.
+pub type Tell<'a> = &'a mut (dyn FnMut(Finding) + Send);
+
+/// Checks the way to the export: credentials, clock, listings, and reading.
+pub async fn examine_source(settings: &SourceSettings, watch: &Watch, tell: Tell<'_>) {
+    let clouds = match (settings.cloud, &settings.access) {
+        (CloudChoice::Auto, Access::Exchange(_)) => vec![CloudChoice::Gcs, CloudChoice::S3],
+        (CloudChoice::Auto, Access::Ambient { .. }) => vec![CloudChoice::S3],
+        (cloud, _) => vec![cloud],
+    };
+    let mut refused = Vec::new();
+    let mut is_any_there = false;
+    for choice in clouds {
+        let settings = SourceSettings { cloud: choice, ..settings.clone() };
+        match settings.connect(watch).await {
+            Ok(connected) => {
+                is_any_there = true;
+                for cloud in connected {
+                    examine_cloud(&cloud, tell).await;
+                }
+            }
+            Err(error) => refused.push((choice, error)),
+        }
+    }
+    for (choice, error) in refused {
+        if is_any_there && error.kind() != ErrorKind::TokenRefused {
+            let name = if choice == CloudChoice::S3 { "S3" } else { "Google Cloud Storage" };
+            tell(Finding::notable(
+                "exchange",
+                format!("{name} takes no part: {error}"),
+                "an account need not have both clouds",
+            ));
+        } else {
+            tell(Finding::broken("exchange", &error));
+        }
+    }
+    tell(clock_finding(watch));
+}
+
+/// The clock is compared with the one of whoever answered.
+fn clock_finding(watch: &Watch) -> Finding {
+    let correction = watch.clock.correction();
+    if correction.is_zero() {
+        return Finding::fine("clock", "agrees with the servers' to half a minute");
+    }
+    let (seconds, side) = (correction.as_secs().abs(), if correction.is_negative() { "ahead" } else { "behind" });
+    Finding::notable(
+        "clock",
+        format!("this machine's clock is {seconds} s {side} of the servers'; runs reckon with theirs"),
+        "let the machine take its time from the network (NTP): other tools are refused",
+    )
+}
+
+async fn examine_cloud(cloud: &Cloud, tell: Tell<'_>) {
+    let life = match cloud.source.credentials_remaining() {
+        Some(left) => format!("credentials for {} live another {} min", cloud.location, left.as_secs().div_ceil(60)),
+        None => format!("credentials for {} do not end", cloud.location),
+    };
+    tell(Finding::fine("exchange", life));
+    let types = match cloud.source.list_types().await {
+        Ok(types) if types.is_empty() => {
+            let hint = "a new export fills after its first day; else ask the vendor's support";
+            return tell(Finding::notable("listing", format!("{} is empty", cloud.location), hint));
+        }
+        Ok(types) => types,
+        Err(error) => return tell(Finding::broken("listing", &error)),
+    };
+    for type_name in types {
+        if let Err(error) = examine_type(cloud, &type_name, tell).await {
+            tell(Finding::broken("listing", &error));
+        }
+    }
+}
+
+async fn examine_type(cloud: &Cloud, type_name: &TypeName, tell: Tell<'_>) -> Result<()> {
+    let days = cloud.source.list_days(type_name).await?;
+    let mut newest_complete: Option<Date> = None;
+    for date in days.iter().rev().take(DAYS_ASKED) {
+        let partition = Partition { type_name: type_name.clone(), date: *date };
+        if has_success_marker(cloud.source.as_ref(), &partition).await? {
+            newest_complete = Some(*date);
+            break;
+        }
+    }
+    let Some(first) = days.first() else {
+        tell(Finding::notable("listing", format!("type={type_name} has no day"), "wait for its first one"));
+        return Ok(());
+    };
+    let from = format!("type={type_name} has {} days since {first}", days.len());
+    let date = match newest_complete {
+        Some(date) => {
+            tell(Finding::fine("listing", format!("{from}; the newest complete one is {date}")));
+            date
+        }
+        None => {
+            let hint = "where a type never has _SUCCESS its days count as complete by time (--grace)";
+            tell(Finding::notable("listing", format!("{from}; none of the newest has _SUCCESS"), hint));
+            *days.last().unwrap_or(first)
+        }
+    };
+    let partition = Partition { type_name: type_name.clone(), date };
+    match read_some(cloud, &partition).await {
+        Ok(true) => tell(Finding::fine("reading", format!("{partition}: the first bytes of an object came"))),
+        Ok(false) => tell(Finding::fine("reading", format!("{partition} has no data"))),
+        Err(error) => tell(Finding::broken("reading", &error)),
+    }
+    Ok(())
+}
+
+/// Reads the first bytes of a partition's first object with data; says whether there is one.
+async fn read_some(cloud: &Cloud, partition: &Partition) -> Result<bool> {
+    let page = cloud.source.list_page(partition, "", None).await?;
+    let Some(object) = page.objects.into_iter().find(|object| object.size_bytes > 0) else { return Ok(false) };
+    let range = Some(0..object.size_bytes.min(BYTES_READ));
+    let request = ReadRequest { range, on_new_connection: false };
+    let mut body = cloud.source.open(partition, &object, request).await?.body;
+    while body.try_next().await?.is_some() {}
+    Ok(true)
+}
+
+/// Checks the destination: whether it can be written, read and deleted from, and what lies about.
+pub async fn examine_destination(settings: &DestinationSettings, watch: &Watch, tell: Tell<'_>) {
+    match settings.examine(watch).await {
+        Ok(findings) => findings.into_iter().for_each(tell),
+        Err(error) => tell(Finding::broken("destination", &error)),
+    }
+}

@@ -1,0 +1,123 @@
+//! The verb `doctor`: each thing that can be wrong is found, explained, and leaves nothing behind.
+
+use std::path::Path;
+
+use crate::harness::{Export, Finished};
+
+/// The findings of one check, as `state: message`.
+fn findings(finished: &Finished, check: &str) -> Vec<String> {
+    let documents = finished.json();
+    let matching = documents.iter().filter(|document| document["check"] == check);
+    let text = |document: &serde_json::Value, field: &str| document[field].as_str().unwrap().to_owned();
+    matching.map(|document| format!("{}: {}", text(document, "state"), text(document, "message"))).collect()
+}
+
+fn assert_found(finished: &Finished, check: &str, state: &str, words: &str) {
+    let found = findings(finished, check);
+    let is_there = found.iter().any(|finding| finding.starts_with(state) && finding.contains(words));
+    assert!(is_there, "no {state} {check} with `{words}`: {found:?}");
+}
+
+fn doctor(export: &Export, destination: &Path) -> crate::harness::E3sync {
+    export.command("doctor").arg(destination).arg("--json")
+}
+
+fn file_count(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { file_count(&path) } else { 1 }).sum()
+}
+
+#[test]
+fn a_sound_setup_is_fine_and_nothing_is_left_behind() {
+    let export = Export::of_noise(3, 2);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    let before = file_count(folder.path());
+    let finished = doctor(&export, folder.path()).run().expect(0);
+    assert!(finished.json().iter().all(|document| document["state"] != "broken"));
+    assert_found(&finished, "token", "fine", "OPTIMIZELY_API_TOKEN");
+    assert_found(&finished, "exchange", "fine", "live another 60 min");
+    assert_found(
+        &finished,
+        "listing",
+        "fine",
+        "type=events has 3 days since 2026-11-18; the newest complete one is 2026-11-20",
+    );
+    assert_found(&finished, "reading", "fine", "type=decisions/date=2026-11-20");
+    assert_found(&finished, "clock", "fine", "agrees");
+    assert_found(&finished, "mirror", "fine", "6 published days, the newest of 2026-11-20");
+    assert_found(&finished, "leftovers", "fine", "nothing is staged");
+    assert_eq!(file_count(folder.path()), before);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_not_made() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let finished = doctor(&export, &folder.path().join("a/b")).run().expect(0);
+    assert_found(&finished, "destination", "fine", "is not there yet and can be made");
+    assert_eq!(file_count(folder.path()), 0);
+    assert!(!folder.path().join("a").exists());
+}
+
+#[test]
+fn a_refused_token_is_told_with_what_to_do_and_the_rest_is_still_checked() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let finished = doctor(&export, folder.path()).env("OPTIMIZELY_API_TOKEN", "2:another").run().expect(4);
+    assert_found(&finished, "exchange", "broken", "refused the token");
+    assert_found(&finished, "destination", "fine", "can be written");
+    let missing = doctor(&export, folder.path()).env_remove("OPTIMIZELY_API_TOKEN").run().expect(2);
+    assert_found(&missing, "token", "broken", "no token is given");
+}
+
+#[test]
+fn each_step_towards_the_data_is_checked_by_itself() {
+    let export = Export::of_noise(2, 2);
+    let folder = tempfile::tempdir().unwrap();
+    export.inject("get:status=403 code=AccessDenied times=always");
+    let finished = doctor(&export, folder.path()).run().expect(4);
+    assert_found(&finished, "listing", "fine", "type=events");
+    assert_found(&finished, "reading", "broken", "403");
+    export.simulator().clear_faults();
+    export.inject("list:status=403 code=AccessDenied times=always");
+    assert_found(&doctor(&export, folder.path()).run().expect(4), "listing", "broken", "403");
+}
+
+#[test]
+fn days_without_markers_are_worth_a_note() {
+    let export = Export::of_noise(2, 1);
+    for date in export.simulator().settings().dates().collect::<Vec<_>>() {
+        export.simulator().change().set_success("events", date, false);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let finished = doctor(&export, folder.path()).run().expect(0);
+    assert_found(
+        &finished,
+        "listing",
+        "notable",
+        "type=events has 2 days since 2026-11-19; none of the newest has _SUCCESS",
+    );
+}
+
+#[test]
+fn what_a_killed_run_left_is_named() {
+    let export = Export::of_noise(1, 3);
+    let folder = tempfile::tempdir().unwrap();
+    export.inject("get:status=500 times=always key=type=events");
+    export.sync(folder.path()).args(["--retries", "0"]).run().expect(3);
+    export.simulator().clear_faults();
+    let finished = doctor(&export, folder.path()).run().expect(0);
+    assert_found(&finished, "leftovers", "notable", "1 days are staged and not published, among them type=events");
+}
+
+#[test]
+fn a_destination_that_cannot_be_used_is_told() {
+    let export = Export::of_noise(1, 1);
+    let finished = doctor(&export, Path::new("/proc/nowhere")).run().expect(1);
+    assert_found(&finished, "destination", "broken", "cannot write, read and delete a file in /proc");
+    let typed = export.command("doctor").args(["s3:/my-lake", "--json"]).run().expect(2);
+    assert_found(&typed, "destination", "broken", "neither a bucket nor a directory");
+    let none = export.command("doctor").arg("--json").run().expect(0);
+    assert_found(&none, "destination", "notable", "none is given");
+}
