@@ -164,12 +164,25 @@ pub enum AuthFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync status ./events                    the calendar, gaps, sizes, the last run
+  e3sync status ./events --last 90d --html status.html
+  e3sync status s3://my-lake/optimizely --html - | aws s3 cp - s3://my-site/status.html
+  e3sync status ./events --json | jq -r 'select(.state == \"missing\") | .date'
+Needs no token: it reads manifests and the reports of the last runs, never the source.")]
 pub struct StatusArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,
-    /// Only so many days up to today
+    /// Only so many days up to yesterday
     #[arg(long, value_name = "DAYS", value_parser = parse_days)]
     pub last: Option<u32>,
+    /// Write one self-contained page to this file instead; - for standard output
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub html: Option<PathBuf>,
+    /// The day to count as today [default: the present day in UTC]
+    #[arg(long, value_name = "DAY", env = "E3SYNC_TODAY", hide_short_help = true)]
+    pub today: Option<String>,
     /// Print one JSON document on each line
     #[arg(long, env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,

@@ -5,6 +5,7 @@ mod address;
 mod args;
 mod commands;
 mod decide;
+mod file;
 mod lineage;
 mod output;
 mod record;

@@ -11,6 +11,11 @@ pub fn line(text: impl std::fmt::Display) -> bool {
     writeln!(std::io::stdout().lock(), "{text}").is_ok()
 }
 
+/// Prints a whole text of results as it is.
+pub fn text(text: &str) -> bool {
+    std::io::stdout().lock().write_all(text.as_bytes()).is_ok()
+}
+
 /// Prints a JSON document on one line of results.
 pub fn json(value: &Value) -> bool {
     line(value)
@@ -33,6 +38,15 @@ pub fn error(error: &Error) {
 /// Whether a person at a terminal that can redraw lines sees the messages.
 pub fn is_stderr_interactive() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+}
+
+/// What a line of results has room for where no terminal says so, in columns.
+const COLUMNS_DEFAULT: usize = 80;
+
+/// How many columns a line of results may have: the terminal's, or else always the same.
+pub fn stdout_columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS_DEFAULT)
 }
 
 /// Colours, where they are wanted: on a terminal, without NO_COLOR and TERM=dumb.
@@ -58,6 +72,12 @@ impl Paint {
         Self { is_on: false }
     }
 
+    /// With colours.
+    #[cfg(test)]
+    pub fn coloured() -> Self {
+        Self { is_on: true }
+    }
+
     pub fn bold(self, text: &str) -> String {
         self.wrap("1", text)
     }
@@ -76,6 +96,10 @@ impl Paint {
 
     pub fn red(self, text: &str) -> String {
         self.wrap("31", text)
+    }
+
+    pub fn cyan(self, text: &str) -> String {
+        self.wrap("36", text)
     }
 
     fn wrap(self, code: &str, text: &str) -> String {

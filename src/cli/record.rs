@@ -11,6 +11,7 @@ use e3sync::select::{DaysWanted, Selection};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::file;
 use super::render::{Summary, metrics};
 
 /// Where a run is told besides the terminal.
@@ -98,18 +99,10 @@ pub fn write_files(
     Ok(())
 }
 
-/// Writes a file in one step: whoever reads it meanwhile sees the old one or the new one.
 fn write(path: &Path, text: &str, what: &str, flag: &str) -> Result<()> {
-    let told = |cause: std::io::Error| {
+    file::replace(path, text.as_bytes()).map_err(|cause| {
         Error::new(ErrorKind::Usage, format!("cannot write the {what} to {}", path.display()))
             .with_hint(format!("the run itself is done; name a writable file with {flag}"))
             .with_cause(cause)
-    };
-    if path.exists() && !path.is_file() {
-        // A device or a pipe is not to be replaced.
-        return std::fs::write(path, text).map_err(told);
-    }
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    std::fs::write(&unfinished, text).and_then(|()| std::fs::rename(&unfinished, path)).map_err(told)
+    })
 }

@@ -59,7 +59,7 @@ async fn examine_directory(path: &Path) -> Result<Vec<Finding>> {
     findings.extend(free_space(existing));
     let Some(directory) = DirectoryDestination::read_only(path)? else { return Ok(findings) };
     findings.push(mirror(directory.account_id(), directory.days().await?));
-    let staged = directory.staged()?;
+    let staged = directory.staged().await?;
     findings.push(match staged.first() {
         None => Finding::fine("leftovers", "nothing is staged"),
         Some(first) => Finding::notable(

@@ -69,6 +69,12 @@ pub trait PublishedSets: Send + Sync {
     /// [`crate::error::ErrorKind::DestinationUnusable`] when they cannot be read.
     async fn days(&self) -> Result<PublishedDays>;
 
+    /// The partitions whose publication was begun and not ended, ascending by type and day.
+    ///
+    /// # Errors
+    /// As [`PublishedSets::days`].
+    async fn staged(&self) -> Result<Vec<Partition>>;
+
     /// The reports of the last runs, the newest first, `count_max` at most.
     ///
     /// # Errors
@@ -177,6 +183,10 @@ impl PublishedSets for NothingPublished {
     }
 
     async fn days(&self) -> Result<PublishedDays> {
+        Ok(Vec::new())
+    }
+
+    async fn staged(&self) -> Result<Vec<Partition>> {
         Ok(Vec::new())
     }
 

@@ -47,7 +47,8 @@ async fn show_calendar(destination: &std::path::Path, present: &Present) -> Resu
     let Some(directory) = DirectoryDestination::read_only(destination)? else { return Ok(()) };
     let yesterday = present.today.yesterday().unwrap_or(present.today);
     output::line("");
-    for line in render::calendar(&status::calendar(&directory, None, yesterday).await?, Paint::for_stdout()) {
+    let status = status::look(&directory, None, yesterday).await?;
+    for line in render::status::lines(&status, output::stdout_columns(), Paint::for_stdout(), present.now) {
         output::line(line);
     }
     Ok(())

@@ -1,25 +1,26 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use e3sync::destination::Address;
+use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::export::{DaySpec, Days};
 use e3sync::progress::{Counters, Silent};
 use e3sync::source::Watch;
-use e3sync::status::{self, Calendar};
-use serde_json::json;
+use e3sync::status::{self, Status};
 
 use super::Outcome;
 use crate::cli::args::StatusArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::output::{self, Paint};
-use crate::cli::render;
-use crate::cli::success;
+use crate::cli::render::{self, json};
+use crate::cli::{file, success};
 
 /// A failing request to a bucket is repeated so often.
 const RETRIES: u32 = 8;
 
 /// Runs `e3sync status`.
 pub async fn run(arguments: &StatusArgs) -> Outcome {
-    let present = Present::read(None)?;
+    let present = Present::read(arguments.today.as_deref())?;
     let destination = decide::destination(&arguments.destination, &present, false, RETRIES)?;
     let yesterday = DaySpec::DaysAgo(1).resolve(present.today)?;
     let days = match arguments.last {
@@ -29,27 +30,42 @@ pub async fn run(arguments: &StatusArgs) -> Outcome {
     let watch =
         Watch { clock: present.clock.clone(), observer: Arc::new(Silent), counters: Arc::new(Counters::default()) };
     let published = destination.look(&watch).await?;
-    let calendar = status::calendar(published.as_ref(), days, yesterday).await?;
-    show(&calendar, &destination.address, arguments.json);
+    let status = status::look(published.as_ref(), days, yesterday).await?;
+    if status.unreadable_reports > 0 {
+        output::message(format_args!("{} reports of runs cannot be read and are left out", status.unreadable_reports));
+    }
+    match &arguments.html {
+        Some(path) => write_page(&render::html::page(&status, &destination.address.to_string()), path)?,
+        None if arguments.json => print_json(&status),
+        None => print(&status, &destination.address, &present),
+    }
     success()
 }
 
-fn show(calendar: &Calendar, address: &Address, is_json: bool) {
-    if !is_json {
-        if calendar.types.is_empty() {
-            output::message(format_args!("{address} is no mirror yet"));
-        }
-        for line in render::calendar(calendar, Paint::for_stdout()) {
-            output::line(line);
-        }
-        return;
+fn print(status: &Status, address: &Address, present: &Present) {
+    if status.types.is_empty() && status.account_id.is_none() {
+        output::message(format_args!("{address} is no mirror yet"));
     }
-    for (type_name, days) in &calendar.types {
-        for day in days {
-            output::json(&json!({
-                "schema": 1, "event": "day", "type": type_name.as_str(), "date": day.date.to_string(),
-                "state": day.state.name(), "objects": day.objects, "bytes": day.bytes, "rows": day.rows,
-            }));
-        }
+    for line in render::status::lines(status, output::stdout_columns(), Paint::for_stdout(), present.now) {
+        output::line(line);
     }
+}
+
+fn print_json(status: &Status) {
+    let days = status.types.iter().flat_map(|(name, days)| days.iter().map(|day| json::of_day(name, day)));
+    let mut documents = days.chain(status.runs.iter().map(json::of_run));
+    // A reader that has seen enough goes away; nothing more is to be written then.
+    let _ = documents.all(|document| output::json(&document));
+}
+
+fn write_page(page: &str, path: &Path) -> Result<()> {
+    if path.as_os_str() == "-" {
+        output::text(page);
+        return Ok(());
+    }
+    file::replace(path, page.as_bytes()).map_err(|cause| {
+        Error::new(ErrorKind::Usage, format!("cannot write the page to {}", path.display()))
+            .with_hint("name a file in a folder that can be written with --html, or - for standard output")
+            .with_cause(cause)
+    })
 }

@@ -2,7 +2,9 @@
 //! ever added. docs/SCRIPTING.md describes them.
 
 use e3sync::error::Error;
+use e3sync::export::TypeName;
 use e3sync::progress::{Event, Observer};
+use e3sync::status::{Day, Run};
 use e3sync::sync::PartitionPlan;
 use serde_json::{Value, json};
 
@@ -70,6 +72,38 @@ pub fn of_plan(plan: &PartitionPlan) -> Value {
         "schema": SCHEMA, "event": "plan", "type": plan.partition.type_name.as_str(), "date": plan.partition.date.to_string(),
         "action": plan.action.name(), "reason": plan.reason, "source": plan.source, "source_reason": plan.source_reason, "objects": plan.objects, "bytes": plan.bytes,
         "objects_here": plan.objects - plan.objects_to_transfer, "bytes_here": plan.bytes - plan.bytes_to_transfer,
+    })
+}
+
+/// A day of a calendar.
+pub fn of_day(type_name: &TypeName, day: &Day) -> Value {
+    json!({
+        "schema": SCHEMA, "event": "day", "type": type_name.as_str(), "date": day.date.to_string(),
+        "state": day.state.name(), "reason": day.reason, "complete": day.is_complete,
+        "objects": day.objects, "bytes": day.bytes, "rows": day.rows,
+        "published_at": day.published_at.map(|time| time.to_string()),
+    })
+}
+
+/// A former run.
+pub fn of_run(run: &Run) -> Value {
+    let (partitions, objects) = (&run.partitions, &run.objects);
+    json!({
+        "schema": SCHEMA, "event": "run", "run": run.id, "started_at": run.started_at.to_string(),
+        "ended_at": run.ended_at.to_string(), "seconds": run.seconds, "exit_code": run.exit_code,
+        "asked": {
+            "destination": run.asked.destination, "types": run.asked.types, "days": run.asked.days,
+            "selection": run.asked.selection,
+        },
+        "partitions": {
+            "published": partitions.published, "unchanged": partitions.unchanged, "waiting": partitions.waiting,
+            "held": partitions.held, "expired": partitions.expired, "missing": partitions.missing,
+            "failed": partitions.failed,
+        },
+        "objects": { "transferred": objects.transferred, "failed": objects.failed },
+        "bytes": { "transferred": run.bytes.transferred }, "requests": { "retries": run.requests.retries },
+        "credentials_renewed": run.credentials_renewed,
+        "stopped_by": run.stopped_by.as_ref().map(|error| json!({ "kind": error.kind, "message": error.message })),
     })
 }
 

@@ -2,11 +2,14 @@
 
 mod bars;
 mod calendar;
+pub mod html;
 pub mod json;
 pub mod lines;
 pub mod metrics;
+pub mod status;
 mod summary;
 mod tally;
+mod text;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +18,6 @@ use e3sync::progress::{Counters, Event, Observer};
 use e3sync::source::Cloud;
 use tokio::task::JoinHandle;
 
-pub use calendar::calendar;
 pub use summary::Summary;
 pub use tally::Tally;
 

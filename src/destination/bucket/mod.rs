@@ -357,6 +357,12 @@ impl PublishedSets for ReadOnlyBucket {
         Ok(self.catalog.days())
     }
 
+    async fn staged(&self) -> Result<Vec<Partition>> {
+        let mut staged = self.catalog.claimed();
+        staged.sort_by(|one, other| (&one.type_name, one.date).cmp(&(&other.type_name, other.date)));
+        Ok(staged)
+    }
+
     async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
         let (mut keys, mut from) = (Vec::new(), None);
         loop {

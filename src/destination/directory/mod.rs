@@ -188,25 +188,6 @@ pub struct ReadOnlyDirectory {
     account_id: Option<String>,
 }
 
-impl ReadOnlyDirectory {
-    /// The partitions that are staged and not published, ascending by type and day.
-    ///
-    /// # Errors
-    /// [`ErrorKind::DestinationUnusable`] when the folders cannot be read.
-    pub fn staged(&self) -> Result<Vec<Partition>> {
-        let Some(staging) = &self.staging else { return Ok(Vec::new()) };
-        let mut staged = Vec::new();
-        for (type_folder, _) in staging.entries()? {
-            let type_name = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok());
-            let (Some(type_name), Some(folder)) = (type_name, staging.child(&type_folder)?) else { continue };
-            let dates = folder.entries()?.into_iter().filter_map(|(name, _)| crate::export::day_of_folder(&name));
-            staged.extend(dates.map(|date| Partition { type_name: type_name.clone(), date }));
-        }
-        staged.sort_by(|one, other| (&one.type_name, one.date).cmp(&(&other.type_name, other.date)));
-        Ok(staged)
-    }
-}
-
 #[async_trait]
 impl PublishedSets for ReadOnlyDirectory {
     fn account_id(&self) -> Option<&str> {
@@ -232,6 +213,19 @@ impl PublishedSets for ReadOnlyDirectory {
 
     async fn days(&self) -> Result<PublishedDays> {
         read_published_days(&self.manifests)
+    }
+
+    async fn staged(&self) -> Result<Vec<Partition>> {
+        let Some(staging) = &self.staging else { return Ok(Vec::new()) };
+        let mut staged = Vec::new();
+        for (type_folder, _) in staging.entries()? {
+            let type_name = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok());
+            let (Some(type_name), Some(folder)) = (type_name, staging.child(&type_folder)?) else { continue };
+            let dates = folder.entries()?.into_iter().filter_map(|(name, _)| crate::export::day_of_folder(&name));
+            staged.extend(dates.map(|date| Partition { type_name: type_name.clone(), date }));
+        }
+        staged.sort_by(|one, other| (&one.type_name, one.date).cmp(&(&other.type_name, other.date)));
+        Ok(staged)
     }
 
     async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {

@@ -1,0 +1,91 @@
+use e3sync::status::{self, DayState, Status, Totals};
+
+use super::writer::Html;
+use super::{column_heads, scroll_box};
+use crate::cli::render::status::range;
+use crate::cli::render::text::{partitions, result};
+use crate::cli::units::{Bytes, Count};
+
+/// So many gaps of a type are named.
+const GAPS_MAX: usize = 30;
+
+/// The whole in a sentence, under the title.
+pub fn sentence(html: &mut Html, status: &Status) {
+    let totals = Totals::of(status.types.values().flatten());
+    if status.types.is_empty() {
+        html.element("p", &[], "Nothing is published here yet.");
+        return;
+    }
+    let rows = totals.rows.map_or_else(String::new, |rows| format!(", {} rows", Count(rows)));
+    let published = Count(totals.count(DayState::Published));
+    let text = format!("{published} days published: {} objects, {}{rows}.", Count(totals.objects), Bytes(totals.bytes));
+    html.element("p", &[("class", "sentence")], text);
+}
+
+/// The numbers, the last run and the gaps of all types.
+pub fn section(html: &mut Html, status: &Status) {
+    if status.types.is_empty() {
+        return;
+    }
+    html.raw("<section>\n<h2>Overview</h2>\n");
+    if let Some(run) = status.runs.first() {
+        let class = if run.exit_code == 0 { "run fine" } else { "run failed" };
+        let text = format!("Last run {}: {}, {}.", minute(run.started_at), result(run), partitions(run));
+        html.element("p", &[("class", class)], text);
+    }
+    scroll_box(html, "scroll", "Numbers by type", |html| numbers(html, status));
+    html.raw("<h3>Gaps</h3>\n");
+    gaps(html, status);
+    html.close_line("section");
+}
+
+fn numbers(html: &mut Html, status: &Status) {
+    html.raw("<table class=\"numbers\"><caption>Each type in numbers</caption>\n");
+    column_heads(html, &["type", "newest complete day", "published", "other states", "objects", "bytes", "rows"]);
+    html.raw("<tbody>\n");
+    for (name, days) in &status.types {
+        let newest = status::newest_complete(days).map_or_else(|| "none".to_owned(), |date| date.to_string());
+        row(html, name.as_str(), &newest, &Totals::of(days));
+    }
+    if status.types.len() > 1 {
+        row(html, "in all", "", &Totals::of(status.types.values().flatten()));
+    }
+    html.raw("</tbody></table>");
+}
+
+fn row(html: &mut Html, name: &str, newest: &str, totals: &Totals) {
+    let others = totals.days.iter().filter(|(state, _)| **state != DayState::Published);
+    let others: Vec<String> = others.map(|(state, count)| format!("{} {}", Count(*count), state.name())).collect();
+    html.raw("<tr>");
+    html.element("th", &[("scope", "row")], name);
+    html.element("td", &[], newest);
+    html.element("td", &[("class", "number")], Count(totals.count(DayState::Published)));
+    html.element("td", &[], if others.is_empty() { "none".to_owned() } else { others.join(", ") });
+    html.element("td", &[("class", "number")], Count(totals.objects));
+    html.element("td", &[("class", "number")], Bytes(totals.bytes));
+    let rows = totals.rows.map_or_else(|| "unknown".to_owned(), |rows| Count(rows).to_string());
+    html.element("td", &[("class", "number")], rows);
+    html.close_line("tr");
+}
+
+fn gaps(html: &mut Html, status: &Status) {
+    html.raw("<ul class=\"gaps\">\n");
+    for (name, days) in &status.types {
+        let gaps = status::gaps(days);
+        let mut words: Vec<String> = gaps.iter().take(GAPS_MAX).map(|gap| range(*gap)).collect();
+        if gaps.len() > GAPS_MAX {
+            words.push(format!("and {} more", gaps.len() - GAPS_MAX));
+        }
+        let words = if words.is_empty() { "none".to_owned() } else { words.join(", ") };
+        html.raw("<li>");
+        html.element("b", &[], name);
+        html.text(format_args!(": {words}"));
+        html.close_line("li");
+    }
+    html.raw("</ul>\n");
+}
+
+/// A time for people, to the minute.
+pub fn minute(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}

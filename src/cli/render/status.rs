@@ -1,0 +1,161 @@
+//! What `status` tells people: the calendar, numbers, gaps, the last run.
+
+use e3sync::export::Days;
+use e3sync::status::{self, Day, DayState, Run, Status, Totals};
+use jiff::Timestamp;
+
+use super::calendar;
+use super::text::{ago, flow, harmless, partitions, result, wrapped};
+use crate::cli::output::Paint;
+use crate::cli::units::{Bytes, Count};
+
+/// So many gaps of a type are shown; `--json` has every day.
+const GAPS_MAX: usize = 8;
+
+/// The status in lines of so many columns at most.
+pub fn lines(status: &Status, columns: usize, paint: Paint, now: Timestamp) -> Vec<String> {
+    let mut lines = calendar::weeks(&status.types, columns, paint);
+    if lines.is_empty() {
+        lines.push(" nothing is published here yet".to_owned());
+    } else {
+        lines.push(String::new());
+        lines.extend(calendar::legend(columns, paint));
+        lines.push(String::new());
+        lines.extend(numbers(status, columns));
+    }
+    lines.extend(status.runs.first().into_iter().flat_map(|run| last_run(run, columns, paint, now)));
+    lines
+}
+
+fn numbers(status: &Status, columns: usize) -> Vec<String> {
+    let longest = status.types.keys().map(|name| name.as_str().chars().count()).max().unwrap_or(0);
+    let indent = longest.clamp("in all".len(), (columns / 3).max(8)) + 3;
+    let mut lines = Vec::new();
+    for (name, days) in &status.types {
+        let head = harmless(name.as_str());
+        lines.extend(flow(&headed(&head, indent), indent, &parts(&Totals::of(days)), " · ", columns));
+        lines.extend(details(days, indent, columns));
+    }
+    if status.types.len() > 1 {
+        let totals = Totals::of(status.types.values().flatten());
+        lines.extend(flow(&headed("in all", indent), indent, &parts(&totals), " · ", columns));
+    }
+    lines.extend(oldest_gap(status, columns));
+    lines
+}
+
+/// A line's beginning. A name that is too long for it gets as far as it fits.
+fn headed(name: &str, indent: usize) -> String {
+    let room = indent.saturating_sub(3);
+    let name: String = name.chars().take(room).collect();
+    format!(" {name:<room$}  ")
+}
+
+fn parts(totals: &Totals) -> Vec<String> {
+    let published = totals.count(DayState::Published);
+    let mut parts = vec![format!("{} {} published", Count(published), if published == 1 { "day" } else { "days" })];
+    for (state, count) in totals.days.iter().filter(|(state, _)| **state != DayState::Published) {
+        parts.push(format!("{} {}", Count(*count), state.name()));
+    }
+    parts.push(format!("{} objects", Count(totals.objects)));
+    parts.push(Bytes(totals.bytes).to_string());
+    parts.extend(totals.rows.map(|rows| format!("{} rows", Count(rows))));
+    parts
+}
+
+fn details(days: &[Day], indent: usize, columns: usize) -> Vec<String> {
+    let blank = " ".repeat(indent);
+    let mut parts = Vec::new();
+    if let Some(date) = status::newest_complete(days) {
+        parts.push(format!("newest complete day {date}"));
+    }
+    let mut lines = if parts.is_empty() { Vec::new() } else { flow(&blank, indent, &parts, " · ", columns) };
+    let gaps = status::gaps(days);
+    if !gaps.is_empty() {
+        let mut words: Vec<String> = gaps.iter().take(GAPS_MAX).map(|gap| range(*gap)).collect();
+        if gaps.len() > GAPS_MAX {
+            words.push(format!("and {} more", gaps.len() - GAPS_MAX));
+        }
+        lines.extend(flow(&format!("{blank}gaps: "), indent + 2, &words, ", ", columns));
+    }
+    lines
+}
+
+/// A range of days in words; a single day is itself.
+pub fn range(days: Days) -> String {
+    if days.from == days.to { days.from.to_string() } else { format!("{} .. {}", days.from, days.to) }
+}
+
+fn oldest_gap(status: &Status, columns: usize) -> Vec<String> {
+    let firsts = status.types.iter().filter_map(|(name, days)| Some((status::gaps(days).first()?.from, name)));
+    match firsts.min() {
+        Some((date, name)) => wrapped(" ", 1, &format!("oldest gap: {name} {date}"), columns),
+        None => Vec::new(),
+    }
+}
+
+fn last_run(run: &Run, columns: usize, paint: Paint, now: Timestamp) -> Vec<String> {
+    let mut text = format!("last run {}, {}: {}", ago(run.started_at, now), result(run), partitions(run));
+    if let Some(error) = &run.stopped_by {
+        text += &format!("; {}", harmless(&error.message));
+    }
+    let lines = wrapped(" ", 1, &text, columns);
+    if run.exit_code == 0 { lines } else { lines.iter().map(|line| paint.yellow(line)).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use e3sync::export::TypeName;
+
+    use super::*;
+    use crate::cli::render::text::columns_of;
+    use crate::cli::render::text::tests::{days, run};
+
+    fn status(exit_code: u8, fields: &str) -> Status {
+        use DayState::{Missing, Pending, Published};
+        let mut types = BTreeMap::new();
+        let states = [Published, Missing, Missing, Published, Missing, Pending];
+        types.insert(TypeName::parse("decisions").unwrap(), days("2026-02-28", &states));
+        types.insert(TypeName::parse("events").unwrap(), days("2026-02-28", &states[..1]));
+        Status { types, runs: vec![run(exit_code, fields)], ..Status::default() }
+    }
+
+    fn drawn(status: &Status, columns: usize) -> Vec<String> {
+        let lines = lines(status, columns, Paint::plain(), "2026-11-20T12:30:00Z".parse().unwrap());
+        assert!(lines.iter().all(|line| columns_of(line) <= columns), "{lines:#?}");
+        lines
+    }
+
+    #[test]
+    fn numbers_gaps_and_the_last_run_are_told() {
+        let lines = drawn(&status(0, r#","partitions":{"published":14,"waiting":1}"#), 120);
+        let expected = [
+            " decisions  2 days published · 1 pending · 3 missing · 6 objects · 4.5 kB · 30 rows",
+            "            newest complete day 2026-03-03",
+            "            gaps: 2026-03-01 .. 2026-03-02, 2026-03-04",
+            " events     1 day published · 2 objects · 1.5 kB · 10 rows",
+            "            newest complete day 2026-02-28",
+            " in all     3 days published · 1 pending · 3 missing · 8 objects · 6.0 kB · 40 rows",
+            " oldest gap: decisions 2026-03-01",
+            " last run 2 h ago, ok: 14 published, 1 waiting",
+        ];
+        assert_eq!(lines[lines.len() - expected.len()..], expected);
+    }
+
+    #[test]
+    fn a_failed_run_says_why_on_any_width() {
+        let fields = r#","stopped_by":{"kind":"token_refused","message":"the vendor refused the token\u001b[2J"}"#;
+        for columns in [40, 80, 120] {
+            let lines = drawn(&status(4, fields), columns);
+            let text = lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(text.contains("failed (exit code 4): nothing looked at; the vendor refused the token\u{fffd}"));
+        }
+    }
+
+    #[test]
+    fn an_empty_destination_says_so() {
+        assert_eq!(drawn(&Status::default(), 40), [" nothing is published here yet"]);
+    }
+}

@@ -1,0 +1,221 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::export::TypeName;
+
+/// What a run left about itself in the destination: its report, as far as `status` uses it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Run {
+    /// Its id.
+    #[serde(rename = "run")]
+    pub id: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// What it ended with.
+    pub exit_code: u8,
+    /// How long it took.
+    #[serde(default)]
+    pub seconds: f64,
+    /// What was asked for.
+    #[serde(default)]
+    pub asked: Asked,
+    /// What became of the partitions.
+    #[serde(default)]
+    pub partitions: RunPartitions,
+    /// What became of the objects.
+    #[serde(default)]
+    pub objects: RunObjects,
+    /// How much came.
+    #[serde(default)]
+    pub bytes: RunBytes,
+    /// What was requested.
+    #[serde(default)]
+    pub requests: RunRequests,
+    /// How often the credentials were renewed.
+    #[serde(default)]
+    pub credentials_renewed: u64,
+    /// What stopped it early.
+    #[serde(default)]
+    pub stopped_by: Option<RunError>,
+    /// The partitions that it looked at.
+    #[serde(default)]
+    pub days: Vec<RunDay>,
+}
+
+/// What a run was asked for, in the words of its report.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// The destination as it was named.
+    pub destination: String,
+    /// The types; none for the documented ones.
+    pub types: Vec<String>,
+    /// A word, a list of days, or `from` and `to`.
+    pub days: Value,
+    /// `all`, or the part of the days that was wanted.
+    pub selection: Value,
+}
+
+/// What became of a run's partitions.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RunPartitions {
+    /// Published by this run.
+    pub published: u64,
+    /// Up to date.
+    pub unchanged: u64,
+    /// Not complete at the source.
+    pub waiting: u64,
+    /// Held back by the shrink guard.
+    pub held: u64,
+    /// Gone at the source, kept here.
+    pub expired: u64,
+    /// Neither there nor here.
+    pub missing: u64,
+    /// Not published because of an error.
+    pub failed: u64,
+}
+
+/// What became of a run's objects.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RunObjects {
+    /// Came over the network and were verified.
+    pub transferred: u64,
+    /// Could not be transferred.
+    pub failed: u64,
+}
+
+/// How much came in a run.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RunBytes {
+    /// The bytes of the objects that came.
+    pub transferred: u64,
+}
+
+/// What a run requested.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct RunRequests {
+    /// Repeated requests.
+    pub retries: u64,
+}
+
+/// An error in a report.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RunError {
+    /// Its stable name.
+    #[serde(default)]
+    pub kind: String,
+    /// What failed, in words.
+    pub message: String,
+}
+
+/// What a run said of one partition.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RunDay {
+    /// The partition's type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// The partition's day.
+    pub date: Date,
+    /// What was to happen to it.
+    pub action: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// Whether the run published it.
+    #[serde(default)]
+    pub published: bool,
+    /// The objects of its listing; 0 where none was taken.
+    #[serde(default)]
+    pub objects: u64,
+    /// Why it was not published.
+    #[serde(default)]
+    pub error: Option<RunError>,
+}
+
+impl RunDay {
+    /// Why the day is as it is, in words; `None` where the run did not say.
+    pub fn why(&self) -> Option<String> {
+        let words = self.error.as_ref().map_or(&self.reason, |error| &error.message);
+        (!words.is_empty()).then(|| words.clone())
+    }
+
+    /// Whether it tells anything about the source: a day that was not listed was not looked at.
+    fn was_looked_at(&self) -> bool {
+        self.action != "keep" || self.objects > 0
+    }
+
+    /// Whether the source had, or is to have, something for the destination.
+    pub(super) fn is_wanted(&self) -> bool {
+        matches!(self.action.as_str(), "create" | "replace" | "extend" | "complete" | "wait" | "hold")
+    }
+}
+
+/// What the last run that looked at a day said of it, and when that run began.
+pub(super) type LastWords<'a> = BTreeMap<(TypeName, Date), (Timestamp, &'a RunDay)>;
+
+/// The runs behind reports, the newest first, and how many reports are no report at all. They are
+/// files that anybody may have cut or altered; one that cannot be read costs nothing but itself.
+pub(super) fn parse(reports: &[Vec<u8>]) -> (Vec<Run>, usize) {
+    let mut runs: Vec<Run> = reports.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();
+    let unreadable = reports.len() - runs.len();
+    runs.sort_by(|one, other| (other.started_at, &other.id).cmp(&(one.started_at, &one.id)));
+    (runs, unreadable)
+}
+
+/// What the runs said last, day by day.
+pub(super) fn last_words(runs: &[Run]) -> LastWords<'_> {
+    let mut words = LastWords::new();
+    for run in runs {
+        for day in run.days.iter().filter(|day| day.was_looked_at()) {
+            if let Ok(type_name) = TypeName::parse(&day.type_name) {
+                words.entry((type_name, day.date)).or_insert((run.started_at, day));
+            }
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(id: &str, days: &str) -> Vec<u8> {
+        format!(
+            r#"{{"event":"report","run":"{id}","started_at":"2026-11-{id}T10:00:00Z","ended_at":"2026-11-{id}T10:01:00Z",
+            "exit_code":0,"seconds":60.0,"days":[{days}]}}"#
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn reports_that_are_none_are_counted_and_the_others_read() {
+        let torn = report("19", "")[..40].to_vec();
+        let strange = br#"{"run":7,"days":"none"}"#.to_vec();
+        let deep = "[".repeat(100_000).into_bytes();
+        let reports = [report("18", ""), torn, strange, deep, Vec::new(), vec![0xff; 9], report("20", "")];
+        let (runs, unreadable) = parse(&reports);
+        assert_eq!(unreadable, 5);
+        assert_eq!(runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["20", "18"]);
+    }
+
+    #[test]
+    fn the_last_run_that_looked_at_a_day_has_the_last_word() {
+        let expired = r#"{"type":"events","date":"2026-01-01","action":"expired"}"#;
+        let unlisted = r#"{"type":"events","date":"2026-01-01","action":"keep","objects":0}"#;
+        let odd = r#"{"type":"../events","date":"2026-01-01","action":"hold"}"#;
+        let (runs, _) = parse(&[report("18", expired), report("19", &format!("{unlisted},{odd}"))]);
+        let words = last_words(&runs);
+        assert_eq!(words.len(), 1);
+        assert_eq!(words.values().next().unwrap().1.action, "expired");
+    }
+}
