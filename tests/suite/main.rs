@@ -24,6 +24,8 @@ mod readers;
 mod records;
 mod resume;
 mod sample_day;
+mod status;
+mod status_page;
 mod stores;
 mod stores_gcs;
 mod usage;

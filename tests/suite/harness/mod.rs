@@ -2,6 +2,7 @@
 //! write, and the tree that must come out.
 
 mod binary;
+mod browser;
 mod exchange;
 mod export;
 mod fake_gcs;
@@ -13,6 +14,7 @@ mod tools;
 mod tree;
 
 pub use binary::{E3sync, Finished};
+pub use browser::Browser;
 pub use export::{CHECKSUM, CLOUD, Export, TODAY};
 pub use fake_gcs::FakeGcs;
 pub use moto::{Moto, OpenMoto};

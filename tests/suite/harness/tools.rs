@@ -22,12 +22,17 @@ pub fn python() -> Option<&'static Python> {
     match PYTHON.get_or_init(Python::prepare) {
         Ok(python) => Some(python),
         Err(reason) => {
-            let is_required = std::env::var_os("E3SYNC_REQUIRE_PEERS").is_some_and(|value| value == "1");
-            assert!(!is_required, "{reason}");
-            skip(reason);
+            miss(reason);
             None
         }
     }
+}
+
+/// Says that a test is left out for want of something, or fails it with `E3SYNC_REQUIRE_PEERS=1`.
+pub fn miss(reason: &str) {
+    let is_required = std::env::var_os("E3SYNC_REQUIRE_PEERS").is_some_and(|value| value == "1");
+    assert!(!is_required, "{reason}");
+    skip(reason);
 }
 
 /// Says that a test is left out.

@@ -114,7 +114,8 @@ fn month(html: &mut Html, days: &[&Day], scale: &Scale) {
 
 fn cell(html: &mut Html, day: &Day, scale: &Scale) {
     let shade = if day.objects > 0 { format!(" l{}", scale.level(day)) } else { String::new() };
-    let class = format!("day {}{shade}", day.state.name());
+    let marked = if day.state == DayState::Published { "" } else { " marked" };
+    let class = format!("day {}{marked}{shade}", day.state.name());
     html.open("td", &[("class", &class), ("title", &sentence(day))]);
     html.text(day.date.day());
     if day.state != DayState::Published {

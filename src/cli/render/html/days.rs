@@ -3,9 +3,19 @@ use e3sync::status::Day;
 
 use super::overview::minute;
 use super::writer::Html;
-use super::{column_heads, scroll_box};
+use super::{Column, column_heads, scroll_box};
 use crate::cli::render::calendar::words;
 use crate::cli::units::{Bytes, Count};
+
+const COLUMNS: [Column; 7] = [
+    ("day", false),
+    ("state", false),
+    ("objects", true),
+    ("bytes", true),
+    ("rows", true),
+    ("published", false),
+    ("why", false),
+];
 
 /// Every day as a row, for those who do not see the plots or want the numbers.
 pub fn section(html: &mut Html, name: &TypeName, days: &[Day]) {
@@ -18,7 +28,7 @@ pub fn section(html: &mut Html, name: &TypeName, days: &[Day]) {
 fn table(html: &mut Html, name: &TypeName, days: &[Day]) {
     html.raw("<table class=\"days\">");
     html.element("caption", &[], format!("Days of {name}, the newest first"));
-    column_heads(html, &["day", "state", "objects", "bytes", "rows", "published", "why"]);
+    column_heads(html, &COLUMNS);
     html.raw("<tbody>\n");
     for day in days.iter().rev() {
         let has_data = day.objects > 0;

@@ -10,10 +10,10 @@ mod writer;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use e3sync::status::{DayState, Status};
+use e3sync::status::{DayState, Run, Status};
 use sha2::{Digest as _, Sha256};
 
-use self::writer::Html;
+use self::writer::{Attributes, Html};
 use super::calendar::{mark, words};
 
 /// The page's only style sheet.
@@ -70,11 +70,26 @@ fn scroll_box(html: &mut Html, class: &str, label: &str, content: impl FnOnce(&m
     html.close_line("div");
 }
 
-/// The heads of a table's columns.
-fn column_heads(html: &mut Html, names: &[&str]) {
+/// A column of a table: its head, and whether it has numbers, which stand at the right.
+type Column = (&'static str, bool);
+
+fn column_heads(html: &mut Html, columns: &[Column]) {
     html.raw("<thead><tr>");
-    names.iter().for_each(|name| html.element("th", &[("scope", "col")], name));
+    for (name, is_number) in columns {
+        let class: Attributes<'_> =
+            if *is_number { &[("scope", "col"), ("class", "number")] } else { &[("scope", "col")] };
+        html.element("th", class, name);
+    }
     html.raw("</tr></thead>\n");
+}
+
+/// The class of what is told about a run: whether it did all, is to be run again, or failed.
+fn class_of(run: &Run) -> &'static str {
+    match run.exit_code {
+        0 => "fine",
+        6 | 7 | 75 | 130 | 143 => "later",
+        _ => "failed",
+    }
 }
 
 fn states(html: &mut Html) {

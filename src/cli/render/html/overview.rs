@@ -1,13 +1,23 @@
 use e3sync::status::{self, DayState, Status, Totals};
 
 use super::writer::Html;
-use super::{column_heads, scroll_box};
+use super::{Column, class_of, column_heads, scroll_box};
 use crate::cli::render::status::range;
 use crate::cli::render::text::{partitions, result};
 use crate::cli::units::{Bytes, Count};
 
 /// So many gaps of a type are named.
 const GAPS_MAX: usize = 30;
+
+const COLUMNS: [Column; 7] = [
+    ("type", false),
+    ("newest complete day", false),
+    ("published", true),
+    ("other states", false),
+    ("objects", true),
+    ("bytes", true),
+    ("rows", true),
+];
 
 /// The whole in a sentence, under the title.
 pub fn sentence(html: &mut Html, status: &Status) {
@@ -29,9 +39,9 @@ pub fn section(html: &mut Html, status: &Status) {
     }
     html.raw("<section>\n<h2>Overview</h2>\n");
     if let Some(run) = status.runs.first() {
-        let class = if run.exit_code == 0 { "run fine" } else { "run failed" };
+        let class = format!("run {}", class_of(run));
         let text = format!("Last run {}: {}, {}.", minute(run.started_at), result(run), partitions(run));
-        html.element("p", &[("class", class)], text);
+        html.element("p", &[("class", &class)], text);
     }
     scroll_box(html, "scroll", "Numbers by type", |html| numbers(html, status));
     html.raw("<h3>Gaps</h3>\n");
@@ -41,7 +51,7 @@ pub fn section(html: &mut Html, status: &Status) {
 
 fn numbers(html: &mut Html, status: &Status) {
     html.raw("<table class=\"numbers\"><caption>Each type in numbers</caption>\n");
-    column_heads(html, &["type", "newest complete day", "published", "other states", "objects", "bytes", "rows"]);
+    column_heads(html, &COLUMNS);
     html.raw("<tbody>\n");
     for (name, days) in &status.types {
         let newest = status::newest_complete(days).map_or_else(|| "none".to_owned(), |date| date.to_string());
@@ -72,14 +82,16 @@ fn gaps(html: &mut Html, status: &Status) {
     html.raw("<ul class=\"gaps\">\n");
     for (name, days) in &status.types {
         let gaps = status::gaps(days);
-        let mut words: Vec<String> = gaps.iter().take(GAPS_MAX).map(|gap| range(*gap)).collect();
-        if gaps.len() > GAPS_MAX {
-            words.push(format!("and {} more", gaps.len() - GAPS_MAX));
-        }
-        let words = if words.is_empty() { "none".to_owned() } else { words.join(", ") };
         html.raw("<li>");
         html.element("b", &[], name);
-        html.text(format_args!(": {words}"));
+        html.raw(if gaps.is_empty() { ": none" } else { ": " });
+        for (index, gap) in gaps.iter().take(GAPS_MAX).enumerate() {
+            html.raw(if index == 0 { "" } else { ", " });
+            html.element("span", &[("class", "nowrap")], range(*gap));
+        }
+        if gaps.len() > GAPS_MAX {
+            html.text(format_args!(", and {} more", gaps.len() - GAPS_MAX));
+        }
         html.close_line("li");
     }
     html.raw("</ul>\n");

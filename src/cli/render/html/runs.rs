@@ -2,11 +2,20 @@ use e3sync::status::Run;
 
 use super::overview::minute;
 use super::writer::Html;
-use super::{column_heads, scroll_box};
+use super::{Column, class_of, column_heads, scroll_box};
 use crate::cli::render::text::{asked, harmless, partitions, result, took};
 use crate::cli::units::{Bytes, Count};
 
-const COLUMNS: [&str; 8] = ["when", "asked for", "result", "days", "bytes", "time", "retries", "credentials renewed"];
+const COLUMNS: [Column; 8] = [
+    ("when", false),
+    ("asked for", false),
+    ("result", false),
+    ("days", false),
+    ("bytes", true),
+    ("time", true),
+    ("retries", true),
+    ("renewals of credentials", true),
+];
 
 /// The last runs as a table.
 pub fn section(html: &mut Html, runs: &[Run]) {
@@ -24,7 +33,7 @@ fn table(html: &mut Html, runs: &[Run]) {
     column_heads(html, &COLUMNS);
     html.raw("<tbody>\n");
     for run in runs {
-        html.open("tr", &[("class", if run.exit_code == 0 { "fine" } else { "failed" })]);
+        html.open("tr", &[("class", class_of(run))]);
         html.element("th", &[("scope", "row")], minute(run.started_at));
         html.element("td", &[], asked(run));
         html.open("td", &[("class", "words result")]);
