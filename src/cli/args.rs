@@ -175,16 +175,16 @@ pub struct StatusArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,
     /// Only so many days up to yesterday
-    #[arg(long, value_name = "DAYS", value_parser = parse_days)]
+    #[arg(long, help_heading = "Selection", value_name = "DAYS", value_parser = parse_days)]
     pub last: Option<u32>,
     /// Write one self-contained page to this file instead; - for standard output
-    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    #[arg(long, help_heading = "Output", value_name = "FILE", conflicts_with = "json")]
     pub html: Option<PathBuf>,
     /// The day to count as today [default: the present day in UTC]
-    #[arg(long, value_name = "DAY", env = "E3SYNC_TODAY", hide_short_help = true)]
+    #[arg(long, help_heading = "Selection", value_name = "DAY", env = "E3SYNC_TODAY")]
     pub today: Option<String>,
     /// Print one JSON document on each line
-    #[arg(long, env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, help_heading = "Output", env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use e3sync::simulator::{CustomerBucket, CustomerSettings};
 use jiff::civil::Date;
 use serde_json::Value;
 
@@ -124,7 +125,7 @@ fn the_last_runs_are_told() {
     export.inject("list:status=403 code=AccessDenied times=always");
     export.sync(folder.path()).run().expect(4);
     std::fs::write(folder.path().join("_e3sync/runs/20991231T000000Z-torn.json"), r#"{"run":"#).unwrap();
-    let shown = status(folder.path()).run().expect(0).says("1 reports of runs cannot be read").stdout;
+    let shown = status(folder.path()).run().expect(0).says("the report of one run cannot be read").stdout;
     assert!(shown.contains("failed (exit code 4)"), "{shown}");
     let runs = documents(&status(folder.path()).arg("--json").run().expect(0), "run");
     assert_eq!(runs.len(), 2, "{runs:?}");
@@ -186,4 +187,39 @@ fn a_place_without_a_mirror_has_an_empty_status() {
     let finished = status(folder.path()).run().expect(0).says("is no mirror yet");
     assert_eq!(finished.stdout, " nothing is published here yet\n");
     assert_eq!(status(folder.path()).arg("--json").run().expect(0).stdout, "");
+}
+
+/// Points a call at a mirror in a simulated bucket.
+fn into_bucket(call: E3sync, bucket: &CustomerBucket) -> E3sync {
+    let settings = bucket.settings();
+    call.arg("s3://my-lake/mirror")
+        .args(["--dest-region", &settings.region, "--dest-endpoint-url", &bucket.url(), "--today", TODAY])
+        .env("AWS_ACCESS_KEY_ID", &settings.access_key.access_key_id)
+        .secret_env("AWS_SECRET_ACCESS_KEY", &settings.access_key.secret_access_key)
+}
+
+#[test]
+fn a_mirror_in_a_bucket_has_the_same_status() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let settings = CustomerSettings::new("my-lake", jiff::Timestamp::now());
+    let bucket = runtime.block_on(CustomerBucket::start(settings)).unwrap();
+    let export = Export::of_noise(4, 3);
+    let sync = || into_bucket(export.command("sync"), &bucket).args(["--from", "2026-11-17"]);
+    sync().run().expect(0);
+    export.simulator().change().shrink_day("events", date("2026-11-20"));
+    export.simulator().change().remove_day("events", date("2026-11-17"));
+    sync().run().expect(3);
+    bucket.put_object("mirror/_e3sync/manifests/type=events/date=2026-11-18.jsonl", "torn");
+    bucket.remove_object("mirror/_e3sync/manifests/type=events/date=2026-11-19.jsonl");
+    bucket.put_object("mirror/_e3sync/runs/20991231T000000Z-torn.json", "torn");
+    let status = || into_bucket(E3sync::new("status"), &bucket);
+    let finished = status().arg("--json").run().expect(0).says("the report of one run cannot be read");
+    let days = documents(&finished, "day");
+    let events = days.iter().filter(|day| day["type"] == "events");
+    let states: Vec<&str> = events.map(|day| day["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["expired", "damaged", "missing", "drifted"]);
+    assert_eq!(documents(&finished, "run").len(), 2);
+    let page = status().args(["--html", "-"]).run().expect(0).stdout;
+    assert!(page.contains("s3://my-lake/mirror") && page.contains("expired there, kept here"));
+    runtime.block_on(bucket.stop());
 }

@@ -136,6 +136,7 @@ fn three_years_of_days_fit_a_phone() {
     let picture = folder.path().join("long.png");
     let measured = browser.measure(&page_of(folder.path()), MEASURE, 320, false, &picture).measured;
     assert_eq!(number(&measured, "cells"), 1 + 1096);
+    assert_is_accessible(&measured);
     assert!(number(&measured, "page_width") <= 320, "{measured}");
 }
 

@@ -31,8 +31,10 @@ pub async fn run(arguments: &StatusArgs) -> Outcome {
         Watch { clock: present.clock.clone(), observer: Arc::new(Silent), counters: Arc::new(Counters::default()) };
     let published = destination.look(&watch).await?;
     let status = status::look(published.as_ref(), days, yesterday).await?;
-    if status.unreadable_reports > 0 {
-        output::message(format_args!("{} reports of runs cannot be read and are left out", status.unreadable_reports));
+    match status.unreadable_reports {
+        0 => {}
+        1 => output::message("the report of one run cannot be read and is left out"),
+        count => output::message(format_args!("the reports of {count} runs cannot be read and are left out")),
     }
     match &arguments.html {
         Some(path) => write_page(&render::html::page(&status, &destination.address.to_string()), path)?,

@@ -48,6 +48,7 @@ impl Browser {
                 const found = document.createElement('pre');
                 found.textContent = '@' + btoa(JSON.stringify(measured(frame.contentWindow, frame.contentDocument))) + '@';
                 frame.height = frame.contentDocument.documentElement.scrollHeight;
+                found.hidden = true;
                 document.body.append(found);
             }}
             </script><body><iframe width={width} height=900 onload=\"measure(this)\" srcdoc=\"{escaped}\"></iframe>"
@@ -56,7 +57,7 @@ impl Browser {
         std::fs::write(&path, outer).unwrap();
         let output = self.run(&path, width, is_dark, picture, folder.path());
         let (dom, messages) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let found = dom.rsplit("@</pre>").nth(1).and_then(|before| before.rsplit("<pre>@").next());
+        let found = dom.rsplit("@</pre>").nth(1).and_then(|before| before.rsplit("<pre hidden=\"\">@").next());
         let found = found.unwrap_or_else(|| panic!("nothing was measured:\n{messages}"));
         let bytes = base64_bytes(found);
         Shown {

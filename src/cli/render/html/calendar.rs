@@ -11,6 +11,9 @@ use crate::cli::units::{Bytes, Count};
 /// Shades of a day with data, from little to much.
 const LEVELS: u64 = 4;
 
+/// So many months are shown at once; the earlier ones are folded up.
+const MONTHS_OPEN: usize = 12;
+
 const WEEKDAYS: [(&str, &str); 7] = [
     ("Mo", "Monday"),
     ("Tu", "Tuesday"),
@@ -32,12 +35,24 @@ pub fn section(html: &mut Html, name: &TypeName, days: &[Day]) {
     }
     html.text(format_args!(" more {}", scale.measure.name()));
     html.close_line("p");
-    html.raw("<div class=\"months\">\n");
     let mut months: BTreeMap<Date, Vec<&Day>> = BTreeMap::new();
     for day in days {
         months.entry(day.date.first_of_month()).or_default().push(day);
     }
-    months.values().for_each(|days| month(html, days, &scale));
+    let months: Vec<Vec<&Day>> = months.into_values().collect();
+    let (earlier, last) = months.split_at(months.len().saturating_sub(MONTHS_OPEN));
+    if !earlier.is_empty() {
+        html.raw("<details class=\"earlier\">");
+        html.element("summary", &[], format!("{} earlier months", earlier.len()));
+        grid(html, earlier, &scale);
+        html.close_line("details");
+    }
+    grid(html, last, &scale);
+}
+
+fn grid(html: &mut Html, months: &[Vec<&Day>], scale: &Scale) {
+    html.raw("<div class=\"months\">\n");
+    months.iter().for_each(|days| month(html, days, scale));
     html.close_line("div");
 }
 

@@ -14,7 +14,7 @@ const COLUMNS: [Column; 8] = [
     ("bytes", true),
     ("time", true),
     ("retries", true),
-    ("renewals of credentials", true),
+    ("renewals", true),
 ];
 
 /// The last runs as a table.
