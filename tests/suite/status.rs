@@ -7,7 +7,7 @@ use e3sync::simulator::{CustomerBucket, CustomerSettings};
 use jiff::civil::Date;
 use serde_json::Value;
 
-use crate::harness::{E3sync, Export, Finished, TODAY};
+use crate::harness::{E3sync, Export, Finished, TODAY, output_of};
 
 /// The types of the simulated export.
 const TYPES: [&str; 2] = ["decisions", "events"];
@@ -179,6 +179,41 @@ fn what_reports_and_names_say_stays_text_in_the_page() {
     assert!(!page.contains("<script") && !page.contains("<img") && !page.contains('\u{1b}'));
     assert!(page.contains("&lt;img src=x onerror=1&gt;"));
     assert!(!status(folder.path()).run().expect(0).stdout.contains('\u{1b}'));
+}
+
+/// What a terminal of so many columns gets to see.
+fn on_a_terminal(destination: &Path, columns: u32, no_color: &str) -> String {
+    let call = format!(
+        "stty cols {columns}; exec '{}' status '{}' --today {TODAY}",
+        env!("CARGO_BIN_EXE_e3sync"),
+        destination.display()
+    );
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &call, "/dev/null"]).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("TERM", "xterm").env("NO_COLOR", no_color).stdin(std::process::Stdio::null());
+    output_of(&mut command).replace('\r', "")
+}
+
+/// A line without its colours.
+fn without_colours(line: &str) -> String {
+    let mut pieces = line.split('\u{1b}');
+    let first = pieces.next().unwrap().to_owned();
+    pieces.fold(first, |text, piece| text + piece.split_once('m').unwrap().1)
+}
+
+#[test]
+fn a_narrow_terminal_wraps_nothing_and_no_color_is_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    every_state(folder.path());
+    for columns in [40, 120] {
+        let coloured = on_a_terminal(folder.path(), columns, "");
+        assert!(coloured.contains("\u{1b}[32m■\u{1b}[0m"), "{coloured}");
+        let plain = on_a_terminal(folder.path(), columns, "1");
+        assert!(!plain.contains('\u{1b}'), "{plain}");
+        assert_eq!(coloured.lines().map(without_colours).collect::<Vec<_>>(), plain.lines().collect::<Vec<_>>());
+        assert!(plain.lines().all(|line| line.chars().count() <= columns as usize), "{plain}");
+        assert_eq!(plain.lines().next().unwrap().contains("events"), columns == 120, "side by side: {plain}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use e3sync::export::{Days, TypeName};
 use e3sync::status::{Day, DayState};
 use jiff::civil::Date;
 
-use super::text::flow;
+use super::text::{flow, harmless};
 use crate::cli::output::Paint;
 
 /// What stands before the weeks: ` 2026-W09    `.
@@ -57,7 +57,8 @@ fn heading(types: &[(&TypeName, &Vec<Day>)]) -> String {
 }
 
 fn shortened(name: &TypeName) -> String {
-    let name = name.to_string();
+    // A folder's name may have anything in it.
+    let name = harmless(name.as_str());
     if name.chars().count() <= WEEK_COLUMNS {
         return name;
     }

@@ -12,6 +12,9 @@ use crate::cli::units::{Bytes, Count};
 /// So many gaps of a type are shown; `--json` has every day.
 const GAPS_MAX: usize = 8;
 
+/// On a narrower terminal a type's details begin further to the left.
+const DETAILS_INDENTED_FROM_COLUMNS: usize = 60;
+
 /// The status in lines of so many columns at most.
 pub fn lines(status: &Status, columns: usize, paint: Paint, now: Timestamp) -> Vec<String> {
     let mut lines = calendar::weeks(&status.types, columns, paint);
@@ -64,12 +67,11 @@ fn parts(totals: &Totals) -> Vec<String> {
 }
 
 fn details(days: &[Day], indent: usize, columns: usize) -> Vec<String> {
+    // A range of days needs room more than it needs to stand under the numbers.
+    let indent = if columns < DETAILS_INDENTED_FROM_COLUMNS { 3 } else { indent };
     let blank = " ".repeat(indent);
-    let mut parts = Vec::new();
-    if let Some(date) = status::newest_complete(days) {
-        parts.push(format!("newest complete day {date}"));
-    }
-    let mut lines = if parts.is_empty() { Vec::new() } else { flow(&blank, indent, &parts, " · ", columns) };
+    let newest = status::newest_complete(days);
+    let mut lines: Vec<String> = newest.into_iter().map(|date| format!("{blank}newest complete day {date}")).collect();
     let gaps = status::gaps(days);
     if !gaps.is_empty() {
         let mut words: Vec<String> = gaps.iter().take(GAPS_MAX).map(|gap| range(*gap)).collect();
@@ -89,7 +91,7 @@ pub fn range(days: Days) -> String {
 fn oldest_gap(status: &Status, columns: usize) -> Vec<String> {
     let firsts = status.types.iter().filter_map(|(name, days)| Some((status::gaps(days).first()?.from, name)));
     match firsts.min() {
-        Some((date, name)) => wrapped(" ", 1, &format!("oldest gap: {name} {date}"), columns),
+        Some((date, name)) => wrapped(" ", 1, &format!("oldest gap: {} {date}", harmless(name.as_str())), columns),
         None => Vec::new(),
     }
 }

@@ -6,6 +6,7 @@ use jiff::civil::{Date, Weekday};
 
 use super::writer::Html;
 use crate::cli::render::calendar::{mark, words};
+use crate::cli::render::text::harmless;
 use crate::cli::units::{Bytes, Count};
 
 /// Shades of a day with data, from little to much.
@@ -148,7 +149,7 @@ pub fn sentence(day: &Day) -> String {
         text += &day.rows.map_or_else(String::new, |rows| format!(" · {} rows", Count(rows)));
     }
     if let Some(reason) = &day.reason {
-        text += &format!(" · {reason}");
+        text += &format!(" · {}", harmless(reason));
     }
     text
 }

@@ -5,6 +5,7 @@ use super::overview::minute;
 use super::writer::Html;
 use super::{Column, column_heads, scroll_box};
 use crate::cli::render::calendar::words;
+use crate::cli::render::text::harmless;
 use crate::cli::units::{Bytes, Count};
 
 const COLUMNS: [Column; 7] = [
@@ -41,7 +42,7 @@ fn table(html: &mut Html, name: &TypeName, days: &[Day]) {
         let rows = day.rows.map_or_else(|| "unknown".to_owned(), |rows| Count(rows).to_string());
         html.element("td", &[("class", "number")], number(rows));
         html.element("td", &[], day.published_at.map(minute).unwrap_or_default());
-        html.element("td", &[("class", "words")], day.reason.as_deref().unwrap_or_default());
+        html.element("td", &[("class", "words")], day.reason.as_deref().map(harmless).unwrap_or_default());
         html.close_line("tr");
     }
     html.raw("</tbody></table>");
