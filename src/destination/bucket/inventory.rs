@@ -75,6 +75,7 @@ impl Walk<'_> {
             listed: Ascending::new(Box::new(listed.map(|(object, record)| Ok((object?, record?))))),
             entries: Ascending::new(entries),
             previous: Ascending::new(previous),
+            objects_seen: 0,
         };
         let prefix = self.layout.partition(self.partition);
         let mut from = None;
@@ -85,9 +86,15 @@ impl Walk<'_> {
             }
             from = page.next;
             if from.is_none() {
-                return Ok(found);
+                break;
             }
         }
+        // A marker says of itself nothing; the objects beside it tell whose the day is.
+        let is_ours = self.manifest.is_some() || self.is_inherited || known.objects_seen > 0;
+        if found.has_success_marker && !is_ours {
+            return Err(self.foreign(&self.layout.success_marker(self.partition)));
+        }
+        Ok(found)
     }
 
     async fn take(&self, stored: &StoredObject, prefix: &str, known: &mut Known<'_>, found: &mut Found) -> Result<()> {
@@ -99,9 +106,9 @@ impl Walk<'_> {
         let was_listed = known.previous.find(key, |object| &object.key)?.is_some();
         if key == SUCCESS_MARKER {
             found.has_success_marker = true;
-            let is_ours = self.manifest.is_some() || self.is_inherited;
-            return if is_ours { Ok(()) } else { Err(self.foreign(stored)) };
+            return Ok(());
         }
+        known.objects_seen += 1;
         let Some((index, (object, record))) = known.listed.find(key, |(object, _)| &object.key)? else {
             if entry.is_some() {
                 return found.replaced.push(key, stored.size_bytes);
@@ -109,13 +116,13 @@ impl Walk<'_> {
             if was_listed || self.is_left_over(stored).await? {
                 return found.leftover.push(key, stored.size_bytes);
             }
-            return Err(self.foreign(stored));
+            return Err(self.foreign(&stored.key));
         };
         let entry = entry.map(|(_, entry)| entry);
         self.mark(index, &object, record, entry.as_ref(), stored)?;
-        let is_ours = entry.is_some() || was_listed || record.place != Place::Missing || self.is_inherited;
-        if !is_ours {
-            return Err(self.foreign(stored));
+        let is_known = entry.is_some() || was_listed || record.place != Place::Missing || self.is_inherited;
+        if !is_known && !self.is_left_over(stored).await? {
+            return Err(self.foreign(&stored.key));
         }
         let is_replaced =
             entry.is_some_and(|entry| is_still(&entry, stored)) && self.ledger.record(index)?.place != Place::Published;
@@ -156,20 +163,17 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether a run that ended early stored the object: it says so itself.
+    /// Whether a run stored the object of which no manifest tells: it says so itself.
     async fn is_left_over(&self, stored: &StoredObject) -> Result<bool> {
-        if !self.is_inherited {
-            return Ok(false);
-        }
         let described = self.requests.head(&stored.key).await?;
         let origin = described.and_then(|described| described.origin);
         Ok(origin.is_some_and(|origin| layout::is_origin_of(&origin, &stored.key)))
     }
 
-    fn foreign(&self, stored: &StoredObject) -> Error {
+    fn foreign(&self, key: &str) -> Error {
         Error::new(
             ErrorKind::DestinationForeign,
-            format!("{} was not stored by e3sync", self.requests.address(&stored.key)),
+            format!("{} was not stored by e3sync", self.requests.address(key)),
         )
         .with_hint(
             "readers would take it for a part of the day; move it away, or choose another prefix. Nothing was touched",
@@ -193,6 +197,8 @@ struct Known<'a> {
     listed: Ascending<'a, (Object, Record)>,
     entries: Ascending<'a, Entry>,
     previous: Ascending<'a, Object>,
+    /// How many objects stand in the bucket.
+    objects_seen: u64,
 }
 
 /// An ascending list in which ascending keys are looked up.
