@@ -5,6 +5,7 @@ mod harness;
 
 mod addresses;
 mod basics;
+mod bucket;
 mod checksums;
 mod clients;
 mod clouds;

@@ -1,0 +1,1 @@
+//! Into a bucket: days that change.
