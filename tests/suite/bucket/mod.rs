@@ -3,3 +3,5 @@
 
 mod basics;
 mod days;
+mod names;
+mod terms;
