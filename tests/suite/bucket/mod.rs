@@ -4,4 +4,6 @@
 mod basics;
 mod days;
 mod names;
+mod peers;
+mod sample;
 mod terms;
