@@ -12,6 +12,8 @@ mod bucket_basics;
 mod bucket_days;
 #[path = "../suite/bucket/names.rs"]
 mod bucket_names;
+#[path = "../suite/bucket/resume.rs"]
+mod bucket_resume;
 #[path = "../suite/credentials.rs"]
 mod credentials;
 #[path = "../suite/faults.rs"]

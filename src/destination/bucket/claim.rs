@@ -40,7 +40,7 @@ pub(super) struct Claimed {
     is_inherited: bool,
     /// What was published when the partition was claimed.
     pub manifest: Option<Manifest>,
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     staged: RwLock<Option<Arc<Staged>>>,
     /// Whether anything in the partition was touched.
     begun: OnceCell<()>,
@@ -72,8 +72,8 @@ impl Claimed {
         shared
             .catalog
             .note_published(partition, manifest.as_ref().map(|manifest| (&manifest.header, &manifest.version)));
-        let journal = Journal::new(shared.requests.clone(), shared.layout.clone(), partition.clone(), shared.run);
-        let claimed = Arc::new(Self {
+        let journal = shared.journal_of(partition);
+        Ok(Arc::new(Self {
             shared: shared.clone(),
             partition: partition.clone(),
             is_inherited,
@@ -83,9 +83,7 @@ impl Claimed {
             begun: OnceCell::new(),
             unfinished: Mutex::new(HashMap::new()),
             fragments: Mutex::new(Vec::new()),
-        });
-        shared.register(&claimed);
-        Ok(claimed)
+        }))
     }
 
     /// The set that is being staged.
@@ -229,6 +227,7 @@ impl Claimed {
         }
         let mut keys = std::mem::take(&mut *self.fragments.lock().unwrap_or_else(PoisonError::into_inner));
         keys.extend(self.journal.end().await);
+        self.shared.forget_journal(&self.partition);
         // The claim goes last: as long as it is there, a later run looks after the rest.
         self.shared.requests.delete(&keys).await?;
         self.shared.requests.delete(&[self.shared.layout.claim(&self.partition)]).await?;

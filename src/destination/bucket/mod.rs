@@ -21,13 +21,14 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use self::catalog::Catalog;
 use self::claim::{BucketClaim, Claimed};
+use self::journal::Journal;
 use self::layout::Layout;
 use self::lease::Lease;
 use self::requests::Requests;
@@ -76,8 +77,9 @@ struct Shared {
     run: u64,
     catalog: Catalog,
     lease: Arc<Lease>,
-    /// The claims that live, to write down at the end what they have finished.
-    claims: Mutex<Vec<Weak<Claimed>>>,
+    /// What was finished of each partition that is claimed and not ended, to be written down at the
+    /// end: a claim is gone by then where its partition failed.
+    journals: Mutex<HashMap<Partition, Arc<Journal>>>,
     /// The multipart uploads that this run has begun and not completed, by key.
     uploads: Mutex<HashMap<String, Upload>>,
 }
@@ -88,10 +90,29 @@ impl Shared {
         format!("{}{key}", self.layout.partition(partition))
     }
 
-    fn register(&self, claimed: &Arc<Claimed>) {
-        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        claims.retain(|claim| claim.strong_count() > 0);
-        claims.push(Arc::downgrade(claimed));
+    /// The partition's journal; one that is claimed again goes on with the one that it had.
+    fn journal_of(&self, partition: &Partition) -> Arc<Journal> {
+        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Journal::new(self.requests.clone(), self.layout.clone(), partition.clone(), self.run);
+        journals.entry(partition.clone()).or_insert_with(|| Arc::new(new())).clone()
+    }
+
+    fn forget_journal(&self, partition: &Partition) {
+        self.journals.lock().unwrap_or_else(PoisonError::into_inner).remove(partition);
+    }
+
+    /// Writes down what was finished, for the run that goes on with it.
+    async fn flush_journals(&self) -> Result<()> {
+        let journals: Vec<Arc<Journal>> =
+            self.journals.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        if !journals.is_empty() {
+            // Another run that goes on in place of this one may have ended the work already.
+            self.lease.assure().await?;
+        }
+        for journal in journals {
+            journal.flush().await?;
+        }
+        Ok(())
     }
 
     fn note_upload(&self, upload: &Upload) {
@@ -142,7 +163,7 @@ impl BucketDestination {
             run,
             catalog,
             lease,
-            claims: Mutex::new(Vec::new()),
+            journals: Mutex::new(HashMap::new()),
             uploads: Mutex::new(HashMap::new()),
         };
         Ok(Self(Arc::new(shared)))
@@ -191,19 +212,13 @@ impl BucketDestination {
     /// Writes down what is finished and frees what is held.
     async fn release(&self) -> Vec<String> {
         let shared = &self.0;
-        let claims: Vec<Arc<Claimed>> = {
-            let claims = shared.claims.lock().unwrap_or_else(PoisonError::into_inner);
-            claims.iter().filter_map(Weak::upgrade).collect()
-        };
         let mut messages = Vec::new();
         let mut note = |what: &str, done: Result<()>| {
             if let Err(error) = done {
                 messages.push(format!("{what}: {error}"));
             }
         };
-        for claimed in claims {
-            note("what is finished could not be written down", claimed.journal.flush().await);
-        }
+        note("what is finished could not be written down", shared.flush_journals().await);
         note("the index could not be written", shared.catalog.save(&shared.requests, &shared.layout).await);
         match self.tell_uploads().await {
             Ok(told) => messages.extend(told),

@@ -5,5 +5,6 @@ mod basics;
 mod days;
 mod names;
 mod peers;
+mod resume;
 mod sample;
 mod terms;

@@ -88,7 +88,6 @@ impl Lake {
 /// A bucket of the user's own on loopback that runs beside the test until dropped.
 pub struct CustomerLake {
     lake: Lake,
-    cloud: Cloud,
     prefix: String,
     bucket: Option<CustomerBucket>,
     runtime: Runtime,
@@ -136,12 +135,7 @@ impl CustomerLake {
         let lake = Lake::new(address, &bucket.url(), environment, secret);
         let trimmed = typed_prefix.trim_matches('/');
         let prefix = if trimmed.is_empty() { String::new() } else { format!("{trimmed}/") };
-        Self { lake, cloud, prefix, bucket: Some(bucket), runtime }
-    }
-
-    /// Whose protocol the bucket is spoken to in.
-    pub fn cloud(&self) -> Cloud {
-        self.cloud
+        Self { lake, prefix, bucket: Some(bucket), runtime }
     }
 
     pub fn bucket(&self) -> &CustomerBucket {
@@ -227,11 +221,6 @@ impl CustomerLake {
     pub fn wait_at(&self, gate: &Gate) {
         let arrived = self.runtime.block_on(async { tokio::time::timeout(WAIT_MAX, gate.arrived()).await });
         arrived.expect("no request came to the gate");
-    }
-
-    /// Runs something on the bucket's own runtime.
-    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.block_on(work)
     }
 }
 
