@@ -9,6 +9,7 @@ mod bucket;
 mod checksums;
 mod clients;
 mod clouds;
+mod conformance;
 mod crash;
 mod credentials;
 mod documents;
