@@ -5,9 +5,11 @@ mod harness;
 
 mod addresses;
 mod basics;
+mod bucket;
 mod checksums;
 mod clients;
 mod clouds;
+mod conformance;
 mod crash;
 mod credentials;
 mod doctor;

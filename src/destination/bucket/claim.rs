@@ -72,9 +72,7 @@ impl Claimed {
         shared
             .catalog
             .note_published(partition, manifest.as_ref().map(|manifest| (&manifest.header, &manifest.version)));
-        let journal = Journal::new(shared.requests.clone(), shared.layout.clone(), partition.clone(), shared.run);
-        let journal = Arc::new(journal);
-        shared.write_down_abandoned(&journal).await?;
+        let journal = shared.journal_of(partition);
         Ok(Arc::new(Self {
             shared: shared.clone(),
             partition: partition.clone(),
@@ -233,6 +231,7 @@ impl Claimed {
         }
         let mut keys = std::mem::take(&mut *self.fragments.lock().unwrap_or_else(PoisonError::into_inner));
         keys.extend(self.journal.end().await);
+        self.shared.forget_journal(&self.partition);
         // The claim goes last: as long as it is there, a later run looks after the rest.
         self.shared.requests.delete(&keys).await?;
         self.shared.requests.delete(&[self.shared.layout.claim(&self.partition)]).await?;

@@ -77,8 +77,9 @@ struct Shared {
     run: u64,
     catalog: Catalog,
     lease: Arc<Lease>,
-    /// What was finished of the partitions that are claimed.
-    journals: Mutex<Vec<Arc<Journal>>>,
+    /// What was finished of each partition that is claimed and not ended, to be written down at the
+    /// end: a claim is gone by then where its partition failed.
+    journals: Mutex<HashMap<Partition, Arc<Journal>>>,
     /// The multipart uploads that this run has begun and not completed, by key.
     uploads: Mutex<HashMap<String, Upload>>,
 }
@@ -89,16 +90,26 @@ impl Shared {
         format!("{}{key}", self.layout.partition(partition))
     }
 
-    /// Takes a new claim's journal in, and writes down those of claims that were given up.
-    async fn write_down_abandoned(&self, journal: &Arc<Journal>) -> Result<()> {
-        let abandoned: Vec<Arc<Journal>> = {
-            let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
-            let (live, abandoned) = journals.drain(..).partition(|journal| Arc::strong_count(journal) > 1);
-            *journals = live;
-            journals.push(journal.clone());
-            abandoned
-        };
-        for journal in abandoned {
+    /// The partition's journal; one that is claimed again goes on with the one that it had.
+    fn journal_of(&self, partition: &Partition) -> Arc<Journal> {
+        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Journal::new(self.requests.clone(), self.layout.clone(), partition.clone(), self.run);
+        journals.entry(partition.clone()).or_insert_with(|| Arc::new(new())).clone()
+    }
+
+    fn forget_journal(&self, partition: &Partition) {
+        self.journals.lock().unwrap_or_else(PoisonError::into_inner).remove(partition);
+    }
+
+    /// Writes down what was finished, for the run that goes on with it.
+    async fn flush_journals(&self) -> Result<()> {
+        let journals: Vec<Arc<Journal>> =
+            self.journals.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        if !journals.is_empty() {
+            // Another run that goes on in place of this one may have ended the work already.
+            self.lease.assure().await?;
+        }
+        for journal in journals {
             journal.flush().await?;
         }
         Ok(())
@@ -156,7 +167,7 @@ impl BucketDestination {
             run,
             catalog,
             lease,
-            journals: Mutex::new(Vec::new()),
+            journals: Mutex::new(HashMap::new()),
             uploads: Mutex::new(HashMap::new()),
         };
         Ok(Self(Arc::new(shared)))
@@ -233,16 +244,13 @@ impl BucketDestination {
     /// Writes down what is finished and frees what is held.
     async fn release(&self) -> Vec<String> {
         let shared = &self.0;
-        let journals = std::mem::take(&mut *shared.journals.lock().unwrap_or_else(PoisonError::into_inner));
         let mut messages = Vec::new();
         let mut note = |what: &str, done: Result<()>| {
             if let Err(error) = done {
                 messages.push(format!("{what}: {error}"));
             }
         };
-        for journal in journals {
-            note("what is finished could not be written down", journal.flush().await);
-        }
+        note("what is finished could not be written down", shared.flush_journals().await);
         note("the index could not be written", shared.catalog.save(&shared.requests, &shared.layout).await);
         // A user who may not list uploads is no less served.
         if let Ok(told) = self.tell_uploads().await {
