@@ -220,6 +220,7 @@ mod tests {
             sse_kms_key_id: None,
             storage_class: None,
             tags: Vec::new(),
+            dest_lease: None,
         }
     }
 

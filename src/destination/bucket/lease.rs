@@ -31,6 +31,13 @@ pub struct LeaseSettings {
     pub interval: Duration,
 }
 
+impl LeaseSettings {
+    /// A lease of this duration, with several signs of life within it.
+    pub fn of_duration(duration: Duration) -> Self {
+        Self { duration, interval: duration / 4 }
+    }
+}
+
 impl Default for LeaseSettings {
     fn default() -> Self {
         Self { duration: Duration::from_secs(30), interval: Duration::from_secs(7) }
