@@ -40,7 +40,7 @@ pub(super) struct Claimed {
     is_inherited: bool,
     /// What was published when the partition was claimed.
     pub manifest: Option<Manifest>,
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     staged: RwLock<Option<Arc<Staged>>>,
     /// Whether anything in the partition was touched.
     begun: OnceCell<()>,
@@ -78,13 +78,13 @@ impl Claimed {
             partition: partition.clone(),
             is_inherited,
             manifest,
-            journal,
+            journal: Arc::new(journal),
             staged: RwLock::new(None),
             begun: OnceCell::new(),
             unfinished: Mutex::new(HashMap::new()),
             fragments: Mutex::new(Vec::new()),
         });
-        shared.register(&claimed);
+        shared.register(&claimed.journal);
         Ok(claimed)
     }
 
@@ -233,6 +233,7 @@ impl Claimed {
         self.shared.requests.delete(&keys).await?;
         self.shared.requests.delete(&[self.shared.layout.claim(&self.partition)]).await?;
         self.shared.catalog.note_settled(&self.partition);
+        self.shared.unregister(&self.journal);
         Ok(())
     }
 

@@ -21,13 +21,14 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use self::catalog::Catalog;
 use self::claim::{BucketClaim, Claimed};
+use self::journal::Journal;
 use self::layout::Layout;
 use self::lease::Lease;
 use self::requests::Requests;
@@ -76,8 +77,9 @@ struct Shared {
     run: u64,
     catalog: Catalog,
     lease: Arc<Lease>,
-    /// The claims that live, to write down at the end what they have finished.
-    claims: Mutex<Vec<Weak<Claimed>>>,
+    /// What this run has finished of the partitions that it has not published, to write it down at
+    /// the end. A partition that failed has no claim any more, and what is done of it counts still.
+    journals: Mutex<Vec<Arc<Journal>>>,
     /// The multipart uploads that this run has begun and not completed, by key.
     uploads: Mutex<HashMap<String, Upload>>,
 }
@@ -88,10 +90,13 @@ impl Shared {
         format!("{}{key}", self.layout.partition(partition))
     }
 
-    fn register(&self, claimed: &Arc<Claimed>) {
-        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        claims.retain(|claim| claim.strong_count() > 0);
-        claims.push(Arc::downgrade(claimed));
+    fn register(&self, journal: &Arc<Journal>) {
+        self.journals.lock().unwrap_or_else(PoisonError::into_inner).push(journal.clone());
+    }
+
+    fn unregister(&self, journal: &Arc<Journal>) {
+        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        journals.retain(|other| !Arc::ptr_eq(other, journal));
     }
 
     fn note_upload(&self, upload: &Upload) {
@@ -142,7 +147,7 @@ impl BucketDestination {
             run,
             catalog,
             lease,
-            claims: Mutex::new(Vec::new()),
+            journals: Mutex::new(Vec::new()),
             uploads: Mutex::new(HashMap::new()),
         };
         Ok(Self(Arc::new(shared)))
@@ -191,18 +196,19 @@ impl BucketDestination {
     /// Writes down what is finished and frees what is held.
     async fn release(&self) -> Vec<String> {
         let shared = &self.0;
-        let claims: Vec<Arc<Claimed>> = {
-            let claims = shared.claims.lock().unwrap_or_else(PoisonError::into_inner);
-            claims.iter().filter_map(Weak::upgrade).collect()
-        };
+        let journals = std::mem::take(&mut *shared.journals.lock().unwrap_or_else(PoisonError::into_inner));
         let mut messages = Vec::new();
         let mut note = |what: &str, done: Result<()>| {
             if let Err(error) = done {
                 messages.push(format!("{what}: {error}"));
             }
         };
-        for claimed in claims {
-            note("what is finished could not be written down", claimed.journal.flush().await);
+        for journal in journals {
+            // What is claimed by another run now is no longer this one's to write about.
+            let is_own = !shared.lease.assure().await.is_err_and(|error| error.kind() == ErrorKind::Held);
+            if is_own {
+                note("what is finished could not be written down", journal.flush().await);
+            }
         }
         note("the index could not be written", shared.catalog.save(&shared.requests, &shared.layout).await);
         match self.tell_uploads().await {
