@@ -245,10 +245,13 @@ impl Lease {
     }
 
     /// Deletes the signs of life of runs that are long dead: they hold nothing, they only lie about.
+    /// What such a run tried the bucket out with can go sooner.
     async fn sweep(&self) -> Result<()> {
         let long_dead = self.settings.duration * SWEPT_AFTER_LEASES;
         let ages = self.ages().await?.into_iter();
-        let dead: Vec<String> = ages.filter(|(_, age)| *age > long_dead).map(|(key, _)| key).collect();
+        let is_dead =
+            |key: &str, age: Duration| age > if self.layout.is_probe(key) { self.settings.duration } else { long_dead };
+        let dead: Vec<String> = ages.filter(|(key, age)| is_dead(key, *age)).map(|(key, _)| key).collect();
         self.requests.delete(&dead).await
     }
 
