@@ -100,7 +100,7 @@ impl Walk<'_> {
         if key == SUCCESS_MARKER {
             found.has_success_marker = true;
             let is_ours = self.manifest.is_some() || self.is_inherited;
-            return if is_ours { Ok(()) } else { Err(self.foreign(stored)) };
+            return if is_ours { Ok(()) } else { Err(self.foreign(stored).await) };
         }
         let Some((index, (object, record))) = known.listed.find(key, |(object, _)| &object.key)? else {
             if entry.is_some() {
@@ -109,13 +109,13 @@ impl Walk<'_> {
             if was_listed || self.is_left_over(stored).await? {
                 return found.leftover.push(key, stored.size_bytes);
             }
-            return Err(self.foreign(stored));
+            return Err(self.foreign(stored).await);
         };
         let entry = entry.map(|(_, entry)| entry);
         self.mark(index, &object, record, entry.as_ref(), stored)?;
         let is_ours = entry.is_some() || was_listed || record.place != Place::Missing || self.is_inherited;
         if !is_ours {
-            return Err(self.foreign(stored));
+            return Err(self.foreign(stored).await);
         }
         if entry.is_some() && !matches!(self.ledger.record(index)?.place, Place::Published) {
             found.overwritten.push(key, stored.size_bytes)?;
@@ -170,7 +170,13 @@ impl Walk<'_> {
         Ok(origin.is_some_and(|origin| layout::is_origin_of(&origin, &stored.key)))
     }
 
-    fn foreign(&self, stored: &StoredObject) -> Error {
+    /// What stands there is somebody else's: another run's, if one has gone on in place of this one.
+    async fn foreign(&self, stored: &StoredObject) -> Error {
+        if let Err(error) = self.requests.assure().await
+            && error.kind() == ErrorKind::Held
+        {
+            return error;
+        }
         Error::new(
             ErrorKind::DestinationForeign,
             format!("{} was not stored by e3sync", self.requests.address(&stored.key)),

@@ -92,7 +92,7 @@ impl Lease {
         settings: LeaseSettings,
     ) -> Result<Arc<Self>> {
         let first = sign_of_life(&holder, settings, 0, None);
-        let Put::Stored(version) = requests.put_small(&layout.run(run), first, Condition::IfAbsent).await? else {
+        let Put::Stored(version) = requests.put_sign(&layout.run(run), first, Condition::IfAbsent).await? else {
             return Err(Error::new(ErrorKind::Internal, "two runs have the same random number"));
         };
         let lease = Arc::new(Self {
@@ -107,6 +107,7 @@ impl Lease {
             heartbeat: Mutex::new(None),
         });
         let watched = Arc::downgrade(&lease);
+        let _ = lease.requests.lease.set(watched.clone());
         let heartbeat = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(settings.interval).await;
@@ -133,7 +134,7 @@ impl Lease {
         let sign = sign_of_life(&self.holder, self.settings, count, None);
         let begun_at = Uptime::now();
         let put =
-            self.requests.put_small(&self.layout.run(self.run), sign, Condition::IfMatch(&renewal.version)).await?;
+            self.requests.put_sign(&self.layout.run(self.run), sign, Condition::IfMatch(&renewal.version)).await?;
         match put {
             Put::Stored(version) => {
                 *renewal = Renewal { version: version.clone(), count };
