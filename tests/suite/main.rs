@@ -5,6 +5,7 @@ mod harness;
 
 mod addresses;
 mod basics;
+mod bucket_faults;
 mod checksums;
 mod clients;
 mod clouds;
