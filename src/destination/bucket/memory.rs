@@ -26,11 +26,14 @@ pub struct MemoryObject {
     pub modified_at: Timestamp,
 }
 
+/// An upload's key, origin and parts.
+type MemoryUpload = (String, String, BTreeMap<u32, Vec<u8>>);
+
 #[derive(Default)]
 pub struct State {
     pub objects: BTreeMap<String, MemoryObject>,
-    /// By id: the key, the origin, the parts.
-    pub uploads: BTreeMap<String, (String, String, BTreeMap<u32, Vec<u8>>)>,
+    /// By id.
+    pub uploads: BTreeMap<String, MemoryUpload>,
     pub now: Timestamp,
     /// The names of all requests that had an effect or could have had.
     pub log: Vec<String>,

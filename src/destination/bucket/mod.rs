@@ -211,10 +211,9 @@ impl BucketDestination {
             }
         }
         note("the index could not be written", shared.catalog.save(&shared.requests, &shared.layout).await);
-        match self.tell_uploads().await {
-            Ok(told) => messages.extend(told),
-            // A user who may not list uploads is no less served.
-            Err(_) => {}
+        // A user who may not list uploads is no less served.
+        if let Ok(told) = self.tell_uploads().await {
+            messages.extend(told);
         }
         if let Err(error) = shared.lease.end().await {
             messages.push(format!("this run's lease could not be ended, it ends by itself: {error}"));
