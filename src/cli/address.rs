@@ -47,9 +47,13 @@ pub fn destination(arguments: &DestinationArgs) -> Result<Address> {
 
 fn directory(path: &str, arguments: &BucketArgs) -> Result<Address> {
     // A directory of such a name would be a typing error that looks like success.
-    if let Some(scheme) = ["s3", "gs", "s3a", "gcs"].iter().find(|scheme| path.starts_with(&format!("{scheme}:"))) {
-        let (_, rest) = path.split_once(':').unwrap_or_default();
-        let rest = rest.trim_start_matches('/');
+    let is_meant = |scheme: &&str| {
+        let rest =
+            path.get(..scheme.len()).filter(|begin| begin.eq_ignore_ascii_case(scheme)).map(|_| &path[scheme.len()..]);
+        rest.is_some_and(|rest| rest.starts_with(':') || rest.starts_with("//"))
+    };
+    if let Some(scheme) = ["s3", "gs", "s3a", "s3n", "gcs"].into_iter().find(is_meant) {
+        let rest = path[scheme.len()..].trim_start_matches([':', '/']);
         let scheme = if scheme.starts_with('s') { "s3" } else { "gs" };
         return Err(usage(
             format!("`{path}` is neither a bucket nor a directory"),
@@ -220,6 +224,7 @@ mod tests {
             sse_kms_key_id: None,
             storage_class: None,
             tags: Vec::new(),
+            dest_lease: None,
         }
     }
 
@@ -238,6 +243,7 @@ mod tests {
             ("s3://my-lake/a/b/", "s3://my-lake/a/b"),
             ("gs://my_lake/a", "gs://my_lake/a"),
             ("./s3:odd", "./s3:odd"),
+            ("s3/odd", "s3/odd"),
         ] {
             assert_eq!(address(typed).unwrap(), meant, "{typed}");
         }
@@ -249,6 +255,9 @@ mod tests {
             ("s3:/my-lake/a", "s3://my-lake/a"),
             ("s3:my-lake", "s3://my-lake"),
             ("gs:/my-lake", "gs://my-lake"),
+            ("s3//my-lake/a", "s3://my-lake/a"),
+            ("S3:/my-lake/a", "s3://my-lake/a"),
+            ("gs//my-lake", "gs://my-lake"),
             ("S3://my-lake", "s3://my-lake"),
             ("s3a://my-lake/a", "s3://my-lake/a"),
             ("gcs://my-lake", "gs://my-lake"),

@@ -235,6 +235,15 @@ pub struct BucketArgs {
     /// A tag of data objects at S3; repeatable
     #[arg(long = "tag", value_name = "KEY=VALUE", value_delimiter = ',', env = "E3SYNC_TAG")]
     pub tags: Vec<String>,
+    /// After so many seconds without a sign of life another run on the bucket counts as dead
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u16).range(2..=3600),
+        env = "E3SYNC_DEST_LEASE",
+        hide = true
+    )]
+    pub dest_lease: Option<u16>,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use e3sync::clock::Clock;
 use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource};
@@ -77,8 +78,15 @@ pub fn destination(
         keep_superseded,
         attempts_max: retries,
         temporary_folder: std::env::temp_dir(),
-        lease: LeaseSettings::default(),
+        lease: lease(arguments),
     })
+}
+
+/// When another run on a bucket counts as dead. Two seconds are the least: a bucket tells the time
+/// of a write in whole ones, so that a sign of life may look older than it is by almost one.
+fn lease(arguments: &DestinationArgs) -> LeaseSettings {
+    let seconds = arguments.bucket.dest_lease.map(|seconds| Duration::from_secs(seconds.into()));
+    seconds.map_or_else(LeaseSettings::default, LeaseSettings::of_duration)
 }
 
 /// A variable's value, where it is set and not empty.

@@ -6,6 +6,7 @@ mod harness;
 mod addresses;
 mod basics;
 mod bucket;
+mod bucket_faults;
 mod checksums;
 mod clients;
 mod clouds;

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -46,6 +47,8 @@ pub(super) struct Claimed {
     begun: OnceCell<()>,
     /// Uploads of former runs that can go on, by the object's key.
     unfinished: Mutex<HashMap<String, Unfinished>>,
+    /// Whether an upload may have been begun of which this run knows nothing: its answer got lost.
+    has_unheard_upload: AtomicBool,
     /// The fragments of former runs.
     fragments: Mutex<Vec<String>>,
 }
@@ -82,6 +85,7 @@ impl Claimed {
             staged: RwLock::new(None),
             begun: OnceCell::new(),
             unfinished: Mutex::new(HashMap::new()),
+            has_unheard_upload: AtomicBool::new(false),
             fragments: Mutex::new(Vec::new()),
         }))
     }
@@ -223,11 +227,23 @@ impl Claimed {
         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.key)
     }
 
+    /// Notes that there may be an upload whose beginning was not heard of.
+    pub fn note_unheard_upload(&self) {
+        self.has_unheard_upload.store(true, Ordering::Relaxed);
+    }
+
     /// Ends the claim: gives up what is still unfinished, and deletes every note about the partition.
     pub async fn end(&self) -> Result<()> {
         let unfinished = std::mem::take(&mut *self.unfinished.lock().unwrap_or_else(PoisonError::into_inner));
         for unfinished in unfinished.values() {
             self.shared.requests.abort_upload(&unfinished.upload).await?;
+        }
+        if self.has_unheard_upload.load(Ordering::Relaxed) {
+            // All others are completed by now or given up.
+            let prefix = self.shared.layout.partition(&self.partition);
+            for upload in self.shared.requests.uploads(&prefix).await?.unwrap_or_default() {
+                self.shared.requests.abort_upload(&upload).await?;
+            }
         }
         let mut keys = std::mem::take(&mut *self.fragments.lock().unwrap_or_else(PoisonError::into_inner));
         keys.extend(self.journal.end().await);

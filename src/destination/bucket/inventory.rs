@@ -92,7 +92,7 @@ impl Walk<'_> {
         // A marker says of itself nothing; the objects beside it tell whose the day is.
         let is_ours = self.manifest.is_some() || self.is_inherited || known.objects_seen > 0;
         if found.has_success_marker && !is_ours {
-            return Err(self.foreign(&self.layout.success_marker(self.partition)));
+            return Err(self.foreign(&self.layout.success_marker(self.partition)).await);
         }
         Ok(found)
     }
@@ -116,13 +116,13 @@ impl Walk<'_> {
             if was_listed || self.is_left_over(stored).await? {
                 return found.leftover.push(key, stored.size_bytes);
             }
-            return Err(self.foreign(&stored.key));
+            return Err(self.foreign(&stored.key).await);
         };
         let entry = entry.map(|(_, entry)| entry);
         self.mark(index, &object, record, entry.as_ref(), stored)?;
         let is_known = entry.is_some() || was_listed || record.place != Place::Missing || self.is_inherited;
         if !is_known && !self.is_left_over(stored).await? {
-            return Err(self.foreign(&stored.key));
+            return Err(self.foreign(&stored.key).await);
         }
         let is_replaced =
             entry.is_some_and(|entry| is_still(&entry, stored)) && self.ledger.record(index)?.place != Place::Published;
@@ -170,7 +170,13 @@ impl Walk<'_> {
         Ok(origin.is_some_and(|origin| layout::is_origin_of(&origin, &stored.key)))
     }
 
-    fn foreign(&self, key: &str) -> Error {
+    /// What stands there is somebody else's: another run's, if one has gone on in place of this one.
+    async fn foreign(&self, key: &str) -> Error {
+        if let Err(error) = self.requests.assure().await
+            && error.kind() == ErrorKind::Held
+        {
+            return error;
+        }
         Error::new(
             ErrorKind::DestinationForeign,
             format!("{} was not stored by e3sync", self.requests.address(key)),

@@ -21,7 +21,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -270,7 +270,7 @@ fn requests(
     counters: Arc<Counters>,
 ) -> Requests {
     let (attempts_max, spill_folder) = (settings.attempts_max, settings.spill_folder.clone());
-    Requests { store, attempts_max, observer, counters, spill_folder }
+    Requests { store, attempts_max, observer, counters, spill_folder, lease: OnceLock::new() }
 }
 
 #[async_trait]

@@ -56,6 +56,12 @@ impl E3sync {
         self
     }
 
+    /// Runs the call in another folder than the tests'.
+    pub fn current_dir(mut self, folder: &std::path::Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
     /// What the call reads from standard input.
     pub fn input(mut self, text: &str) -> Self {
         self.input = Some(text.to_owned());
