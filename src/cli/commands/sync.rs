@@ -8,6 +8,7 @@ use e3sync::progress::{Counters, Event};
 use e3sync::select::DaysWanted;
 use e3sync::source::{SourceSettings, Watch};
 use e3sync::sync::{self, RunHandles, SyncRequest};
+use e3sync::transfer::PartitionOutcome;
 
 use super::Outcome;
 use super::plan;
@@ -56,6 +57,11 @@ pub async fn run(arguments: SyncArgs) -> Outcome {
 
 /// Carries a decided `sync` out: connects, transfers, tells.
 pub async fn execute(decided: Decided) -> Outcome {
+    carry_out(decided).await.map(|(code, _)| code)
+}
+
+/// The same, and gives what became of each partition.
+pub async fn carry_out(decided: Decided) -> Result<(ExitCode, Vec<PartitionOutcome>)> {
     let began = Instant::now();
     let counters = Arc::new(Counters::default());
     let display = Display::new(&decided.output, &counters);
@@ -89,7 +95,7 @@ pub async fn execute(decided: Decided) -> Outcome {
     match outcome.stopped_by {
         // The summary has the numbers; the error adds what to do.
         Some(error) => Err(error),
-        None => Ok(code),
+        None => Ok((code, outcome.partitions)),
     }
 }
 
