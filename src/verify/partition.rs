@@ -103,6 +103,11 @@ impl Checks {
         }
         report.findings.extend(check_marker(&header, matching.marker.as_ref()));
         report.findings.append(&mut matching.findings);
+        if report.findings.iter().any(|finding| finding.kind == FindingKind::Unreadable) {
+            // What could not be listed is not known to be missing.
+            let is_absence = |kind| matches!(kind, FindingKind::Missing | FindingKind::MarkerMissing);
+            report.findings.retain(|finding| !is_absence(finding.kind));
+        }
         report.findings.extend(batches.finish().await?);
         report.findings.sort_by(|one, other| (&one.key, one.kind).cmp(&(&other.key, other.kind)));
         report.header = Some(header);
