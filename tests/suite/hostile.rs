@@ -170,10 +170,16 @@ fn a_damaged_manifest_is_told_and_its_hint_leads_out() {
     let manifest = destination.join("_e3sync/manifests").join(format!("{day}.jsonl"));
     let whole = std::fs::read(&manifest).unwrap();
     std::fs::write(&manifest, &whole[..whole.len() / 2]).unwrap();
-    export.sync(&destination).run().expect(5).says("move the day's folder and its manifest away");
+    export.sync(&destination).run().expect(5).says("`e3sync verify DEST --repair` fetches the day anew");
 
+    // By hand it works as well.
     std::fs::rename(&manifest, folder.path().join("manifest")).unwrap();
     std::fs::rename(destination.join(day), folder.path().join("day")).unwrap();
     export.sync(&destination).run().expect(0);
+    assert_tree_is(&export, &destination);
+
+    std::fs::write(&manifest, &whole[..whole.len() / 2]).unwrap();
+    export.command("verify").arg(&destination).arg("--repair").run().expect(0);
+    std::fs::remove_dir_all(destination.join("_e3sync/superseded")).unwrap();
     assert_tree_is(&export, &destination);
 }
