@@ -85,9 +85,9 @@ fn day(date: Date, published: Result<Published>) -> Day {
     let empty = |state| Day { date, state, objects: 0, bytes: 0, rows: None };
     match published {
         Err(_) => empty(DayState::Damaged),
-        Ok(Published { header: None, is_unsettled: true }) => empty(DayState::Staged),
-        Ok(Published { header: None, is_unsettled: false }) => empty(DayState::Missing),
-        Ok(Published { header: Some(header), is_unsettled }) => {
+        Ok(Published { header: None, is_unsettled: true, .. }) => empty(DayState::Staged),
+        Ok(Published { header: None, is_unsettled: false, .. }) => empty(DayState::Missing),
+        Ok(Published { header: Some(header), is_unsettled, .. }) => {
             let state = match (&header.selection, header.completeness.is_complete()) {
                 _ if is_unsettled => DayState::Staged,
                 (Scope::AnyOf(_), _) => DayState::Partial,

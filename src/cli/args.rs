@@ -1,11 +1,14 @@
 //! The arguments exactly as typed.
 
+mod verify;
+
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use e3sync::export::DaySpec;
 
+pub use self::verify::{ExportManifestArgs, FormArg, VerifyArgs};
 use super::units::{ByteRate, ByteSize, Span};
 
 const EXAMPLES: &str = "\
@@ -17,6 +20,7 @@ Examples:
   e3sync sync s3://my-lake/optimizely       the same into a bucket of your own
   e3sync plan ./events                      what sync would do, and why
   e3sync status ./events                    a calendar of what is here
+  e3sync verify ./events                    every file against its manifest
   eval \"$(e3sync auth)\"                     credentials for aws-cli, DuckDB, Spark
 
 Exit codes: 0 all published; 1 failed; 2 usage; 3 partly done, run again; 4 refused; 5 a difference;
@@ -45,6 +49,10 @@ pub enum Command {
     Status(Box<StatusArgs>),
     /// Check token, credentials, clock, listing, reading and the destination; explain what fails
     Doctor(Box<DoctorArgs>),
+    /// Compare a destination with its manifests, file by file; needs no token
+    Verify(Box<VerifyArgs>),
+    /// Print what is published in the forms that other tools take; needs no token
+    ExportManifest(Box<ExportManifestArgs>),
     /// Serve a whole fake export on loopback, to rehearse without an account
     #[cfg(feature = "simulator")]
     Simulate(Box<SimulateArgs>),
@@ -62,6 +70,7 @@ impl Arguments {
             Command::Ls(arguments) => arguments.json,
             Command::Status(arguments) => arguments.json,
             Command::Doctor(arguments) => arguments.json,
+            Command::Verify(arguments) => arguments.output.json,
             _ => false,
         }
     }
@@ -492,7 +501,7 @@ pub fn parse() -> Arguments {
     let names_days = std::env::args_os().any(|argument| argument.to_str().is_some_and(is_day_flag));
     let mut command = Arguments::command();
     if names_days {
-        for verb in ["sync", "plan", "ls"] {
+        for verb in ["sync", "plan", "ls", "verify", "export-manifest"] {
             command = command.mut_subcommand(verb, |verb| {
                 let ids = ["from", "to", "date", "last"];
                 ids.into_iter().fold(verb, |verb, id| verb.mut_arg(id, |argument| argument.env(None::<&str>)))

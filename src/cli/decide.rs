@@ -1,6 +1,7 @@
 //! Arguments as typed, and the environment, become settings as decided.
 
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
 
 use super::address;
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
@@ -79,6 +81,7 @@ pub fn destination(
         attempts_max: retries,
         temporary_folder: std::env::temp_dir(),
         lease: lease(arguments),
+        damage: Arc::default(),
     })
 }
 
@@ -92,6 +95,25 @@ fn lease(arguments: &DestinationArgs) -> LeaseSettings {
 /// A variable's value, where it is set and not empty.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Where a mirror is, the same however it was typed.
+pub fn plain_address(address: &Address) -> String {
+    match address {
+        Address::Directory(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string(),
+        bucket => bucket.to_string(),
+    }
+}
+
+/// The file in which a verification notes how far it is: outside of the destination, which is only
+/// read. `None` where the user has no folder for such things.
+pub fn progress_file(address: &str) -> Option<PathBuf> {
+    let home = || Some(PathBuf::from(environment("HOME")?)).filter(|home| home.is_dir());
+    let state = environment("XDG_STATE_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".local/state")))?;
+    let folder = state.join("e3sync");
+    std::fs::create_dir_all(&folder).ok()?;
+    let name: String = Sha256::digest(address.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(folder.join(format!("verify-{name}.jsonl")))
 }
 
 /// What the command is about. `default_days` is what no choice of days means.

@@ -56,6 +56,8 @@ async fn execute(arguments: Arguments) -> Outcome {
         Command::Auth(arguments) => commands::auth::run(*arguments).await,
         Command::Status(arguments) => commands::status::run(&arguments).await,
         Command::Doctor(arguments) => commands::doctor::run(*arguments).await,
+        Command::Verify(arguments) => Box::pin(commands::verify::run(*arguments)).await,
+        Command::ExportManifest(arguments) => commands::export_manifest::run(&arguments).await,
         #[cfg(feature = "simulator")]
         Command::Simulate(arguments) => commands::simulate::run(*arguments).await,
         #[cfg(feature = "simulator")]

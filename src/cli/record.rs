@@ -62,6 +62,7 @@ fn asked(destination: &str, selection: &Selection) -> Value {
         DaysWanted::Dates(dates) => dates.iter().map(ToString::to_string).collect(),
         DaysWanted::Incremental => "incremental".into(),
         DaysWanted::All => "all".into(),
+        DaysWanted::Each(partitions) => partitions.iter().map(ToString::to_string).collect(),
     };
     let scope = match &selection.scope {
         Scope::All => "all".into(),

@@ -2,6 +2,7 @@
 
 mod bars;
 mod calendar;
+mod checks;
 pub mod json;
 pub mod lines;
 pub mod metrics;
@@ -16,6 +17,7 @@ use e3sync::source::Cloud;
 use tokio::task::JoinHandle;
 
 pub use calendar::calendar;
+pub use checks::{ChecksDisplay, summary_json, summary_line};
 pub use summary::Summary;
 pub use tally::Tally;
 

@@ -142,6 +142,7 @@ impl Claimed {
             is_inherited: self.is_inherited,
             run: self.shared.run,
             spill_folder: &self.shared.settings.spill_folder,
+            damage: &self.shared.settings.damage,
         };
         let found = walk.go().await?;
         if self.has_begun() {
@@ -314,10 +315,7 @@ async fn read_manifest(shared: &Shared, partition: &Partition) -> Result<Option<
         return Ok(None);
     };
     let header = manifest::verify(bytes.reader()).map_err(|error| error.within(partition))?;
-    if header.type_name != partition.type_name.as_str() || header.date != partition.date {
-        return Err(Error::new(ErrorKind::ManifestDamaged, format!("the manifest of {partition} is another day's"))
-            .with_hint("somebody moved it; put it back where it was"));
-    }
+    header.check_is_of(partition)?;
     Ok(Some(Manifest { header, version, bytes }))
 }
 

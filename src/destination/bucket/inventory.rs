@@ -10,7 +10,7 @@ use super::spool::{ObjectList, Spool};
 use super::store::StoredObject;
 use crate::destination::ledger::Ledger;
 use crate::destination::record::{Place, Record, StoredEtag};
-use crate::destination::{Inventory, Position};
+use crate::destination::{Damage, Inventory, Position};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, Partition, SUCCESS_MARKER};
 use crate::manifest::{Entry, EntryReader};
@@ -43,6 +43,8 @@ pub(super) struct Walk<'a> {
     pub is_inherited: bool,
     pub run: u64,
     pub spill_folder: &'a Path,
+    /// What is not to be kept though it is published.
+    pub damage: &'a Damage,
 }
 
 /// The number by which objects are marked that a former run says it stored, until the bucket says so.
@@ -153,7 +155,8 @@ impl Walk<'_> {
             }
             Place::Missing | Place::Published => {}
         }
-        let published = entry.filter(|entry| self.is_same_source && entry.is_of(object));
+        let is_sound = !self.damage.has_object(self.partition, &object.key);
+        let published = entry.filter(|entry| is_sound && self.is_same_source && entry.is_of(object));
         match published.filter(|entry| is_it(entry.stored_etag.as_deref())) {
             Some(entry) => {
                 let record = Record { place: Place::Published, content: Some(entry.content()), stored_etag };

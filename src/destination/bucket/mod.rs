@@ -12,6 +12,7 @@ mod lease;
 mod memory;
 mod probe;
 mod publish;
+mod read_only;
 mod requests;
 mod spool;
 mod store;
@@ -32,13 +33,13 @@ use self::journal::Journal;
 use self::layout::Layout;
 use self::lease::Lease;
 use self::requests::Requests;
-use super::{Claim, Destination, Entries, Published, PublishedDays, PublishedSets};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Claim, Damage, Destination, Published, PublishedDays};
+use crate::error::{ErrorKind, Result};
 use crate::export::{AccountId, Partition};
-use crate::manifest::{self, EntryReader};
 use crate::progress::{Counters, Event, Observer};
 
 pub use lease::LeaseSettings;
+pub use read_only::ReadOnlyBucket;
 pub use store::{
     BucketChecksum, Condition, DELETES_MAX, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredObject,
     StoredPage, Upload, Version,
@@ -62,6 +63,8 @@ pub struct BucketSettings {
     pub spill_folder: PathBuf,
     /// When another run that shows no sign of life counts as dead.
     pub lease: LeaseSettings,
+    /// What is to be stored anew though it is published.
+    pub damage: Arc<Damage>,
 }
 
 /// A mirror in a bucket.
@@ -276,7 +279,8 @@ fn requests(
 #[async_trait]
 impl Destination for BucketDestination {
     async fn published(&self, partition: &Partition) -> Result<Published> {
-        self.0.catalog.published(partition)
+        let is_damaged = self.0.settings.damage.is_in(partition);
+        Ok(Published { is_damaged, ..self.0.catalog.published(partition)? })
     }
 
     async fn published_days(&self) -> Result<PublishedDays> {
@@ -330,55 +334,4 @@ pub struct Examined {
     pub uploads: Option<Vec<Upload>>,
     /// Whether a lifecycle rule removes such uploads; `None` where that cannot be seen.
     pub removes_unfinished_uploads: Option<bool>,
-}
-
-/// What is published in a bucket, for commands that change nothing.
-pub struct ReadOnlyBucket {
-    requests: Requests,
-    layout: Layout,
-    catalog: Catalog,
-    account_id: Option<String>,
-}
-
-#[async_trait]
-impl PublishedSets for ReadOnlyBucket {
-    fn account_id(&self) -> Option<&str> {
-        self.account_id.as_deref()
-    }
-
-    async fn published(&self, partition: &Partition) -> Result<Published> {
-        self.catalog.published(partition)
-    }
-
-    async fn entries(&self, partition: &Partition) -> Result<Entries> {
-        let Some((spool, _)) = self.requests.get_spooled(&self.layout.manifest(partition)).await? else {
-            return Ok(Box::new(std::iter::empty()));
-        };
-        manifest::verify(spool.reader()).map_err(|error| error.within(partition))?;
-        let reader = spool.into_reader().map_err(|cause| {
-            Error::new(ErrorKind::DestinationUnusable, "the manifest cannot be read").with_cause(cause)
-        })?;
-        Ok(Box::new(EntryReader::new(reader)?))
-    }
-
-    async fn days(&self) -> Result<PublishedDays> {
-        Ok(self.catalog.days())
-    }
-
-    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
-        let (mut keys, mut from) = (Vec::new(), None);
-        loop {
-            let page = self.requests.list(&self.layout.reports(), from.as_deref()).await?;
-            keys.extend(page.objects.into_iter().map(|object| object.key));
-            from = page.next;
-            if from.is_none() {
-                break;
-            }
-        }
-        let mut reports = Vec::new();
-        for key in super::newest_first(keys, count_max) {
-            reports.extend(self.requests.get_start(&key, u64::MAX).await?.map(|(bytes, _)| bytes));
-        }
-        Ok(reports)
-    }
 }

@@ -40,6 +40,7 @@ fn is_as_published(claimed: &Claimed, header: &Header, totals: &Totals, terms: &
         claimed.staged().is_ok_and(|staged| !staged.found.replaced.is_empty() || !staged.found.leftover.is_empty());
     !claimed.has_begun()
         && !has_surplus
+        && !claimed.shared.settings.damage.is_in(&claimed.partition)
         && header.listing_digest == totals.listing.digest
         && header.source == terms.source
         && header.selection == terms.scope

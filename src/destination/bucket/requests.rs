@@ -9,12 +9,14 @@ use futures::future::BoxFuture;
 use futures::{FutureExt as _, TryStreamExt as _};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 
 use super::lease::Lease;
 use super::spool::Spool;
 use super::store::{
     BucketChecksum, Condition, DELETES_MAX, Described, Part, Payload, Put, PutTerms, Store, StoredPage, Upload, Version,
 };
+use crate::destination::ByteTaker;
 use crate::destination::failure::failed;
 use crate::destination::ledger::{RandomAccess, ReadFrom};
 use crate::error::{Error, ErrorKind, Result};
@@ -148,6 +150,23 @@ impl Requests {
                     .map_err(|cause| failed("write below", &self.spill_folder, cause))?;
             }
             Ok(Some((spool, fetched.version)))
+        })
+        .await
+    }
+
+    /// Reads an object from its beginning to its end, and from its beginning again where that fails;
+    /// `false` where there is none.
+    pub async fn read(&self, key: &str, taker: &Mutex<&mut dyn ByteTaker>) -> Result<bool> {
+        self.repeat(Manner::Free, || async {
+            let mut taker = taker.lock().await;
+            taker.begin();
+            let Some(mut fetched) = self.store.get(key, None).await? else { return Ok(false) };
+            while let Some(chunk) = fetched.body.try_next().await? {
+                if taker.take(&chunk).is_break() {
+                    break;
+                }
+            }
+            Ok(true)
         })
         .await
     }

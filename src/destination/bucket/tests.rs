@@ -108,6 +108,7 @@ impl Bucket {
 
     async fn open_with(&self, store: &Arc<MemoryStore>, keep_superseded: bool) -> Result<BucketDestination> {
         let settings = BucketSettings {
+            damage: Arc::default(),
             prefix: "lake".into(),
             holder: "process 7".into(),
             keep_superseded,
@@ -465,6 +466,7 @@ async fn another_accounts_mirror_is_refused_before_anything_is_written() {
     bucket.run(&bucket.store(BreakOff::Never), &first(), false).await.unwrap();
     let before = bucket.state().objects.clone();
     let settings = BucketSettings {
+        damage: Arc::default(),
         prefix: "lake/".into(),
         holder: String::new(),
         keep_superseded: false,

@@ -36,7 +36,8 @@ pub async fn a_published_set_is_read_back(kind: &dyn Kind) {
     let looking = kind.look().await;
     assert_eq!(looking.account_id(), Some("1"));
     assert_eq!(looking.days().await.unwrap(), [(partition().type_name, vec![partition().date])]);
-    let entries: Vec<Entry> = looking.entries(&partition()).await.unwrap().collect::<Result<_, _>>().unwrap();
+    let entries: Vec<Entry> =
+        looking.manifest(&partition()).await.unwrap().unwrap().entries.collect::<Result<_, _>>().unwrap();
     let told: Set = entries.iter().map(|entry| (entry.key.clone(), entry.content().sha256.to_vec())).collect();
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     for (key, content) in first() {

@@ -45,7 +45,8 @@ impl Directory {
 impl Kind for Directory {
     async fn open_for(&self, account_id: &str, holder: &str) -> Result<Arc<dyn Destination>> {
         let path = self.0.path().to_owned();
-        let settings = DirectorySettings { path, holder: holder.into(), keep_superseded: false };
+        let settings =
+            DirectorySettings { path, holder: holder.into(), keep_superseded: false, damage: Arc::default() };
         Ok(Arc::new(DirectoryDestination::open(settings, &AccountId::parse(account_id).unwrap())?))
     }
 
@@ -108,6 +109,7 @@ impl Bucket {
 
     fn settings(holder: &str) -> BucketSettings {
         BucketSettings {
+            damage: Arc::default(),
             prefix: "lake".into(),
             holder: holder.into(),
             keep_superseded: false,
