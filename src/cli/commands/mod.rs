@@ -1,9 +1,12 @@
 //! One file for each verb.
 
 pub mod auth;
+pub mod completions;
+pub mod config;
 #[cfg(feature = "simulator")]
 pub mod demo;
 pub mod ls;
+pub mod man;
 pub mod plan;
 #[cfg(feature = "simulator")]
 pub mod simulate;
