@@ -22,6 +22,8 @@ mod peers;
 mod readers;
 mod resume;
 mod sample_day;
+mod settings;
+mod shells;
 mod stores;
 mod stores_gcs;
 mod usage;

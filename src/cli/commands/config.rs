@@ -34,7 +34,8 @@ pub fn run(arguments: &ConfigArgs, profile: Option<&str>) -> Outcome {
     };
     let Some((verb, matches)) = resolved.matches.subcommand() else { return success() };
     let settings = settings_of(&resolved, verb, matches);
-    if arguments.json {
+    // Behind the verb, `--json` is the verb's own; whoever types it there wants JSON all the same.
+    if arguments.json || settings.iter().any(|setting| setting.name == "json" && setting.origin == "flag") {
         let settings = settings.iter().map(|setting| setting.json(verb));
         let _ = settings.chain(resolved.files.iter().map(json_of_file)).all(|document| output::json(&document));
     } else {

@@ -27,10 +27,6 @@ pub fn run(arguments: &ManArgs) -> Outcome {
         write_page(verb, folder, &format!("e3sync-{}", verb.get_name())).map_err(cannot)?;
         pages += 1;
     }
-    say(pages, folder)
-}
-
-fn say(pages: usize, folder: &Path) -> Outcome {
     output::message(format_args!("{pages} manual pages are in {}", folder.display()));
     success()
 }
@@ -44,7 +40,8 @@ fn write_page(command: &Command, folder: &Path, name: &str) -> std::io::Result<(
 /// A page. The examples are set as they are: the generator would fill them into one paragraph.
 fn render(command: &Command, name: &str, page: &mut Vec<u8>) -> std::io::Result<()> {
     let examples = command.get_after_help().map(ToString::to_string);
-    let man = Man::new(command.clone().display_name(name.to_owned())).title(name).manual("e3sync");
+    let man = Man::new(command.clone().display_name(name.to_owned())).title(name);
+    let man = man.source(concat!("e3sync ", env!("CARGO_PKG_VERSION"))).manual("e3sync");
     man.render_title(page)?;
     man.render_name_section(page)?;
     man.render_synopsis_section(page)?;

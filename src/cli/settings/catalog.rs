@@ -43,8 +43,7 @@ pub fn is_list(argument: &Arg) -> bool {
 impl Catalog {
     /// The settings of a command and its verbs.
     pub fn of(command: &Command) -> Self {
-        let mut catalog =
-            Self { settings: BTreeMap::new(), aliases: BTreeMap::new(), typed_only: BTreeSet::new() };
+        let mut catalog = Self { settings: BTreeMap::new(), aliases: BTreeMap::new(), typed_only: BTreeSet::new() };
         for arguments in std::iter::once(command).chain(command.get_subcommands()) {
             arguments.get_arguments().for_each(|argument| catalog.add(argument));
         }

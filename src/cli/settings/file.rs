@@ -41,7 +41,9 @@ impl SettingsFile {
     pub fn parse(place: &Place, text: &str, catalog: &Catalog) -> Result<Self> {
         let reader = Reader { place, text, catalog };
         let document = DeTable::parse(text).map_err(|error| {
-            reader.refuse(error.span().unwrap_or(0..0), error.message()).with_hint("a settings file is TOML: name = \"value\"")
+            reader
+                .refuse(error.span().unwrap_or(0..0), error.message())
+                .with_hint("a settings file is TOML: name = \"value\"")
         })?;
         let document = document.into_inner();
         let mut profiles = BTreeMap::new();

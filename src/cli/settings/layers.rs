@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
-use clap::builder::{TypedValueParser as _, FalseyValueParser};
+use clap::builder::{FalseyValueParser, TypedValueParser as _};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
@@ -55,8 +55,8 @@ fn typed_or_variable(matches: &ArgMatches, id: &str) -> Option<String> {
 
 /// Lets the files' values stand for defaults where no higher layer decides; gives the entries that
 /// do, by option.
-pub fn apply(command: Command, typed: &Typed, layers: Vec<&[Entry]>) -> (Command, BTreeMap<String, Entry>) {
-    let Some(verb) = command.find_subcommand(&typed.verb) else { return (command, BTreeMap::new()) };
+pub fn apply(command: &Command, typed: &Typed, layers: Vec<&[Entry]>) -> (Command, BTreeMap<String, Entry>) {
+    let Some(verb) = command.find_subcommand(&typed.verb) else { return (command.clone(), BTreeMap::new()) };
     let mut decided = Decided { choices: choices(verb), ..Decided::default() };
     decided.decide(typed.options.iter().map(|id| (id.clone(), false)).collect());
     let overruled: BTreeSet<String> =
@@ -81,7 +81,7 @@ pub fn apply(command: Command, typed: &Typed, layers: Vec<&[Entry]>) -> (Command
             None => argument,
         }
     };
-    let command = command.mut_args(set).mut_subcommand(&typed.verb, |verb| verb.mut_args(set));
+    let command = command.clone().mut_args(set).mut_subcommand(&typed.verb, |verb| verb.mut_args(set));
     (command, chosen)
 }
 

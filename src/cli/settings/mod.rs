@@ -19,10 +19,10 @@ use clap::{Arg, ArgMatches, Command, CommandFactory as _, ValueEnum as _};
 use e3sync::error::{Error, ErrorKind, Result};
 
 use self::catalog::Catalog;
-use self::file::SettingsFile;
-use self::layers::Typed;
 pub use self::catalog::{is_list, is_switch, name_of};
 pub use self::file::Entry;
+use self::file::SettingsFile;
+use self::layers::Typed;
 pub use self::places::Seen;
 use super::args::Arguments;
 use super::output::{self, LogFormat};
@@ -32,7 +32,7 @@ const VERBS_WITHOUT_SETTINGS: [&str; 2] = ["completions", "man"];
 
 /// A command line together with all that stands behind it.
 pub struct Resolved {
-    /// The command as parsed, files included.
+    /// The command without what the files and the layers made of it.
     pub command: Command,
     /// What clap made of it.
     pub matches: ArgMatches,
@@ -63,7 +63,8 @@ pub enum Origin<'a> {
 
 /// Parses a command line over the environment and the settings files.
 pub fn resolve(arguments: &[OsString]) -> std::result::Result<Resolved, Failure> {
-    let mut command = Arguments::command();
+    let command = Arguments::command();
+    let mut decided = command.clone();
     let mut files = Vec::new();
     let mut chosen = BTreeMap::new();
     if let Some(typed) = Typed::read(&command, arguments)
@@ -78,10 +79,10 @@ pub fn resolve(arguments: &[OsString]) -> std::result::Result<Resolved, Failure>
         check_profile(typed.profile.as_deref(), &read).map_err(Failure::Settings)?;
         let layers = read.iter().filter_map(|seen| seen.file.as_ref());
         let layers = layers.flat_map(|file| file.layers(typed.profile.as_deref())).collect();
-        (command, chosen) = layers::apply(command, &typed, layers);
+        (decided, chosen) = layers::apply(&command, &typed, layers);
         files = read;
     }
-    let matches = command.try_get_matches_from_mut(arguments).map_err(Failure::CommandLine)?;
+    let matches = decided.try_get_matches_from(arguments).map_err(Failure::CommandLine)?;
     Ok(Resolved { command, matches, files, chosen })
 }
 

@@ -4,7 +4,7 @@ use e3sync::simulator::Content;
 use serde_json::Value;
 
 use super::text::{Document, read};
-use crate::harness::{Export, TODAY, manifest_lines};
+use crate::harness::{E3sync, Export, TODAY, manifest_lines};
 
 /// Fields by name, with what the document says about their type.
 type Fields = BTreeMap<String, String>;
@@ -83,7 +83,8 @@ fn printed(report: &std::path::Path) -> Vec<Value> {
     let ls = export.command("ls").arg("--json").run().expect(0);
     let status = export.command("status").arg(folder.path()).arg("--json").run().expect(0);
     let refused = export.command("ls").arg("--json").env("OPTIMIZELY_API_TOKEN", "2:another").run().expect(4);
-    [sync, plan, ls, status, refused].iter().flat_map(|finished| finished.json()).collect()
+    let config = E3sync::new("config").arg("--json").env("OPTIMIZELY_PAT", "2:another").run().expect(0);
+    [sync, plan, ls, status, config, refused].iter().flat_map(|finished| finished.json()).collect()
 }
 
 #[test]
