@@ -35,7 +35,7 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "NAME", help_heading = "Settings", env = "E3SYNC_PROFILE")]
     pub profile: Option<String>,
     /// How messages on standard error look
-    #[arg(long, global = true, value_enum, help_heading = "Settings", default_value_t = LogFormat::Text, env = "E3SYNC_LOG_FORMAT", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, help_heading = "Settings", default_value_t = LogFormat::Text, env = "E3SYNC_LOG_FORMAT", hide_short_help = true)]
     pub log_format: LogFormat,
 }
 

@@ -167,6 +167,10 @@ fn mistakes_are_told_with_file_line_and_what_was_meant() {
         ("ready = \"soon\"", "`ready` cannot be `soon`", "one of: success, grace, any"),
         ("credential-minutes = 5", "`credential-minutes` cannot be `5`", "hint: "),
         ("dest = \"~/events\"", "`~` in `dest` is not replaced", "whole path"),
+        ("\"\\u001b[31m\" = 1", "there is no setting `\\u{1b}[31m`", "hint: "),
+        ("last = 3\nfrom = \"7d\"", "line 2: `from` and `last` of line 1 exclude each other", "keep one"),
+        ("verbose = true\nquiet = true", "`quiet` and `verbose` of line 1 exclude each other", "keep one"),
+        ("token-file = \"t\"\nsource-ambient = true", "`source-ambient` and `token-file`", "keep one"),
         ("last = ", "./e3sync.toml line 1:", "a settings file is TOML"),
         ("last = 1\nlast = 2", "line 2: duplicate key", "a settings file is TOML"),
     ] {
@@ -215,8 +219,10 @@ fn a_file_that_others_can_write_is_not_believed() {
             finished.expect(2).says("can be written by others").says("chmod go-w ./e3sync.toml");
         }
     }
+    std::fs::set_permissions(user.local(), PermissionsExt::from_mode(0o644)).unwrap();
     // Only root can give a file away.
-    if std::os::unix::fs::chown(user.local(), Some(65_534), None).is_ok() {
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(user.local(), Some(65_534), None).unwrap();
         user.call("config").run().expect(2).says("belongs to another user");
     }
 }
@@ -226,7 +232,12 @@ fn what_is_no_settings_file_is_told() {
     refused([b'#', 0xff, 0xfe, b'\n']).says("is not UTF-8 text");
     refused("# a comment\n".repeat(10_000)).says("is larger than 64 KiB");
     let user = User::new();
-    for text in ["", "\n# nothing\n", "\u{feff}retries = 3\r\nready = \"any\"\r\n"] {
+    for text in [
+        "",
+        "\n# nothing\n",
+        "quiet = true\nverbose = false\ndate = []\nlast = 3",
+        "\u{feff}retries = 3\r\nready = \"any\"\r\n",
+    ] {
         put(&user.local(), text);
         user.call("config").run().expect(0);
     }

@@ -144,7 +144,7 @@ fn lines(settings: &[Setting], files: &[Seen]) -> Vec<String> {
     let width = width.min(VALUE_COLUMNS_MAX);
     let settings = settings.iter().map(|setting| {
         // A value may be anything that a file holds; one setting stays one line.
-        format!("{:<20}  {:<width$}  {}", setting.name, printable(&setting.text()), setting.source())
+        printable(&format!("{:<20}  {:<width$}  {}", setting.name, setting.text(), setting.source())).into_owned()
     });
     let files = files.iter().map(|seen| format!("{}: {}", seen.place.path.display(), state(seen)));
     settings.chain([String::new()]).chain(files).collect()
@@ -153,7 +153,11 @@ fn lines(settings: &[Setting], files: &[Seen]) -> Vec<String> {
 fn state(seen: &Seen) -> String {
     let Some(file) = &seen.file else { return "not there".to_owned() };
     let profiles: Vec<&str> = file.profiles().collect();
-    if profiles.is_empty() { "read".to_owned() } else { format!("read, with profiles {}", profiles.join(", ")) }
+    if profiles.is_empty() {
+        "read".to_owned()
+    } else {
+        format!("read, with profiles {}", printable(&profiles.join(", ")))
+    }
 }
 
 fn json_of_file(seen: &Seen) -> Value {

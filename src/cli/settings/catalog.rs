@@ -21,6 +21,7 @@ pub struct Catalog {
     settings: BTreeMap<String, Arg>,
     aliases: BTreeMap<String, String>,
     typed_only: BTreeSet<String>,
+    exclusions: BTreeSet<(String, String)>,
 }
 
 /// The name of an option in a settings file: that of its variable, in the spelling of its flag.
@@ -43,9 +44,19 @@ pub fn is_list(argument: &Arg) -> bool {
 impl Catalog {
     /// The settings of a command and its verbs.
     pub fn of(command: &Command) -> Self {
-        let mut catalog = Self { settings: BTreeMap::new(), aliases: BTreeMap::new(), typed_only: BTreeSet::new() };
+        let mut catalog = Self {
+            settings: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            typed_only: BTreeSet::new(),
+            exclusions: BTreeSet::new(),
+        };
         for arguments in std::iter::once(command).chain(command.get_subcommands()) {
-            arguments.get_arguments().for_each(|argument| catalog.add(argument));
+            for argument in arguments.get_arguments() {
+                catalog.add(argument);
+                let others = arguments.get_arg_conflicts_with(argument).into_iter().filter_map(name_of);
+                let name = name_of(argument);
+                catalog.exclusions.extend(others.filter_map(|other| Some((name.clone()?, other))));
+            }
         }
         let is_setting = |name: &String| catalog.settings.contains_key(name);
         catalog.typed_only.retain(|name| !is_setting(name));
@@ -66,6 +77,12 @@ impl Catalog {
     /// The option behind a name.
     pub fn get(&self, name: &str) -> Option<&Arg> {
         self.settings.get(name)
+    }
+
+    /// Whether two settings cannot be used together.
+    pub fn exclude_each_other(&self, one: &str, other: &str) -> bool {
+        let is_listed = |from: &str, to: &str| self.exclusions.contains(&(from.to_owned(), to.to_owned()));
+        is_listed(one, other) || is_listed(other, one)
     }
 
     /// What is wrong with a name that is no setting, and what to do instead.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
 use e3sync::error::{Error, ErrorKind, Result};
+use e3sync::export::printable;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -95,8 +96,10 @@ impl Reader<'_> {
     }
 
     fn refuse(&self, span: Range<usize>, reason: impl std::fmt::Display) -> Error {
-        let line = self.line(&span);
-        Error::new(ErrorKind::Usage, format!("{} line {line}: {reason}", self.place.path.display()))
+        let (path, line) = (self.place.path.display(), self.line(&span));
+        // Names and values are whatever the file holds, and may not steer a terminal.
+        let reason = reason.to_string();
+        Error::new(ErrorKind::Usage, format!("{path} line {line}: {}", printable(&reason)))
     }
 
     fn table<'v, 'text>(&self, span: Range<usize>, value: &'v DeValue<'text>) -> Result<&'v DeTable<'text>> {
@@ -109,7 +112,9 @@ impl Reader<'_> {
         let mut entries: Vec<Entry> = Vec::new();
         for (key, value) in in_order(table) {
             if profile.is_some() || key.get_ref() != PROFILES {
-                entries.push(self.entry(key, value, profile)?);
+                let entry = self.entry(key, value, profile)?;
+                self.check_choice(&entries, &entry, key.span())?;
+                entries.push(entry);
             }
         }
         Ok(entries)
@@ -136,6 +141,18 @@ impl Reader<'_> {
         let is_off = values.is_empty() || (is_switch(argument) && values == ["false"]);
         let (path, line) = (self.place.path.display().to_string(), self.line(&key.span()));
         Ok(Entry { name, values, is_off, path, line, profile: profile.map(str::to_owned) })
+    }
+
+    /// The parser compares only what is typed; in one table, one of two would be passed over in silence.
+    fn check_choice(&self, before: &[Entry], entry: &Entry, span: Range<usize>) -> Result<()> {
+        let rivals = before.iter().filter(|other| !other.is_off && !entry.is_off);
+        match rivals.into_iter().find(|other| self.catalog.exclude_each_other(&other.name, &entry.name)) {
+            Some(other) => {
+                let reason = format!("`{}` and `{}` of line {} exclude each other", entry.name, other.name, other.line);
+                Err(self.refuse(span, reason).with_hint("keep one of them; a profile can have the other"))
+            }
+            None => Ok(()),
+        }
     }
 
     fn check(&self, argument: &Arg, name: &str, value: &str, span: Range<usize>) -> Result<()> {

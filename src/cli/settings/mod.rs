@@ -17,6 +17,7 @@ use std::ffi::OsString;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, ValueEnum as _};
 use e3sync::error::{Error, ErrorKind, Result};
+use e3sync::export::printable;
 
 use self::catalog::Catalog;
 pub use self::catalog::{is_list, is_switch, name_of};
@@ -102,7 +103,7 @@ fn check_profile(profile: Option<&str>, files: &[Seen]) -> Result<()> {
     let hint = if names.is_empty() {
         format!("write one into a settings file: [profile.{profile}]; `e3sync config` shows where they are looked for")
     } else {
-        format!("there are: {}", names.join(", "))
+        format!("there are: {}", printable(&names.join(", ")))
     };
     Err(Error::new(ErrorKind::Usage, format!("no settings file has the profile `{profile}`")).with_hint(hint))
 }
