@@ -11,7 +11,7 @@ use e3sync::net::{self, NetSettings};
 use secrecy::SecretString;
 
 use super::args::{BucketArgs, DestinationArgs};
-use super::decide::{environment, proxy};
+use super::decide::{DESTINATION_VARIABLE, environment, proxy};
 
 /// The vendor's own bucket, which nobody else can write.
 const VENDORS_BUCKETS: [&str; 2] = ["optimizely-events-data", "optimizely-e3-"];
@@ -24,7 +24,7 @@ fn usage(what: impl Into<String>, hint: impl Into<std::borrow::Cow<'static, str>
 pub fn destination(arguments: &DestinationArgs) -> Result<Address> {
     let example = "name a directory or a bucket, as in `e3sync sync ./events` or `e3sync sync s3://my-lake/optimizely`";
     let named = arguments.destination.clone().or_else(|| arguments.output.clone());
-    let text = named.or_else(|| environment("OPTIMIZELY_DATA_DIR")).ok_or_else(|| {
+    let text = named.or_else(|| environment(DESTINATION_VARIABLE)).ok_or_else(|| {
         usage("no destination is given", "name one, as in `e3sync sync ./events`, or set E3SYNC_DEST")
     })?;
     if text.trim().is_empty() {

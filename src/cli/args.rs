@@ -5,10 +5,12 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use e3sync::export::DaySpec;
 
 pub use self::verify::{ExportManifestArgs, FormArg, VerifyArgs};
+use super::extra_args::{CompletionsArgs, ConfigArgs, ManArgs};
+use super::output::LogFormat;
 use super::units::{ByteRate, ByteSize, Span};
 
 const EXAMPLES: &str = "\
@@ -33,6 +35,12 @@ Exit codes: 0 all published; 1 failed; 2 usage; 3 partly done, run again; 4 refu
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
+    /// Use this profile of the settings files
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Settings", env = "E3SYNC_PROFILE")]
+    pub profile: Option<String>,
+    /// How messages on standard error look
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, help_heading = "Settings", default_value_t = LogFormat::Text, env = "E3SYNC_LOG_FORMAT", hide_short_help = true)]
+    pub log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +61,12 @@ pub enum Command {
     Verify(Box<VerifyArgs>),
     /// Print what is published in the forms that other tools take; needs no token
     ExportManifest(Box<ExportManifestArgs>),
+    /// Show the settings in effect and where each comes from
+    Config(Box<ConfigArgs>),
+    /// Print a script that completes commands in a shell
+    Completions(CompletionsArgs),
+    /// Write manual pages into a directory
+    Man(ManArgs),
     /// Serve a whole fake export on loopback, to rehearse without an account
     #[cfg(feature = "simulator")]
     Simulate(Box<SimulateArgs>),
@@ -71,6 +85,7 @@ impl Arguments {
             Command::Status(arguments) => arguments.json,
             Command::Doctor(arguments) => arguments.json,
             Command::Verify(arguments) => arguments.output.json,
+            Command::Config(arguments) => arguments.json,
             _ => false,
         }
     }
@@ -113,6 +128,11 @@ pub struct SyncArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync plan ./events                      what the next daily run would do, day by day
+  e3sync plan ./events --last 30d --json    the same of 30 days, for a program
+  e3sync plan ./events --exit-code --quiet  ends with 10 if there is something to do")]
 pub struct PlanArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,
@@ -130,6 +150,11 @@ pub struct PlanArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync ls --last 7d                       a line for each day of each type
+  e3sync ls --date yesterday --type events --paths
+  e3sync ls --last 30d --event 'check*' --json")]
 pub struct LsArgs {
     #[command(flatten)]
     pub selection: SelectionArgs,
@@ -173,6 +198,11 @@ pub enum AuthFormat {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync status ./events                    the whole calendar
+  e3sync status s3://my-lake/optimizely --last 90d
+  e3sync status ./events --json             a document for each day")]
 pub struct StatusArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,
@@ -468,6 +498,12 @@ pub struct SimulatorArgs {
 
 #[cfg(feature = "simulator")]
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync simulate                           put what it prints into another shell
+  e3sync simulate --days 60 --clouds s3,gcs
+  e3sync simulate --credential-lifetime 30s --fault 'get:cut@1000 times=20'
+  e3sync simulate --customer-bucket my-lake and a bucket to mirror into")]
 pub struct SimulateArgs {
     #[command(flatten)]
     pub simulator: SimulatorArgs,
@@ -478,6 +514,10 @@ pub struct SimulateArgs {
 
 #[cfg(feature = "simulator")]
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync demo                               two weeks, in a temporary directory
+  e3sync demo --days 5 --keep ./demo        leaves the mirror for a look")]
 pub struct DemoArgs {
     #[command(flatten)]
     pub simulator: SimulatorArgs,
@@ -486,30 +526,6 @@ pub struct DemoArgs {
     /// Mirror into this directory and keep it
     #[arg(long, value_name = "DEST")]
     pub keep: Option<PathBuf>,
-}
-
-/// The flags that say which days; one of them as typed sets the variables of all aside, since a
-/// flag stands above a variable.
-const DAY_FLAGS: [&str; 7] = ["--from", "--start", "--since", "--to", "--end", "--date", "--last"];
-
-/// Parses the command line and the environment; ends the process for help and for wrong usage.
-pub fn parse() -> Arguments {
-    let is_day_flag = |argument: &str| {
-        let name = argument.split('=').next().unwrap_or_default();
-        DAY_FLAGS.contains(&name)
-    };
-    let names_days = std::env::args_os().any(|argument| argument.to_str().is_some_and(is_day_flag));
-    let mut command = Arguments::command();
-    if names_days {
-        for verb in ["sync", "plan", "ls", "verify", "export-manifest"] {
-            command = command.mut_subcommand(verb, |verb| {
-                let ids = ["from", "to", "date", "last"];
-                ids.into_iter().fold(verb, |verb, id| verb.mut_arg(id, |argument| argument.env(None::<&str>)))
-            });
-        }
-    }
-    let matches = command.get_matches();
-    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Reads `7d` or `7` as a number of days.

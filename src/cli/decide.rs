@@ -27,6 +27,11 @@ use sha2::{Digest as _, Sha256};
 use super::address;
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
 
+/// The variables that may hold the token, the first that is set.
+pub const TOKEN_VARIABLES: [&str; 2] = ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"];
+/// The destination by the variable of the vendor's own tool.
+pub const DESTINATION_VARIABLE: &str = "OPTIMIZELY_DATA_DIR";
+
 /// What both clouds ask of every part of a multipart upload but the last.
 const BUCKET_PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
 
@@ -275,7 +280,7 @@ fn token(arguments: &SourceArgs) -> Result<TokenSource> {
     match &arguments.token_file {
         Some(path) if path.as_os_str() == "-" => token_from_stdin(),
         Some(path) => Ok(TokenSource::File(path.clone())),
-        None => ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"]
+        None => TOKEN_VARIABLES
             .iter()
             .find_map(|name| environment(name))
             .map(|token| TokenSource::Value(SecretString::from(token)))

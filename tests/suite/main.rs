@@ -28,6 +28,8 @@ mod readers;
 mod records;
 mod resume;
 mod sample_day;
+mod settings;
+mod shells;
 mod stores;
 mod stores_gcs;
 mod usage;

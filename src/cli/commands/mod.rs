@@ -1,11 +1,14 @@
 //! One file for each verb.
 
 pub mod auth;
+pub mod completions;
+pub mod config;
 #[cfg(feature = "simulator")]
 pub mod demo;
 pub mod doctor;
 pub mod export_manifest;
 pub mod ls;
+pub mod man;
 pub mod plan;
 #[cfg(feature = "simulator")]
 pub mod simulate;

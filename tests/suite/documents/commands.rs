@@ -3,7 +3,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::text::{Block, all};
-use crate::harness::{E3sync, python};
+use crate::harness::{E3sync, empty_folder, python};
 
 /// What no test runs: it installs something, builds this project, or never ends by itself.
 const NOT_RUN: [&str; 11] = [
@@ -30,6 +30,8 @@ impl Simulation {
     fn start() -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_e3sync"))
             .args(["simulate", "--days", "5", "--customer-bucket", "my-lake"])
+            .current_dir(empty_folder())
+            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -91,7 +91,9 @@ fn printed(report: &std::path::Path) -> Vec<Value> {
         repairing.command("verify").arg(mirror.path()).args(["--json", "--repair", "--today", TODAY]).run().expect(0);
     let files = E3sync::new("export-manifest").arg(mirror.path()).args(["--format", "json"]).run().expect(0);
     let refused = export.command("ls").arg("--json").env("OPTIMIZELY_API_TOKEN", "2:another").run().expect(4);
-    [sync, plan, ls, status, doctor, repair, files, refused].iter().flat_map(|finished| finished.json()).collect()
+    let config = E3sync::new("config").arg("--json").env("OPTIMIZELY_PAT", "2:another").run().expect(0);
+    let all = [sync, plan, ls, status, doctor, repair, files, config, refused];
+    all.iter().flat_map(|finished| finished.json()).collect()
 }
 
 #[test]

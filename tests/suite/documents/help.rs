@@ -4,7 +4,21 @@ use super::text::{all, project};
 use crate::harness::E3sync;
 
 /// The verbs that have a help text of their own.
-const VERBS: [&str; 9] = ["sync", "plan", "ls", "auth", "status", "verify", "export-manifest", "simulate", "demo"];
+const VERBS: [&str; 13] = [
+    "sync",
+    "plan",
+    "ls",
+    "auth",
+    "status",
+    "doctor",
+    "verify",
+    "export-manifest",
+    "config",
+    "completions",
+    "man",
+    "simulate",
+    "demo",
+];
 
 /// Options that the documents mention and no help shows: those of cargo, and the word of the
 /// vendor's tool that is accepted in silence.
@@ -32,6 +46,21 @@ fn help_texts_are_as_reviewed() {
         }
         let reviewed = std::fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(help, reviewed, "look at it, then run again with UPDATE_SNAPSHOTS=1: {}", path.display());
+    }
+}
+
+#[test]
+fn every_verb_is_listed_here_and_teaches_by_example() {
+    let commands = help_of(None);
+    let commands = commands.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let listed: BTreeSet<&str> = names.filter(|name| !["", "help"].contains(name)).collect();
+    assert_eq!(listed, BTreeSet::from(VERBS));
+    for verb in VERBS {
+        for help in [help_of(Some(verb)), E3sync::new(verb).arg("-h").run().expect(0).stdout] {
+            let examples = help.split("\nExamples:\n").nth(1).unwrap_or_else(|| panic!("{verb} has no examples"));
+            assert!(examples.contains(&format!("e3sync {verb}")), "{examples}");
+        }
     }
 }
 

@@ -14,7 +14,7 @@ mod s3s;
 mod tools;
 mod tree;
 
-pub use binary::{E3sync, Finished};
+pub use binary::{E3sync, Finished, empty_folder};
 pub use export::{CHECKSUM, CLOUD, Export, TODAY};
 pub use fake_gcs::FakeGcs;
 pub(crate) use lake::for_each_lake;
