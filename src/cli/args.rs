@@ -6,6 +6,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use e3sync::export::DaySpec;
 
+use super::commands::sql::SqlArgs;
 use super::units::{ByteRate, ByteSize, Span};
 
 const EXAMPLES: &str = "\
@@ -43,6 +44,8 @@ pub enum Command {
     Auth(Box<AuthArgs>),
     /// Show a calendar of the days that a destination has; needs no token
     Status(Box<StatusArgs>),
+    /// Print statements that make a mirror readable as tables; needs no token
+    Sql(Box<SqlArgs>),
     /// Serve a whole fake export on loopback, to rehearse without an account
     #[cfg(feature = "simulator")]
     Simulate(Box<SimulateArgs>),

@@ -53,6 +53,7 @@ async fn execute(arguments: Arguments) -> Outcome {
         Command::Ls(arguments) => Box::pin(commands::ls::run(*arguments)).await,
         Command::Auth(arguments) => commands::auth::run(*arguments).await,
         Command::Status(arguments) => commands::status::run(&arguments).await,
+        Command::Sql(arguments) => commands::sql::run(*arguments).await,
         #[cfg(feature = "simulator")]
         Command::Simulate(arguments) => commands::simulate::run(*arguments).await,
         #[cfg(feature = "simulator")]

@@ -22,6 +22,7 @@ mod peers;
 mod readers;
 mod resume;
 mod sample_day;
+mod sql;
 mod stores;
 mod stores_gcs;
 mod usage;

@@ -7,6 +7,7 @@ pub mod ls;
 pub mod plan;
 #[cfg(feature = "simulator")]
 pub mod simulate;
+pub mod sql;
 pub mod status;
 pub mod sync;
 

@@ -7,7 +7,7 @@ use crate::harness::E3sync;
 
 /// What no test runs: it installs something, builds this project, or never ends by itself.
 const NOT_RUN: [&str; 11] = [
-    "sudo apt-get install build-essential python3-venv strace",
+    "sudo apt-get install build-essential python3-venv strace default-jre-headless",
     "cargo run --features simulator -- demo",
     "cargo test --all-features",
     "cargo install --locked --path .",

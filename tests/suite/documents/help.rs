@@ -4,7 +4,7 @@ use super::text::{all, project};
 use crate::harness::E3sync;
 
 /// The verbs that have a help text of their own.
-const VERBS: [&str; 7] = ["sync", "plan", "ls", "auth", "status", "simulate", "demo"];
+const VERBS: [&str; 8] = ["sync", "plan", "ls", "auth", "status", "sql", "simulate", "demo"];
 
 /// Options that the documents mention and no help shows: those of cargo, and the word of the
 /// vendor's tool that is accepted in silence.

@@ -9,6 +9,7 @@ mod moto;
 mod peer;
 mod process;
 mod s3s;
+mod sample;
 mod tools;
 mod tree;
 
@@ -18,5 +19,6 @@ pub use fake_gcs::FakeGcs;
 pub use moto::{Moto, OpenMoto};
 pub use peer::{Server, assert_same_files, prefix};
 pub use s3s::S3s;
-pub use tools::{Python, output_of, python, skip};
+pub use sample::sample;
+pub use tools::{Python, java, output_of, python, skip};
 pub use tree::{assert_tree_is, files_below, manifest_lines};
