@@ -18,6 +18,7 @@ Examples:
   e3sync sync s3://my-lake/optimizely       the same into a bucket of your own
   e3sync plan ./events                      what sync would do, and why
   e3sync status ./events                    a calendar of what is here
+  e3sync sql duckdb ./events                views over it; also Spark, Athena, BigQuery, Snowflake
   eval \"$(e3sync auth)\"                     credentials for aws-cli, DuckDB, Spark
 
 Exit codes: 0 all published; 1 failed; 2 usage; 3 partly done, run again; 4 refused; 5 a difference;

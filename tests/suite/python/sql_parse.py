@@ -9,12 +9,15 @@ from sqlglot import exp
 
 PARTITION_COLUMNS = re.compile(r"WITH PARTITION COLUMNS (\(.*?\n\))\n", re.DOTALL)
 
+# A whole statement that the parser does not know.
+REFRESH = re.compile(r"^ALTER EXTERNAL TABLE [\w.]+ REFRESH;?$", re.MULTILINE)
+
 
 def parsed(text, dialect):
     # The one clause that the parser does not know is a list of columns, and parsed as one.
     for columns in PARTITION_COLUMNS.findall(text):
         yield from sqlglot.parse(f"CREATE TABLE t {columns}", dialect=dialect)
-    yield from sqlglot.parse(PARTITION_COLUMNS.sub("", text), dialect=dialect)
+    yield from sqlglot.parse(REFRESH.sub("", PARTITION_COLUMNS.sub("", text)), dialect=dialect)
 
 
 literals = []
