@@ -26,6 +26,7 @@ pub mod select;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod source;
+pub mod sql;
 pub mod status;
 pub mod sync;
 pub mod transfer;

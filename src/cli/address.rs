@@ -20,6 +20,11 @@ fn usage(what: impl Into<String>, hint: impl Into<std::borrow::Cow<'static, str>
     Error::new(ErrorKind::Usage, what).with_hint(hint)
 }
 
+/// Whether the command line or the environment says where the mirror is.
+pub fn is_named(arguments: &DestinationArgs) -> bool {
+    arguments.destination.is_some() || arguments.output.is_some() || environment("OPTIMIZELY_DATA_DIR").is_some()
+}
+
 /// Where the mirror is.
 pub fn destination(arguments: &DestinationArgs) -> Result<Address> {
     let example = "name a directory or a bucket, as in `e3sync sync ./events` or `e3sync sync s3://my-lake/optimizely`";

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use e3sync::export::DaySpec;
 
 pub use self::verify::{ExportManifestArgs, FormArg, VerifyArgs};
+use super::commands::sql::SqlArgs;
 use super::extra_args::{CompletionsArgs, ConfigArgs, ManArgs};
 use super::output::LogFormat;
 use super::units::{ByteRate, ByteSize, Span};
@@ -23,6 +24,7 @@ Examples:
   e3sync plan ./events                      what sync would do, and why
   e3sync status ./events                    a calendar of what is here
   e3sync verify ./events                    every file against its manifest
+  e3sync sql duckdb ./events                views over it; also Spark, Athena, BigQuery, Snowflake
   eval \"$(e3sync auth)\"                     credentials for aws-cli, DuckDB, Spark
 
 Exit codes: 0 all published; 1 failed; 2 usage; 3 partly done, run again; 4 refused; 5 a difference;
@@ -67,6 +69,8 @@ pub enum Command {
     Completions(CompletionsArgs),
     /// Write manual pages into a directory
     Man(ManArgs),
+    /// Print statements that make a mirror readable as tables; needs no token
+    Sql(Box<SqlArgs>),
     /// Serve a whole fake export on loopback, to rehearse without an account
     #[cfg(feature = "simulator")]
     Simulate(Box<SimulateArgs>),

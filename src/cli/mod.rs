@@ -93,6 +93,7 @@ async fn execute(arguments: Arguments) -> Outcome {
         Command::Config(arguments) => commands::config::run(&arguments, profile.as_deref()),
         Command::Completions(arguments) => commands::completions::run(&arguments),
         Command::Man(arguments) => commands::man::run(&arguments),
+        Command::Sql(arguments) => commands::sql::run(*arguments).await,
         #[cfg(feature = "simulator")]
         Command::Simulate(arguments) => commands::simulate::run(*arguments).await,
         #[cfg(feature = "simulator")]

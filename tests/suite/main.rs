@@ -30,6 +30,7 @@ mod resume;
 mod sample_day;
 mod settings;
 mod shells;
+mod sql;
 mod stores;
 mod stores_gcs;
 mod usage;

@@ -12,6 +12,7 @@ pub mod man;
 pub mod plan;
 #[cfg(feature = "simulator")]
 pub mod simulate;
+pub mod sql;
 pub mod status;
 pub mod sync;
 pub mod verify;

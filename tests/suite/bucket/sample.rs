@@ -5,8 +5,8 @@ use std::path::Path;
 
 use e3sync::simulator::Cloud;
 
-use crate::harness::{CustomerLake, FakeGcs, Moto, PeerLake, Server, files_below};
-use crate::sample_day::{DECISIONS, EVENTS, sample};
+use crate::harness::{CustomerLake, FakeGcs, Moto, PeerLake, Server, files_below, sample};
+use crate::sample_day::{DECISIONS, EVENTS};
 
 const DAYS: [&str; 5] = ["--date", "2020-09-14", "--today", "2020-09-20", "--json"];
 

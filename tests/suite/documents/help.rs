@@ -4,12 +4,13 @@ use super::text::{all, project};
 use crate::harness::E3sync;
 
 /// The verbs that have a help text of their own.
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "sync",
     "plan",
     "ls",
     "auth",
     "status",
+    "sql",
     "doctor",
     "verify",
     "export-manifest",
@@ -20,9 +21,20 @@ const VERBS: [&str; 13] = [
     "demo",
 ];
 
-/// Options that the documents mention and no help shows: those of cargo, and the word of the
-/// vendor's tool that is accepted in silence.
-const OPTIONS_ELSEWHERE: [&str; 5] = ["--features", "--all-features", "--locked", "--path", "--output"];
+/// Options that the documents mention and no help shows: those of cargo, the word of the vendor's
+/// tool that is accepted in silence, and those of the tools that people come from.
+const OPTIONS_ELSEWHERE: [&str; 10] = [
+    "--features",
+    "--all-features",
+    "--locked",
+    "--path",
+    "--output",
+    "--delete",
+    "--include",
+    "--exclude",
+    "--dryrun",
+    "--transfers",
+];
 
 fn help_of(verb: Option<&str>) -> String {
     let call = match verb {

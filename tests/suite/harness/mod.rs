@@ -11,6 +11,7 @@ mod peer;
 mod peer_lake;
 mod process;
 mod s3s;
+mod sample;
 mod tools;
 mod tree;
 
@@ -23,5 +24,6 @@ pub use moto::{Moto, OpenMoto};
 pub use peer::{Server, assert_same_files, prefix};
 pub use peer_lake::PeerLake;
 pub use s3s::S3s;
-pub use tools::{Python, output_of, python, skip};
+pub use sample::sample;
+pub use tools::{Python, java, output_of, python, skip};
 pub use tree::{assert_tree_is, files_below, manifest_lines};
