@@ -14,6 +14,7 @@ pub mod destination;
 pub mod doctor;
 pub mod error;
 pub mod export;
+pub mod export_manifest;
 pub mod finding;
 pub mod hash;
 pub mod manifest;
@@ -25,6 +26,8 @@ pub mod select;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod source;
+pub mod sql;
 pub mod status;
 pub mod sync;
 pub mod transfer;
+pub mod verify;

@@ -236,13 +236,13 @@ pub fn decide(
     decision(Action::Replace, "rewritten at the source")
 }
 
-/// The decision about a partition whose publication a former run began and did not end: what would
-/// be kept is to be made whole first.
-pub fn settle(decision: Decision) -> Decision {
+/// The decision about a partition whose published set is not whole, for `reason`: what would be kept
+/// is to be made whole first.
+pub fn renew(decision: Decision, reason: &'static str) -> Decision {
     if decision.action != Action::Keep {
         return decision;
     }
-    Decision { action: Action::Complete, reason: "a former run did not end its publication", ..decision }
+    Decision { action: Action::Complete, reason, ..decision }
 }
 
 /// A replacement that turns out to bring nothing new: the source only lost objects of the published

@@ -103,6 +103,41 @@ pub enum Event<'a> {
         /// Why.
         error: &'a Error,
     },
+    /// A verification found something that differs from the manifest.
+    Difference {
+        /// Its partition.
+        partition: &'a Partition,
+        /// What kind of difference: `missing`, `extra`, `changed`, `unreadable`, `manifest_damaged`,
+        /// `manifest_missing`, `marker_missing`, `marker_extra`.
+        kind: &'static str,
+        /// The object's key, or the path of what is no object's; `None` where it is the whole day.
+        key: Option<&'a str>,
+        /// In words.
+        detail: &'a str,
+    },
+    /// A verification is done with a partition.
+    PartitionVerified {
+        /// The partition.
+        partition: &'a Partition,
+        /// `verified`, `damaged`, `resumed` (verified by a former run that did not come to its end), or
+        /// `being_replaced` (a run is at it, so it was not verified).
+        state: &'static str,
+        /// The objects of its manifest that were looked at.
+        objects: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// How many differences there are.
+        differences: u64,
+    },
+    /// A repair is done with a partition.
+    PartitionRepaired {
+        /// The partition.
+        partition: &'a Partition,
+        /// Whether it is as its manifest says now.
+        is_repaired: bool,
+        /// What was done, or why not.
+        reason: &'a str,
+    },
     /// Something a person should know.
     Warning {
         /// In words.

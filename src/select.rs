@@ -23,6 +23,8 @@ pub enum DaysWanted {
     Incremental,
     /// Whatever days the source has.
     All,
+    /// These partitions, neither other days of their types nor other types of their days.
+    Each(Vec<Partition>),
 }
 
 /// What a command is about.
@@ -79,6 +81,45 @@ impl Selection {
         Ok(Selected { days, partitions: partitions.into_values().collect(), cloud_days, other_types })
     }
 
+    /// The selected ones of a destination's own days, oldest first; no source is asked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a type that the destination does not have, or when nothing of it is
+    /// selected.
+    pub fn of_published(&self, published: &PublishedDays) -> Result<Vec<Partition>> {
+        let is_known = |name: &TypeName| published.iter().any(|(known, _)| known == name);
+        if let Some(unknown) = self.types.iter().find(|name| !is_known(name)) {
+            let names: Vec<String> = published.iter().map(|(name, _)| name.to_string()).collect();
+            return Err(Error::new(ErrorKind::Usage, format!("the destination has no type `{unknown}`"))
+                .with_hint(format!("it has: {}", names.join(", "))));
+        }
+        let mut chosen = BTreeMap::new();
+        for (type_name, dates) in published {
+            for date in dates {
+                let partition = Partition { type_name: type_name.clone(), date: *date };
+                if self.wants(&partition) {
+                    chosen.insert((*date, type_name.clone()), partition);
+                }
+            }
+        }
+        if chosen.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "the destination has nothing of what is selected")
+                .with_hint("`e3sync status` shows the days that it has"));
+        }
+        Ok(chosen.into_values().collect())
+    }
+
+    fn wants(&self, partition: &Partition) -> bool {
+        let is_of_type = self.types.is_empty() || self.types.contains(&partition.type_name);
+        is_of_type
+            && match &self.days {
+                DaysWanted::Range(days) => days.contains(partition.date),
+                DaysWanted::Dates(dates) => dates.contains(&partition.date),
+                DaysWanted::Each(partitions) => partitions.contains(partition),
+                DaysWanted::Incremental | DaysWanted::All => true,
+            }
+    }
+
     /// The selected types, and those of the source that nobody asked for.
     fn choose_types(&self, listed: &[TypeName], published: &PublishedDays) -> Result<(Vec<TypeName>, Vec<TypeName>)> {
         if self.types.is_empty() {
@@ -120,6 +161,10 @@ impl Selection {
                 Days { from, to: days.to }.iter().collect()
             }
             DaysWanted::Dates(dates) => dates.clone(),
+            DaysWanted::Each(partitions) => {
+                let of_type = partitions.iter().filter(|partition| partition.type_name == *type_name);
+                of_type.map(|partition| partition.date).collect()
+            }
             DaysWanted::All => {
                 cloud_days.iter().filter_map(|cloud| cloud.days.get(type_name)).flatten().copied().collect()
             }

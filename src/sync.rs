@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::destination::{Destination, PublishedDays, PublishedSets};
+use crate::destination::{Destination, Entries, PublishedDays, PublishedSets};
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::export::Partition;
 use crate::manifest::join;
@@ -184,7 +184,9 @@ async fn plan_one(partition: Partition, surveyor: &Surveyor, published: &dyn Pub
         plan.source_reason = Some(why);
         (plan.objects, plan.bytes) = (listing.summary.objects, listing.summary.bytes);
         if plan.action.is_change() {
-            for pair in join(listing.objects()?, published.entries(&plan.partition).await?) {
+            let manifest = published.manifest(&plan.partition).await?;
+            let entries = manifest.map_or_else(|| Box::new(std::iter::empty()) as Entries, |manifest| manifest.entries);
+            for pair in join(listing.objects()?, entries) {
                 let pair = pair?;
                 if !pair.right.is_some_and(|(_, entry)| entry.is_of(&pair.left)) {
                     plan.objects_to_transfer += 1;

@@ -11,7 +11,7 @@ use e3sync::net::{self, NetSettings};
 use secrecy::SecretString;
 
 use super::args::{BucketArgs, DestinationArgs};
-use super::decide::{environment, proxy};
+use super::decide::{DESTINATION_VARIABLE, environment, proxy};
 
 /// The vendor's own bucket, which nobody else can write.
 const VENDORS_BUCKETS: [&str; 2] = ["optimizely-events-data", "optimizely-e3-"];
@@ -20,11 +20,16 @@ fn usage(what: impl Into<String>, hint: impl Into<std::borrow::Cow<'static, str>
     Error::new(ErrorKind::Usage, what).with_hint(hint)
 }
 
+/// Whether the command line or the environment says where the mirror is.
+pub fn is_named(arguments: &DestinationArgs) -> bool {
+    arguments.destination.is_some() || arguments.output.is_some() || environment("OPTIMIZELY_DATA_DIR").is_some()
+}
+
 /// Where the mirror is.
 pub fn destination(arguments: &DestinationArgs) -> Result<Address> {
     let example = "name a directory or a bucket, as in `e3sync sync ./events` or `e3sync sync s3://my-lake/optimizely`";
     let named = arguments.destination.clone().or_else(|| arguments.output.clone());
-    let text = named.or_else(|| environment("OPTIMIZELY_DATA_DIR")).ok_or_else(|| {
+    let text = named.or_else(|| environment(DESTINATION_VARIABLE)).ok_or_else(|| {
         usage("no destination is given", "name one, as in `e3sync sync ./events`, or set E3SYNC_DEST")
     })?;
     if text.trim().is_empty() {
@@ -47,9 +52,13 @@ pub fn destination(arguments: &DestinationArgs) -> Result<Address> {
 
 fn directory(path: &str, arguments: &BucketArgs) -> Result<Address> {
     // A directory of such a name would be a typing error that looks like success.
-    if let Some(scheme) = ["s3", "gs", "s3a", "gcs"].iter().find(|scheme| path.starts_with(&format!("{scheme}:"))) {
-        let (_, rest) = path.split_once(':').unwrap_or_default();
-        let rest = rest.trim_start_matches('/');
+    let is_meant = |scheme: &&str| {
+        let rest =
+            path.get(..scheme.len()).filter(|begin| begin.eq_ignore_ascii_case(scheme)).map(|_| &path[scheme.len()..]);
+        rest.is_some_and(|rest| rest.starts_with(':') || rest.starts_with("//"))
+    };
+    if let Some(scheme) = ["s3", "gs", "s3a", "s3n", "gcs"].into_iter().find(is_meant) {
+        let rest = path[scheme.len()..].trim_start_matches([':', '/']);
         let scheme = if scheme.starts_with('s') { "s3" } else { "gs" };
         return Err(usage(
             format!("`{path}` is neither a bucket nor a directory"),
@@ -220,6 +229,7 @@ mod tests {
             sse_kms_key_id: None,
             storage_class: None,
             tags: Vec::new(),
+            dest_lease: None,
         }
     }
 
@@ -238,6 +248,7 @@ mod tests {
             ("s3://my-lake/a/b/", "s3://my-lake/a/b"),
             ("gs://my_lake/a", "gs://my_lake/a"),
             ("./s3:odd", "./s3:odd"),
+            ("s3/odd", "s3/odd"),
         ] {
             assert_eq!(address(typed).unwrap(), meant, "{typed}");
         }
@@ -249,6 +260,9 @@ mod tests {
             ("s3:/my-lake/a", "s3://my-lake/a"),
             ("s3:my-lake", "s3://my-lake"),
             ("gs:/my-lake", "gs://my-lake"),
+            ("s3//my-lake/a", "s3://my-lake/a"),
+            ("S3:/my-lake/a", "s3://my-lake/a"),
+            ("gs//my-lake", "gs://my-lake"),
             ("S3://my-lake", "s3://my-lake"),
             ("s3a://my-lake/a", "s3://my-lake/a"),
             ("gcs://my-lake", "gs://my-lake"),

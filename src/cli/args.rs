@@ -1,11 +1,17 @@
 //! The arguments exactly as typed.
 
+mod verify;
+
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use e3sync::export::DaySpec;
 
+pub use self::verify::{ExportManifestArgs, FormArg, VerifyArgs};
+use super::commands::sql::SqlArgs;
+use super::extra_args::{CompletionsArgs, ConfigArgs, ManArgs};
+use super::output::LogFormat;
 use super::units::{ByteRate, ByteSize, Span};
 
 const EXAMPLES: &str = "\
@@ -17,6 +23,8 @@ Examples:
   e3sync sync s3://my-lake/optimizely       the same into a bucket of your own
   e3sync plan ./events                      what sync would do, and why
   e3sync status ./events                    a calendar of what is here
+  e3sync verify ./events                    every file against its manifest
+  e3sync sql duckdb ./events                views over it; also Spark, Athena, BigQuery, Snowflake
   eval \"$(e3sync auth)\"                     credentials for aws-cli, DuckDB, Spark
 
 Exit codes: 0 all published; 1 failed; 2 usage; 3 partly done, run again; 4 refused; 5 a difference;
@@ -29,6 +37,12 @@ Exit codes: 0 all published; 1 failed; 2 usage; 3 partly done, run again; 4 refu
 pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
+    /// Use this profile of the settings files
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Settings", env = "E3SYNC_PROFILE")]
+    pub profile: Option<String>,
+    /// How messages on standard error look
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, help_heading = "Settings", default_value_t = LogFormat::Text, env = "E3SYNC_LOG_FORMAT", hide_short_help = true)]
+    pub log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -45,6 +59,18 @@ pub enum Command {
     Status(Box<StatusArgs>),
     /// Check token, credentials, clock, listing, reading and the destination; explain what fails
     Doctor(Box<DoctorArgs>),
+    /// Compare a destination with its manifests, file by file; needs no token
+    Verify(Box<VerifyArgs>),
+    /// Print what is published in the forms that other tools take; needs no token
+    ExportManifest(Box<ExportManifestArgs>),
+    /// Show the settings in effect and where each comes from
+    Config(Box<ConfigArgs>),
+    /// Print a script that completes commands in a shell
+    Completions(CompletionsArgs),
+    /// Write manual pages into a directory
+    Man(ManArgs),
+    /// Print statements that make a mirror readable as tables; needs no token
+    Sql(Box<SqlArgs>),
     /// Serve a whole fake export on loopback, to rehearse without an account
     #[cfg(feature = "simulator")]
     Simulate(Box<SimulateArgs>),
@@ -62,6 +88,8 @@ impl Arguments {
             Command::Ls(arguments) => arguments.json,
             Command::Status(arguments) => arguments.json,
             Command::Doctor(arguments) => arguments.json,
+            Command::Verify(arguments) => arguments.output.json,
+            Command::Config(arguments) => arguments.json,
             _ => false,
         }
     }
@@ -104,6 +132,11 @@ pub struct SyncArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync plan ./events                      what the next daily run would do, day by day
+  e3sync plan ./events --last 30d --json    the same of 30 days, for a program
+  e3sync plan ./events --exit-code --quiet  ends with 10 if there is something to do")]
 pub struct PlanArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,
@@ -121,6 +154,11 @@ pub struct PlanArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync ls --last 7d                       a line for each day of each type
+  e3sync ls --date yesterday --type events --paths
+  e3sync ls --last 30d --event 'check*' --json")]
 pub struct LsArgs {
     #[command(flatten)]
     pub selection: SelectionArgs,
@@ -248,6 +286,15 @@ pub struct BucketArgs {
     /// A tag of data objects at S3; repeatable
     #[arg(long = "tag", value_name = "KEY=VALUE", value_delimiter = ',', env = "E3SYNC_TAG")]
     pub tags: Vec<String>,
+    /// After so many seconds without a sign of life another run on the bucket counts as dead
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u16).range(2..=3600),
+        env = "E3SYNC_DEST_LEASE",
+        hide = true
+    )]
+    pub dest_lease: Option<u16>,
 }
 
 #[derive(Debug, Args)]
@@ -463,6 +510,12 @@ pub struct SimulatorArgs {
 
 #[cfg(feature = "simulator")]
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync simulate                           put what it prints into another shell
+  e3sync simulate --days 60 --clouds s3,gcs
+  e3sync simulate --credential-lifetime 30s --fault 'get:cut@1000 times=20'
+  e3sync simulate --customer-bucket my-lake and a bucket to mirror into")]
 pub struct SimulateArgs {
     #[command(flatten)]
     pub simulator: SimulatorArgs,
@@ -473,6 +526,10 @@ pub struct SimulateArgs {
 
 #[cfg(feature = "simulator")]
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync demo                               two weeks, in a temporary directory
+  e3sync demo --days 5 --keep ./demo        leaves the mirror for a look")]
 pub struct DemoArgs {
     #[command(flatten)]
     pub simulator: SimulatorArgs,
@@ -481,30 +538,6 @@ pub struct DemoArgs {
     /// Mirror into this directory and keep it
     #[arg(long, value_name = "DEST")]
     pub keep: Option<PathBuf>,
-}
-
-/// The flags that say which days; one of them as typed sets the variables of all aside, since a
-/// flag stands above a variable.
-const DAY_FLAGS: [&str; 7] = ["--from", "--start", "--since", "--to", "--end", "--date", "--last"];
-
-/// Parses the command line and the environment; ends the process for help and for wrong usage.
-pub fn parse() -> Arguments {
-    let is_day_flag = |argument: &str| {
-        let name = argument.split('=').next().unwrap_or_default();
-        DAY_FLAGS.contains(&name)
-    };
-    let names_days = std::env::args_os().any(|argument| argument.to_str().is_some_and(is_day_flag));
-    let mut command = Arguments::command();
-    if names_days {
-        for verb in ["sync", "plan", "ls"] {
-            command = command.mut_subcommand(verb, |verb| {
-                let ids = ["from", "to", "date", "last"];
-                ids.into_iter().fold(verb, |verb, id| verb.mut_arg(id, |argument| argument.env(None::<&str>)))
-            });
-        }
-    }
-    let matches = command.get_matches();
-    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Reads `7d` or `7` as a number of days.

@@ -1,7 +1,9 @@
 //! Arguments as typed, and the environment, become settings as decided.
 
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use e3sync::clock::Clock;
 use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource};
@@ -20,9 +22,15 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
 
 use super::address;
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
+
+/// The variables that may hold the token, the first that is set.
+pub const TOKEN_VARIABLES: [&str; 2] = ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"];
+/// The destination by the variable of the vendor's own tool.
+pub const DESTINATION_VARIABLE: &str = "OPTIMIZELY_DATA_DIR";
 
 /// What both clouds ask of every part of a multipart upload but the last.
 const BUCKET_PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
@@ -77,13 +85,40 @@ pub fn destination(
         keep_superseded,
         attempts_max: retries,
         temporary_folder: std::env::temp_dir(),
-        lease: LeaseSettings::default(),
+        lease: lease(arguments),
+        damage: Arc::default(),
     })
+}
+
+/// When another run on a bucket counts as dead. Two seconds are the least: a bucket tells the time
+/// of a write in whole ones, so that a sign of life may look older than it is by almost one.
+fn lease(arguments: &DestinationArgs) -> LeaseSettings {
+    let seconds = arguments.bucket.dest_lease.map(|seconds| Duration::from_secs(seconds.into()));
+    seconds.map_or_else(LeaseSettings::default, LeaseSettings::of_duration)
 }
 
 /// A variable's value, where it is set and not empty.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Where a mirror is, the same however it was typed.
+pub fn plain_address(address: &Address) -> String {
+    match address {
+        Address::Directory(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string(),
+        bucket => bucket.to_string(),
+    }
+}
+
+/// The file in which a verification notes how far it is: outside of the destination, which is only
+/// read. `None` where the user has no folder for such things.
+pub fn progress_file(address: &str) -> Option<PathBuf> {
+    let home = || Some(PathBuf::from(environment("HOME")?)).filter(|home| home.is_dir());
+    let state = environment("XDG_STATE_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".local/state")))?;
+    let folder = state.join("e3sync");
+    std::fs::create_dir_all(&folder).ok()?;
+    let name: String = Sha256::digest(address.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(folder.join(format!("verify-{name}.jsonl")))
 }
 
 /// What the command is about. `default_days` is what no choice of days means.
@@ -245,7 +280,7 @@ fn token(arguments: &SourceArgs) -> Result<TokenSource> {
     match &arguments.token_file {
         Some(path) if path.as_os_str() == "-" => token_from_stdin(),
         Some(path) => Ok(TokenSource::File(path.clone())),
-        None => ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"]
+        None => TOKEN_VARIABLES
             .iter()
             .find_map(|name| environment(name))
             .map(|token| TokenSource::Value(SecretString::from(token)))

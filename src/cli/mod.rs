@@ -5,25 +5,32 @@ mod address;
 mod args;
 mod commands;
 mod decide;
+mod extra_args;
 mod file;
 mod lineage;
 mod output;
 mod record;
 mod render;
+mod settings;
 mod signals;
 mod units;
 
 use std::process::ExitCode as ProcessExitCode;
 
+use clap::FromArgMatches as _;
 use e3sync::error::{Error, ErrorKind, ExitCode};
 
 use self::args::{Arguments, Command};
 use self::commands::Outcome;
+use self::settings::Failure;
 
 /// Parses, runs, and gives the exit code.
 pub fn main() -> ProcessExitCode {
     raise_open_files_limit();
-    let arguments = args::parse();
+    let arguments = match parse() {
+        Ok(arguments) => arguments,
+        Err(failure) => return ProcessExitCode::from(tell(failure) as u8),
+    };
     let is_json = arguments.is_json();
     let code = match run(arguments) {
         Ok(code) => code,
@@ -38,6 +45,30 @@ pub fn main() -> ProcessExitCode {
     ProcessExitCode::from(code as u8)
 }
 
+/// The command line over the environment and the settings files.
+fn parse() -> Result<Arguments, Failure> {
+    let typed: Vec<_> = std::env::args_os().collect();
+    let resolved = settings::resolve(&typed)?;
+    let arguments = Arguments::from_arg_matches(&resolved.matches).map_err(Failure::CommandLine)?;
+    output::set_log_format(arguments.log_format);
+    Ok(arguments)
+}
+
+/// Says why nothing runs: help that was asked for, or wrong usage.
+fn tell(failure: Failure) -> ExitCode {
+    match failure {
+        Failure::CommandLine(error) if error.use_stderr() && output::logs_json() => {
+            output::usage(&error);
+            ExitCode::Usage
+        }
+        Failure::CommandLine(error) => error.exit(),
+        Failure::Settings(error) => {
+            output::error(&error);
+            error.exit_code()
+        }
+    }
+}
+
 fn run(arguments: Arguments) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -50,6 +81,7 @@ fn run(arguments: Arguments) -> Outcome {
 }
 
 async fn execute(arguments: Arguments) -> Outcome {
+    let profile = arguments.profile;
     match arguments.command {
         Command::Sync(arguments) => Box::pin(commands::sync::run(*arguments)).await,
         Command::Plan(arguments) => Box::pin(commands::plan::run(*arguments)).await,
@@ -57,6 +89,12 @@ async fn execute(arguments: Arguments) -> Outcome {
         Command::Auth(arguments) => commands::auth::run(*arguments).await,
         Command::Status(arguments) => commands::status::run(&arguments).await,
         Command::Doctor(arguments) => commands::doctor::run(*arguments).await,
+        Command::Verify(arguments) => Box::pin(commands::verify::run(*arguments)).await,
+        Command::ExportManifest(arguments) => commands::export_manifest::run(&arguments).await,
+        Command::Config(arguments) => commands::config::run(&arguments, profile.as_deref()),
+        Command::Completions(arguments) => commands::completions::run(&arguments),
+        Command::Man(arguments) => commands::man::run(&arguments),
+        Command::Sql(arguments) => commands::sql::run(*arguments).await,
         #[cfg(feature = "simulator")]
         Command::Simulate(arguments) => commands::simulate::run(*arguments).await,
         #[cfg(feature = "simulator")]

@@ -2,9 +2,52 @@
 //! no reason to fail, let alone to panic.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::ValueEnum;
 use e3sync::error::Error;
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// How messages look. One for the process, as standard error is; set before the first message.
+static LOGS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// How messages on standard error look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object on each line
+    Json,
+}
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Info,
+    Warning,
+    Error,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Decides how the messages from here on look.
+pub fn set_log_format(format: LogFormat) {
+    LOGS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
+}
+
+/// Whether messages are JSON objects.
+pub fn logs_json() -> bool {
+    LOGS_JSON.load(Ordering::Relaxed)
+}
 
 /// Prints a line of results; `false` once nobody reads them any more.
 pub fn line(text: impl std::fmt::Display) -> bool {
@@ -23,21 +66,48 @@ pub fn json(value: &Value) -> bool {
 
 /// Prints a message.
 pub fn message(text: impl std::fmt::Display) {
+    log(Level::Info, text, None);
+}
+
+/// Prints a message of a level, and what to do about it.
+pub fn log(level: Level, text: impl std::fmt::Display, hint: Option<&str>) {
+    if logs_json() {
+        let time = format!("{:.3}", Timestamp::now());
+        to_stderr(json!({ "time": time, "level": level.name(), "message": text.to_string(), "hint": hint }));
+        return;
+    }
+    let paint = Paint::for_stderr();
+    match level {
+        Level::Info => to_stderr(text),
+        Level::Warning => to_stderr(format_args!("warning: {text}")),
+        Level::Error => to_stderr(format_args!("{} {text}", paint.bold_red("error:"))),
+    }
+    if let Some(hint) = hint {
+        to_stderr(format_args!("{} {hint}", paint.bold("hint:")));
+    }
+}
+
+fn to_stderr(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Prints an error and its hint.
 pub fn error(error: &Error) {
-    let paint = Paint::for_stderr();
-    message(format_args!("{} {error}", paint.bold_red("error:")));
-    if let Some(hint) = error.hint() {
-        message(format_args!("{} {hint}", paint.bold("hint:")));
-    }
+    log(Level::Error, error, error.hint());
+}
+
+/// Prints what is wrong with a command line.
+pub fn usage(error: &clap::Error) {
+    let text = error.render().to_string();
+    let (message, hint) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let hint = Some(hint.trim()).filter(|hint| !hint.is_empty());
+    log(Level::Error, message.trim_start_matches("error: "), hint);
 }
 
 /// Whether a person at a terminal that can redraw lines sees the messages.
 pub fn is_stderr_interactive() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+    let is_terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    is_terminal && !logs_json()
 }
 
 /// What a line of results has room for where no terminal says so, in columns.

@@ -36,7 +36,7 @@ pub struct Run {
 
 impl Run {
     pub fn new(started_at: Timestamp, destination: &str, selection: &Selection) -> Self {
-        let id = format!("{}-{:08x}", started_at.strftime("%Y%m%dT%H%M%SZ"), rand::random::<u32>());
+        let id = format!("{}-{:08x}", started_at.strftime("%Y%m%dT%H%M%S%.3fZ"), rand::random::<u32>());
         Self { id, started_at, asked: asked(destination, selection) }
     }
 
@@ -63,6 +63,7 @@ fn asked(destination: &str, selection: &Selection) -> Value {
         DaysWanted::Dates(dates) => dates.iter().map(ToString::to_string).collect(),
         DaysWanted::Incremental => "incremental".into(),
         DaysWanted::All => "all".into(),
+        DaysWanted::Each(partitions) => partitions.iter().map(ToString::to_string).collect(),
     };
     let scope = match &selection.scope {
         Scope::All => "all".into(),

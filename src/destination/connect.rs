@@ -6,7 +6,7 @@ use super::bucket::{BucketDestination, BucketSettings, LeaseSettings, Store};
 use super::directory::{DirectoryDestination, DirectorySettings};
 use super::gcs::{GcsStore, GcsStoreSettings};
 use super::s3::{S3Store, S3StoreSettings};
-use super::{Destination, NothingPublished, PublishedSets};
+use super::{Damage, Destination, NothingPublished, PublishedFiles};
 use crate::error::Result;
 use crate::export::AccountId;
 use crate::source::Watch;
@@ -59,6 +59,8 @@ pub struct DestinationSettings {
     pub temporary_folder: PathBuf,
     /// When another run on a bucket counts as dead.
     pub lease: LeaseSettings,
+    /// What is to be fetched anew though it is published.
+    pub damage: Arc<Damage>,
 }
 
 impl DestinationSettings {
@@ -82,6 +84,7 @@ impl DestinationSettings {
                     path: path.clone(),
                     holder: self.holder.clone(),
                     keep_superseded: self.keep_superseded,
+                    damage: self.damage.clone(),
                 };
                 return Ok(Arc::new(DirectoryDestination::open(settings, account_id)?));
             }
@@ -95,14 +98,14 @@ impl DestinationSettings {
     ///
     /// # Errors
     /// What keeps it from being read.
-    pub async fn look(&self, watch: &Watch) -> Result<Box<dyn PublishedSets>> {
+    pub async fn look(&self, watch: &Watch) -> Result<Arc<dyn PublishedFiles>> {
         let (store, prefix) = match self.medium(watch).await? {
             Medium::Bucket(store, prefix) => (store, prefix),
             Medium::Directory(path) => return look_at_directory(path),
         };
         let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
         let settings = self.bucket_settings(prefix);
-        Ok(Box::new(BucketDestination::read_only(store, &settings, observer, counters).await?))
+        Ok(Arc::new(BucketDestination::read_only(store, &settings, observer, counters).await?))
     }
 
     pub(super) async fn medium(&self, watch: &Watch) -> Result<Medium<'_>> {
@@ -124,6 +127,7 @@ impl DestinationSettings {
             attempts_max: self.attempts_max,
             spill_folder: self.temporary_folder.clone(),
             lease: self.lease,
+            damage: self.damage.clone(),
         }
     }
 }
@@ -135,9 +139,9 @@ pub(super) enum Medium<'a> {
     Bucket(Arc<dyn Store>, &'a str),
 }
 
-fn look_at_directory(path: &Path) -> Result<Box<dyn PublishedSets>> {
+fn look_at_directory(path: &Path) -> Result<Arc<dyn PublishedFiles>> {
     Ok(match DirectoryDestination::read_only(path)? {
-        Some(directory) => Box::new(directory),
-        None => Box::new(NothingPublished),
+        Some(directory) => Arc::new(directory),
+        None => Arc::new(NothingPublished),
     })
 }

@@ -10,6 +10,7 @@ mod identity;
 mod ledger;
 mod listing;
 mod publication;
+mod published;
 mod record;
 pub mod s3;
 
@@ -19,68 +20,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use jiff::civil::Date;
 
 pub use connect::{Address, DestinationSettings};
 pub use listing::{Listing, ListingBuilder};
+pub use published::{
+    ByteTaker, Damage, Entries, NothingPublished, Published, PublishedDays, PublishedFiles, PublishedManifest,
+    PublishedSets, StandingFile,
+};
 
 use crate::error::Result;
-use crate::export::{Checksums, Object, Partition, Scope, TypeName};
+use crate::export::{Checksums, Object, Partition, Scope};
 use crate::hash::ObjectHasher;
-use crate::manifest::{Completeness, Entry, Header, VerifiedContent};
-
-/// The days that are published, each type's ascending.
-pub type PublishedDays = Vec<(TypeName, Vec<Date>)>;
-
-/// What is published of a partition.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Published {
-    /// The header of its manifest; `None` where nothing is published.
-    pub header: Option<Header>,
-    /// Whether a run has begun to replace the published set in its place, and has not ended that:
-    /// the set may not be whole until a run does.
-    pub is_unsettled: bool,
-}
-
-/// The objects of a published partition, in ascending order of keys.
-pub type Entries = Box<dyn Iterator<Item = Result<Entry>> + Send>;
-
-/// What is published at a destination, for looking at it without touching it.
-#[async_trait]
-pub trait PublishedSets: Send + Sync {
-    /// The account whose mirror it is; `None` where there is no mirror.
-    fn account_id(&self) -> Option<&str>;
-
-    /// What is published of a partition.
-    ///
-    /// # Errors
-    /// [`crate::error::ErrorKind::ManifestDamaged`] for a manifest that is torn or altered.
-    async fn published(&self, partition: &Partition) -> Result<Published>;
-
-    /// The objects of a published partition, in ascending order of keys.
-    ///
-    /// # Errors
-    /// As [`PublishedSets::published`].
-    async fn entries(&self, partition: &Partition) -> Result<Entries>;
-
-    /// The published days.
-    ///
-    /// # Errors
-    /// [`crate::error::ErrorKind::DestinationUnusable`] when they cannot be read.
-    async fn days(&self) -> Result<PublishedDays>;
-
-    /// The partitions whose publication was begun and not ended, ascending by type and day.
-    ///
-    /// # Errors
-    /// As [`PublishedSets::days`].
-    async fn staged(&self) -> Result<Vec<Partition>>;
-
-    /// The reports of the last runs, the newest first, `count_max` at most.
-    ///
-    /// # Errors
-    /// As [`PublishedSets::days`].
-    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>>;
-}
+use crate::manifest::{Completeness, Header, VerifiedContent};
 
 /// A place that holds one account's mirror.
 #[async_trait]
@@ -162,37 +113,6 @@ pub trait ObjectWriter: Send + Sync {
 
     /// Ends the object: its bytes are whole and verified. `computed` are the checksums of all bytes.
     async fn finish(&self, content: &VerifiedContent, computed: &Checksums) -> Result<()>;
-}
-
-/// A destination that is no mirror yet.
-#[derive(Debug, Default)]
-pub struct NothingPublished;
-
-#[async_trait]
-impl PublishedSets for NothingPublished {
-    fn account_id(&self) -> Option<&str> {
-        None
-    }
-
-    async fn published(&self, _partition: &Partition) -> Result<Published> {
-        Ok(Published::default())
-    }
-
-    async fn entries(&self, _partition: &Partition) -> Result<Entries> {
-        Ok(Box::new(std::iter::empty()))
-    }
-
-    async fn days(&self) -> Result<PublishedDays> {
-        Ok(Vec::new())
-    }
-
-    async fn staged(&self) -> Result<Vec<Partition>> {
-        Ok(Vec::new())
-    }
-
-    async fn reports(&self, _count_max: usize) -> Result<Vec<Vec<u8>>> {
-        Ok(Vec::new())
-    }
 }
 
 /// Where in a partition's list of objects the work stands.

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{ListingDigest, VerifiedContent};
-use crate::export::{Checksums, Object, Scope};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{Checksums, Object, Partition, Scope};
 
 /// The value of the header's `format` field.
 pub const FORMAT_NAME: &str = "e3sync-manifest";
@@ -67,6 +68,20 @@ pub struct Header {
     /// Fields of a newer minor version, kept as they are.
     #[serde(flatten)]
     pub unknown_fields: Map<String, Value>,
+}
+
+impl Header {
+    /// Sees that the manifest is the partition's own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ManifestDamaged`] for another day's.
+    pub fn check_is_of(&self, partition: &Partition) -> Result<()> {
+        if self.type_name == partition.type_name.as_str() && self.date == partition.date {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::ManifestDamaged, format!("the manifest of {partition} is another day's"))
+            .with_hint("somebody moved it; put it back where it was"))
+    }
 }
 
 /// A line of a manifest after the first: one object.

@@ -147,7 +147,7 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<usize> {
 
 fn damaged(reason: &str) -> Error {
     Error::new(ErrorKind::ManifestDamaged, format!("the manifest is damaged: {reason}"))
-        .with_hint("the data beside it may be whole; move the day's folder and its manifest away and sync that day again, it is then fetched and verified anew")
+        .with_hint("the data beside it may be whole; in a directory `e3sync verify DEST --repair` fetches the day anew and keeps the old one aside; in a bucket move the day and its manifest away, then sync it")
 }
 
 fn unreadable(cause: io::Error) -> Error {

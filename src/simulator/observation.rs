@@ -80,6 +80,8 @@ pub struct Logged {
     pub range: Option<String>,
     /// The project to be billed, as Google's clients name it.
     pub user_project: Option<String>,
+    /// The access key of a request to S3, by its public id.
+    pub access_key_id: Option<String>,
     /// The HTTP status answered.
     pub status: u16,
     /// The faults that fired, in their compact text form.
@@ -149,6 +151,7 @@ mod tests {
                 subject: "key".to_owned(),
                 range: None,
                 user_project: None,
+                access_key_id: None,
                 status: 200,
                 faults: Vec::new(),
             });

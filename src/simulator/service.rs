@@ -123,6 +123,7 @@ impl Service {
             subject: call.subject().to_owned(),
             range: call.header("range").map(str::to_owned),
             user_project: call.user_project().map(str::to_owned),
+            access_key_id: super::s3::access_key_id(call).map(str::to_owned),
             status: reply.status.as_u16(),
             faults,
         });

@@ -184,7 +184,7 @@ struct Known<'a> {
 
 impl Known<'_> {
     fn day(&self, date: Date, found: Result<Published>) -> Day {
-        let Published { header, is_unsettled } = match found {
+        let Published { header, is_unsettled, .. } = match found {
             Ok(published) => published,
             Err(error) => return Day::without_data(date, DayState::Damaged, Some(error.to_string())),
         };

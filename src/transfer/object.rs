@@ -226,11 +226,18 @@ impl ObjectTransfer {
     /// at once.
     fn reserved_bytes(&self) -> u64 {
         let wanted = match (self.is_ranged(), self.common.buffers_objects) {
-            (true, _) => self.part_size_bytes() * RANGES_MAX as u64,
+            (true, _) => self.part_memory_bytes() * RANGES_MAX as u64,
             (false, true) => self.work.object.size_bytes,
             (false, false) => 0,
         };
         wanted.min(self.common.memory_bytes_max)
+    }
+
+    /// The memory that a part takes: more than its bytes where they stay until they are stored,
+    /// since they lie in the buffers that they were received into, and those are seldom full.
+    fn part_memory_bytes(&self) -> u64 {
+        let bytes = self.part_size_bytes();
+        if self.common.buffers_objects { bytes + bytes / 4 } else { bytes }
     }
 
     fn part_size_bytes(&self) -> u64 {
@@ -257,7 +264,7 @@ impl ObjectTransfer {
     /// belongs as it arrives, and hashed when all before it are.
     async fn receive_ranges(&self, opening: Opening, writer: &dyn ObjectWriter, received: &mut Received) -> Result<()> {
         let part_size_bytes = self.part_size_bytes();
-        let ranges_at_once = usize::try_from(self.reserved_bytes() / part_size_bytes).unwrap_or(usize::MAX);
+        let ranges_at_once = usize::try_from(self.reserved_bytes() / self.part_memory_bytes()).unwrap_or(usize::MAX);
         let ranges_at_once = ranges_at_once.clamp(1, RANGES_MAX);
         let begins_at = received.hasher.length_bytes();
         let Opening { mut body, on_new_connection } = opening;

@@ -75,6 +75,7 @@ impl Surveyor {
         let header = published.header.as_ref();
         let scope = plan::target_scope(header, &self.asked);
         if !published.is_unsettled
+            && !published.is_damaged
             && let Some(decision) = plan::decide_unlisted(header, &self.asked, partition.date, &self.options)
         {
             return Ok(Survey { decision, scope, listed: None });
@@ -167,7 +168,11 @@ impl Surveyor {
         let completeness = self.completeness(listed.index, partition, summary.has_success_marker).await?;
         let header = published.header.as_ref();
         let decision = plan::decide(header, summary, scope, completeness, partition.date, &self.options);
-        Ok(if published.is_unsettled { plan::settle(decision) } else { decision })
+        Ok(match (published.is_unsettled, published.is_damaged) {
+            (_, true) => plan::renew(decision, "the published day differs from its manifest"),
+            (true, false) => plan::renew(decision, "a former run did not end its publication"),
+            (false, false) => decision,
+        })
     }
 
     async fn completeness(&self, index: usize, partition: &Partition, has_marker: bool) -> Result<Completeness> {

@@ -10,7 +10,7 @@ use e3sync::simulator::{Cloud, Operation};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::harness::{E3sync, Export, Python, output_of, python};
+use crate::harness::{E3sync, Export, Python, empty_folder, output_of, python};
 
 /// Two types, one day, 30 objects each; `_SUCCESS` is none that `ls` lists.
 const OBJECTS: usize = 60;
@@ -168,6 +168,8 @@ fn assert_reads(export: &Export, json: &Value) {
 fn simulate_a_bucket() -> (Child, Vec<(String, String)>) {
     let mut process = Command::new(env!("CARGO_BIN_EXE_e3sync"))
         .args(["simulate", "--days", "1", "--customer-bucket", "warehouse"])
+        .current_dir(empty_folder())
+        .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

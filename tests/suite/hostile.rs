@@ -142,7 +142,7 @@ fn a_destination_that_cannot_be_used_is_told() {
     std::fs::write(&file, "").unwrap();
     export.sync(&file).run().expect(1).says("cannot create");
     export.sync(&file.join("below")).run().expect(1).says("hint:");
-    export.sync(std::path::Path::new("s3://bucket/x")).run().expect(2).says("not supported");
+    export.sync(std::path::Path::new("az://bucket/x")).run().expect(2).says("not supported");
     export.sync(std::path::Path::new("")).run().expect(2);
 }
 
@@ -170,10 +170,16 @@ fn a_damaged_manifest_is_told_and_its_hint_leads_out() {
     let manifest = destination.join("_e3sync/manifests").join(format!("{day}.jsonl"));
     let whole = std::fs::read(&manifest).unwrap();
     std::fs::write(&manifest, &whole[..whole.len() / 2]).unwrap();
-    export.sync(&destination).run().expect(5).says("move the day's folder and its manifest away");
+    export.sync(&destination).run().expect(5).says("`e3sync verify DEST --repair` fetches the day anew");
 
+    // By hand it works as well.
     std::fs::rename(&manifest, folder.path().join("manifest")).unwrap();
     std::fs::rename(destination.join(day), folder.path().join("day")).unwrap();
     export.sync(&destination).run().expect(0);
+    assert_tree_is(&export, &destination);
+
+    std::fs::write(&manifest, &whole[..whole.len() / 2]).unwrap();
+    export.command("verify").arg(&destination).arg("--repair").run().expect(0);
+    std::fs::remove_dir_all(destination.join("_e3sync/superseded")).unwrap();
     assert_tree_is(&export, &destination);
 }

@@ -10,7 +10,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use crate::harness::{Export, Python, manifest_lines, python};
 
 /// Rows by day.
-type Rows = BTreeMap<String, u64>;
+pub type Rows = BTreeMap<String, u64>;
 
 const PYARROW: &str = "
 import json, sys
@@ -77,7 +77,7 @@ fn read(python: &Python, code: &str, folder: &Path) -> Rows {
 }
 
 /// The rows that the simulator serves, by the footers of its files.
-fn simulated(export: &Export, type_name: &str) -> Rows {
+pub fn simulated(export: &Export, type_name: &str) -> Rows {
     let rows = |bytes: Bytes| {
         let reader = SerializedFileReader::new(bytes).unwrap();
         u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap()

@@ -1,22 +1,11 @@
 //! The vendor's own sample day, real files of the export, mirrored from servers that we did not write.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::harness::{FakeGcs, Moto, S3s, Server, assert_same_files, files_below, manifest_lines, python, skip};
+use crate::harness::{FakeGcs, Moto, S3s, Server, assert_same_files, files_below, manifest_lines, python, sample};
 
-const DECISIONS: &str = "type=decisions/date=2020-09-14";
-const EVENTS: &str = "type=events/date=2020-09-14";
-
-/// Where the sample day lies, if it does; it is not part of the repository.
-fn sample() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/sample-export");
-    let folder = std::env::var_os("E3SYNC_SAMPLE_EXPORT").map_or_else(beside, PathBuf::from);
-    if folder.join(DECISIONS).is_dir() {
-        return Some(folder);
-    }
-    skip("the vendor's sample day is missing; name its folder in E3SYNC_SAMPLE_EXPORT");
-    None
-}
+pub const DECISIONS: &str = "type=decisions/date=2020-09-14";
+pub const EVENTS: &str = "type=events/date=2020-09-14";
 
 #[test]
 fn the_sample_day_arrives_from_moto() {

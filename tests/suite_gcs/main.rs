@@ -6,6 +6,14 @@ mod harness;
 
 #[path = "../suite/basics.rs"]
 mod basics;
+#[path = "../suite/bucket/basics.rs"]
+mod bucket_basics;
+#[path = "../suite/bucket/days.rs"]
+mod bucket_days;
+#[path = "../suite/bucket/names.rs"]
+mod bucket_names;
+#[path = "../suite/bucket/resume.rs"]
+mod bucket_resume;
 #[path = "../suite/credentials.rs"]
 mod credentials;
 #[path = "../suite/faults.rs"]

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource};
 use e3sync::destination::bucket::LeaseSettings;
 use e3sync::destination::directory::DirectoryDestination;
@@ -69,6 +71,7 @@ fn decided(
         attempts_max: 8,
         temporary_folder: std::env::temp_dir(),
         lease: LeaseSettings::default(),
+        damage: Arc::default(),
     };
     Ok(sync::Decided {
         source: SourceSettings {

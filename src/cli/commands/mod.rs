@@ -1,17 +1,26 @@
 //! One file for each verb.
 
 pub mod auth;
+pub mod completions;
+pub mod config;
 #[cfg(feature = "simulator")]
 pub mod demo;
 pub mod doctor;
+pub mod export_manifest;
 pub mod ls;
+pub mod man;
 pub mod plan;
 #[cfg(feature = "simulator")]
 pub mod simulate;
+pub mod sql;
 pub mod status;
 pub mod sync;
+pub mod verify;
 
 use e3sync::error::{ExitCode, Result};
 
 /// What a command ends with.
 pub type Outcome = Result<ExitCode>;
+
+/// A failing request to a bucket is repeated so often by commands that only look.
+const BUCKET_RETRIES: u32 = 8;

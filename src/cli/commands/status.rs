@@ -8,20 +8,17 @@ use e3sync::progress::{Counters, Silent};
 use e3sync::source::Watch;
 use e3sync::status::{self, Status};
 
-use super::Outcome;
+use super::{BUCKET_RETRIES, Outcome};
 use crate::cli::args::StatusArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::output::{self, Paint};
 use crate::cli::render::{self, json};
 use crate::cli::{file, success};
 
-/// A failing request to a bucket is repeated so often.
-const RETRIES: u32 = 8;
-
 /// Runs `e3sync status`.
 pub async fn run(arguments: &StatusArgs) -> Outcome {
     let present = Present::read(arguments.today.as_deref())?;
-    let destination = decide::destination(&arguments.destination, &present, false, RETRIES)?;
+    let destination = decide::destination(&arguments.destination, &present, false, BUCKET_RETRIES)?;
     let yesterday = DaySpec::DaysAgo(1).resolve(present.today)?;
     let days = match arguments.last {
         Some(days) => Some(Days::new(DaySpec::DaysAgo(days).resolve(present.today)?, yesterday)?),

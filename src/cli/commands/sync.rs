@@ -7,7 +7,7 @@ use e3sync::progress::{Counters, Event};
 use e3sync::select::DaysWanted;
 use e3sync::source::{SourceSettings, Watch};
 use e3sync::sync::{self, RunHandles, SyncRequest};
-use e3sync::transfer::RunOutcome;
+use e3sync::transfer::{PartitionOutcome, RunOutcome};
 
 use super::Outcome;
 use super::plan;
@@ -58,6 +58,11 @@ pub async fn run(arguments: SyncArgs) -> Outcome {
 
 /// Carries a decided `sync` out: connects, transfers, tells.
 pub async fn execute(decided: Decided) -> Outcome {
+    carry_out(decided).await.map(|(code, _)| code)
+}
+
+/// The same, and gives what became of each partition.
+pub async fn carry_out(decided: Decided) -> Result<(ExitCode, Vec<PartitionOutcome>)> {
     let began = Instant::now();
     let counters = Arc::new(Counters::default());
     let display = Display::new(&decided.output, &counters);
@@ -100,7 +105,8 @@ pub async fn execute(decided: Decided) -> Outcome {
     if has_looked {
         tell(&summary, &decided.output);
     }
-    ending.code(written)
+    let code = ending.code(written)?;
+    Ok((code, outcome.partitions))
 }
 
 fn warn(display: &Display, messages: impl IntoIterator<Item = String>) {

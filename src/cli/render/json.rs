@@ -61,6 +61,18 @@ fn of_event(event: &Event<'_>) -> Option<Value> {
         Event::CredentialsWaiting { error, pause } => json!({
             "schema": SCHEMA, "event": "credentials_waiting", "pause_seconds": pause.as_secs_f64(), "error": error_fields(error),
         }),
+        Event::Difference { partition, kind, key, detail } => json!({
+            "schema": SCHEMA, "event": "difference", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
+            "kind": kind, "key": key, "detail": detail,
+        }),
+        Event::PartitionVerified { partition, state, objects, bytes, differences } => json!({
+            "schema": SCHEMA, "event": "verified", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
+            "state": state, "objects": objects, "bytes": bytes, "differences": differences,
+        }),
+        Event::PartitionRepaired { partition, is_repaired, reason } => json!({
+            "schema": SCHEMA, "event": "repaired", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
+            "repaired": is_repaired, "reason": reason,
+        }),
         Event::Warning { message } => json!({ "schema": SCHEMA, "event": "warning", "message": message }),
         Event::Retrying { .. } => return None,
     })

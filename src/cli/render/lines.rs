@@ -1,6 +1,6 @@
 use e3sync::progress::{Counters, Event, Observer};
 
-use crate::cli::output;
+use crate::cli::output::{self, Level};
 use crate::cli::units::{Bytes, Count, Elapsed};
 
 /// Messages for logs and pipes: one line each, no redrawing.
@@ -20,9 +20,26 @@ impl Observer for Lines {
         if let Some(text) = text_of(event, self.is_verbose)
             && (!self.is_quiet || is_error(event))
         {
-            output::message(text);
+            tell(event, &text);
         }
     }
+}
+
+/// Prints an event's text; a program that reads JSON gets the level and the hint apart.
+fn tell(event: &Event<'_>, text: &str) {
+    if !output::logs_json() {
+        return output::message(text);
+    }
+    let (text, hint) = match text.split_once("\n  hint: ") {
+        Some((text, hint)) => (text, Some(hint)),
+        None => (text, None),
+    };
+    let level = match event {
+        _ if is_error(event) => Level::Error,
+        Event::Warning { .. } | Event::CredentialsWaiting { .. } => Level::Warning,
+        _ => Level::Info,
+    };
+    output::log(level, text.trim_start_matches("warning: "), hint);
 }
 
 fn is_error(event: &Event<'_>) -> bool {

@@ -2,6 +2,7 @@
 
 mod bars;
 mod calendar;
+mod checks;
 pub mod html;
 pub mod json;
 pub mod lines;
@@ -18,6 +19,7 @@ use e3sync::progress::{Counters, Event, Observer};
 use e3sync::source::Cloud;
 use tokio::task::JoinHandle;
 
+pub use checks::{ChecksDisplay, summary_json, summary_line};
 pub use summary::Summary;
 pub use tally::Tally;
 

@@ -87,7 +87,7 @@ impl Catalog {
     pub fn published(&self, partition: &Partition) -> Result<Published> {
         let known = self.known();
         let header = known.published.get(partition).map(|manifest| manifest.header.clone()).transpose()?;
-        Ok(Published { header, is_unsettled: known.claimed.contains(partition) })
+        Ok(Published { header, is_unsettled: known.claimed.contains(partition), is_damaged: false })
     }
 
     /// The days that are published.

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -46,6 +47,8 @@ pub(super) struct Claimed {
     begun: OnceCell<()>,
     /// Uploads of former runs that can go on, by the object's key.
     unfinished: Mutex<HashMap<String, Unfinished>>,
+    /// Whether an upload may have been begun of which this run knows nothing: its answer got lost.
+    has_unheard_upload: AtomicBool,
     /// The fragments of former runs.
     fragments: Mutex<Vec<String>>,
 }
@@ -72,9 +75,7 @@ impl Claimed {
         shared
             .catalog
             .note_published(partition, manifest.as_ref().map(|manifest| (&manifest.header, &manifest.version)));
-        let journal = Journal::new(shared.requests.clone(), shared.layout.clone(), partition.clone(), shared.run);
-        let journal = Arc::new(journal);
-        shared.write_down_abandoned(&journal).await?;
+        let journal = shared.journal_of(partition);
         Ok(Arc::new(Self {
             shared: shared.clone(),
             partition: partition.clone(),
@@ -84,6 +85,7 @@ impl Claimed {
             staged: RwLock::new(None),
             begun: OnceCell::new(),
             unfinished: Mutex::new(HashMap::new()),
+            has_unheard_upload: AtomicBool::new(false),
             fragments: Mutex::new(Vec::new()),
         }))
     }
@@ -140,6 +142,7 @@ impl Claimed {
             is_inherited: self.is_inherited,
             run: self.shared.run,
             spill_folder: &self.shared.settings.spill_folder,
+            damage: &self.shared.settings.damage,
         };
         let found = walk.go().await?;
         if self.has_begun() {
@@ -225,14 +228,27 @@ impl Claimed {
         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.key)
     }
 
+    /// Notes that there may be an upload whose beginning was not heard of.
+    pub fn note_unheard_upload(&self) {
+        self.has_unheard_upload.store(true, Ordering::Relaxed);
+    }
+
     /// Ends the claim: gives up what is still unfinished, and deletes every note about the partition.
     pub async fn end(&self) -> Result<()> {
         let unfinished = std::mem::take(&mut *self.unfinished.lock().unwrap_or_else(PoisonError::into_inner));
         for unfinished in unfinished.values() {
             self.shared.requests.abort_upload(&unfinished.upload).await?;
         }
+        if self.has_unheard_upload.load(Ordering::Relaxed) {
+            // All others are completed by now or given up.
+            let prefix = self.shared.layout.partition(&self.partition);
+            for upload in self.shared.requests.uploads(&prefix).await?.unwrap_or_default() {
+                self.shared.requests.abort_upload(&upload).await?;
+            }
+        }
         let mut keys = std::mem::take(&mut *self.fragments.lock().unwrap_or_else(PoisonError::into_inner));
         keys.extend(self.journal.end().await);
+        self.shared.forget_journal(&self.partition);
         // The claim goes last: as long as it is there, a later run looks after the rest.
         self.shared.requests.delete(&keys).await?;
         self.shared.requests.delete(&[self.shared.layout.claim(&self.partition)]).await?;
@@ -299,10 +315,7 @@ async fn read_manifest(shared: &Shared, partition: &Partition) -> Result<Option<
         return Ok(None);
     };
     let header = manifest::verify(bytes.reader()).map_err(|error| error.within(partition))?;
-    if header.type_name != partition.type_name.as_str() || header.date != partition.date {
-        return Err(Error::new(ErrorKind::ManifestDamaged, format!("the manifest of {partition} is another day's"))
-            .with_hint("somebody moved it; put it back where it was"));
-    }
+    header.check_is_of(partition)?;
     Ok(Some(Manifest { header, version, bytes }))
 }
 

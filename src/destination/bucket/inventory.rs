@@ -10,7 +10,7 @@ use super::spool::{ObjectList, Spool};
 use super::store::StoredObject;
 use crate::destination::ledger::Ledger;
 use crate::destination::record::{Place, Record, StoredEtag};
-use crate::destination::{Inventory, Position};
+use crate::destination::{Damage, Inventory, Position};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, Partition, SUCCESS_MARKER};
 use crate::manifest::{Entry, EntryReader};
@@ -43,6 +43,8 @@ pub(super) struct Walk<'a> {
     pub is_inherited: bool,
     pub run: u64,
     pub spill_folder: &'a Path,
+    /// What is not to be kept though it is published.
+    pub damage: &'a Damage,
 }
 
 /// The number by which objects are marked that a former run says it stored, until the bucket says so.
@@ -75,6 +77,7 @@ impl Walk<'_> {
             listed: Ascending::new(Box::new(listed.map(|(object, record)| Ok((object?, record?))))),
             entries: Ascending::new(entries),
             previous: Ascending::new(previous),
+            objects_seen: 0,
         };
         let prefix = self.layout.partition(self.partition);
         let mut from = None;
@@ -85,9 +88,15 @@ impl Walk<'_> {
             }
             from = page.next;
             if from.is_none() {
-                return Ok(found);
+                break;
             }
         }
+        // A marker says of itself nothing; the objects beside it tell whose the day is.
+        let is_ours = self.manifest.is_some() || self.is_inherited || known.objects_seen > 0;
+        if found.has_success_marker && !is_ours {
+            return Err(self.foreign(&self.layout.success_marker(self.partition)).await);
+        }
+        Ok(found)
     }
 
     async fn take(&self, stored: &StoredObject, prefix: &str, known: &mut Known<'_>, found: &mut Found) -> Result<()> {
@@ -99,9 +108,9 @@ impl Walk<'_> {
         let was_listed = known.previous.find(key, |object| &object.key)?.is_some();
         if key == SUCCESS_MARKER {
             found.has_success_marker = true;
-            let is_ours = self.manifest.is_some() || self.is_inherited;
-            return if is_ours { Ok(()) } else { Err(self.foreign(stored)) };
+            return Ok(());
         }
+        known.objects_seen += 1;
         let Some((index, (object, record))) = known.listed.find(key, |(object, _)| &object.key)? else {
             if entry.is_some() {
                 return found.replaced.push(key, stored.size_bytes);
@@ -109,13 +118,13 @@ impl Walk<'_> {
             if was_listed || self.is_left_over(stored).await? {
                 return found.leftover.push(key, stored.size_bytes);
             }
-            return Err(self.foreign(stored));
+            return Err(self.foreign(&stored.key).await);
         };
         let entry = entry.map(|(_, entry)| entry);
         self.mark(index, &object, record, entry.as_ref(), stored)?;
-        let is_ours = entry.is_some() || was_listed || record.place != Place::Missing || self.is_inherited;
-        if !is_ours {
-            return Err(self.foreign(stored));
+        let is_known = entry.is_some() || was_listed || record.place != Place::Missing || self.is_inherited;
+        if !is_known && !self.is_left_over(stored).await? {
+            return Err(self.foreign(&stored.key).await);
         }
         let is_replaced =
             entry.is_some_and(|entry| is_still(&entry, stored)) && self.ledger.record(index)?.place != Place::Published;
@@ -146,7 +155,8 @@ impl Walk<'_> {
             }
             Place::Missing | Place::Published => {}
         }
-        let published = entry.filter(|entry| self.is_same_source && entry.is_of(object));
+        let is_sound = !self.damage.has_object(self.partition, &object.key);
+        let published = entry.filter(|entry| is_sound && self.is_same_source && entry.is_of(object));
         match published.filter(|entry| is_it(entry.stored_etag.as_deref())) {
             Some(entry) => {
                 let record = Record { place: Place::Published, content: Some(entry.content()), stored_etag };
@@ -156,20 +166,23 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether a run that ended early stored the object: it says so itself.
+    /// Whether a run stored the object of which no manifest tells: it says so itself.
     async fn is_left_over(&self, stored: &StoredObject) -> Result<bool> {
-        if !self.is_inherited {
-            return Ok(false);
-        }
         let described = self.requests.head(&stored.key).await?;
         let origin = described.and_then(|described| described.origin);
         Ok(origin.is_some_and(|origin| layout::is_origin_of(&origin, &stored.key)))
     }
 
-    fn foreign(&self, stored: &StoredObject) -> Error {
+    /// What stands there is somebody else's: another run's, if one has gone on in place of this one.
+    async fn foreign(&self, key: &str) -> Error {
+        if let Err(error) = self.requests.assure().await
+            && error.kind() == ErrorKind::Held
+        {
+            return error;
+        }
         Error::new(
             ErrorKind::DestinationForeign,
-            format!("{} was not stored by e3sync", self.requests.address(&stored.key)),
+            format!("{} was not stored by e3sync", self.requests.address(key)),
         )
         .with_hint(
             "readers would take it for a part of the day; move it away, or choose another prefix. Nothing was touched",
@@ -193,6 +206,8 @@ struct Known<'a> {
     listed: Ascending<'a, (Object, Record)>,
     entries: Ascending<'a, Entry>,
     previous: Ascending<'a, Object>,
+    /// How many objects stand in the bucket.
+    objects_seen: u64,
 }
 
 /// An ascending list in which ascending keys are looked up.

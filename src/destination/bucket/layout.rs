@@ -10,6 +10,7 @@ const SIDE_FOLDER: &str = "_e3sync/";
 const MANIFESTS: &str = "manifests/";
 const MANIFEST_ENDING: &str = ".jsonl";
 const STAGING: &str = "staging/";
+const PROBE: &str = "probe-";
 const CLAIM: &str = "claim.json";
 const FRAGMENT_ENDING: &str = ".fragment.jsonl";
 
@@ -117,9 +118,14 @@ impl Layout {
         format!("{}{id}.json", self.reports())
     }
 
-    /// An object that is written, read and deleted again to see that this can be done.
+    /// An object that is written, read and deleted again to see that this can be done. It lies among
+    /// the signs of life, where the next run finds it if this one is killed meanwhile.
     pub fn probe(&self, run: u64) -> String {
-        self.side(&format!("probe-{run:016x}"))
+        format!("{}{PROBE}{run:016x}", self.runs())
+    }
+
+    pub fn is_probe(&self, key: &str) -> bool {
+        key.strip_prefix(&self.runs()).is_some_and(|name| name.starts_with(PROBE))
     }
 
     /// Where an object of a replaced set is kept aside. `set` tells the sets of a day apart.

@@ -32,6 +32,13 @@ pub struct LeaseSettings {
     pub interval: Duration,
 }
 
+impl LeaseSettings {
+    /// A lease of this duration, with several signs of life within it.
+    pub fn of_duration(duration: Duration) -> Self {
+        Self { duration, interval: duration / 4 }
+    }
+}
+
 impl Default for LeaseSettings {
     fn default() -> Self {
         Self { duration: Duration::from_secs(30), interval: Duration::from_secs(7) }
@@ -88,7 +95,7 @@ impl Lease {
         settings: LeaseSettings,
     ) -> Result<Arc<Self>> {
         let first = sign_of_life(&holder, settings, 0, None);
-        let Put::Stored(version) = requests.put_small(&layout.run(run), first, Condition::IfAbsent).await? else {
+        let Put::Stored(version) = requests.put_sign(&layout.run(run), first, Condition::IfAbsent).await? else {
             return Err(Error::new(ErrorKind::Internal, "two runs have the same random number"));
         };
         let lease = Arc::new(Self {
@@ -104,6 +111,7 @@ impl Lease {
             heartbeat: Mutex::new(None),
         });
         let watched = Arc::downgrade(&lease);
+        let _ = lease.requests.lease.set(watched.clone());
         let heartbeat = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(settings.interval).await;
@@ -130,7 +138,7 @@ impl Lease {
         let sign = sign_of_life(&self.holder, self.settings, count, None);
         let begun_at = Uptime::now();
         let put =
-            self.requests.put_small(&self.layout.run(self.run), sign, Condition::IfMatch(&renewal.version)).await?;
+            self.requests.put_sign(&self.layout.run(self.run), sign, Condition::IfMatch(&renewal.version)).await?;
         match put {
             Put::Stored(version) => {
                 *renewal = Renewal { version: version.clone(), count };
@@ -251,10 +259,13 @@ impl Lease {
     }
 
     /// Deletes the signs of life of runs that are long dead: they hold nothing, they only lie about.
+    /// What such a run tried the bucket out with can go sooner.
     async fn sweep(&self) -> Result<()> {
         let long_dead = self.settings.duration * SWEPT_AFTER_LEASES;
         let ages = self.ages().await?.into_iter();
-        let dead: Vec<String> = ages.filter(|(_, age)| *age > long_dead).map(|(key, _)| key).collect();
+        let is_dead =
+            |key: &str, age: Duration| age > if self.layout.is_probe(key) { self.settings.duration } else { long_dead };
+        let dead: Vec<String> = ages.filter(|(key, age)| is_dead(key, *age)).map(|(key, _)| key).collect();
         self.requests.delete(&dead).await
     }
 
@@ -267,7 +278,7 @@ impl Lease {
             return Ok(());
         }
         *lock(&self.lost) = Some(Error::new(ErrorKind::Held, "this run has given its lease back"));
-        self.requests.delete(&[self.layout.run(self.run)]).await
+        self.requests.delete_own(&self.layout.run(self.run)).await
     }
 }
 

@@ -12,6 +12,7 @@ mod lease;
 mod memory;
 mod probe;
 mod publish;
+mod read_only;
 mod requests;
 mod spool;
 mod store;
@@ -21,7 +22,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,13 +33,13 @@ use self::journal::Journal;
 use self::layout::Layout;
 use self::lease::Lease;
 use self::requests::Requests;
-use super::{Claim, Destination, Entries, Published, PublishedDays, PublishedSets};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Claim, Damage, Destination, Published, PublishedDays};
+use crate::error::{ErrorKind, Result};
 use crate::export::{AccountId, Partition};
-use crate::manifest::{self, EntryReader};
 use crate::progress::{Counters, Event, Observer};
 
 pub use lease::LeaseSettings;
+pub use read_only::ReadOnlyBucket;
 pub use store::{
     BucketChecksum, Condition, DELETES_MAX, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredObject,
     StoredPage, Upload, Version,
@@ -62,6 +63,8 @@ pub struct BucketSettings {
     pub spill_folder: PathBuf,
     /// When another run that shows no sign of life counts as dead.
     pub lease: LeaseSettings,
+    /// What is to be stored anew though it is published.
+    pub damage: Arc<Damage>,
 }
 
 /// A mirror in a bucket.
@@ -77,8 +80,9 @@ struct Shared {
     run: u64,
     catalog: Catalog,
     lease: Arc<Lease>,
-    /// What was finished of the partitions that are claimed.
-    journals: Mutex<Vec<Arc<Journal>>>,
+    /// What was finished of each partition that is claimed and not ended, to be written down at the
+    /// end: a claim is gone by then where its partition failed.
+    journals: Mutex<HashMap<Partition, Arc<Journal>>>,
     /// The multipart uploads that this run has begun and not completed, by key.
     uploads: Mutex<HashMap<String, Upload>>,
 }
@@ -89,16 +93,26 @@ impl Shared {
         format!("{}{key}", self.layout.partition(partition))
     }
 
-    /// Takes a new claim's journal in, and writes down those of claims that were given up.
-    async fn write_down_abandoned(&self, journal: &Arc<Journal>) -> Result<()> {
-        let abandoned: Vec<Arc<Journal>> = {
-            let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
-            let (live, abandoned) = journals.drain(..).partition(|journal| Arc::strong_count(journal) > 1);
-            *journals = live;
-            journals.push(journal.clone());
-            abandoned
-        };
-        for journal in abandoned {
+    /// The partition's journal; one that is claimed again goes on with the one that it had.
+    fn journal_of(&self, partition: &Partition) -> Arc<Journal> {
+        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Journal::new(self.requests.clone(), self.layout.clone(), partition.clone(), self.run);
+        journals.entry(partition.clone()).or_insert_with(|| Arc::new(new())).clone()
+    }
+
+    fn forget_journal(&self, partition: &Partition) {
+        self.journals.lock().unwrap_or_else(PoisonError::into_inner).remove(partition);
+    }
+
+    /// Writes down what was finished, for the run that goes on with it.
+    async fn flush_journals(&self) -> Result<()> {
+        let journals: Vec<Arc<Journal>> =
+            self.journals.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        if !journals.is_empty() {
+            // Another run that goes on in place of this one may have ended the work already.
+            self.lease.assure().await?;
+        }
+        for journal in journals {
             journal.flush().await?;
         }
         Ok(())
@@ -156,7 +170,7 @@ impl BucketDestination {
             run,
             catalog,
             lease,
-            journals: Mutex::new(Vec::new()),
+            journals: Mutex::new(HashMap::new()),
             uploads: Mutex::new(HashMap::new()),
         };
         Ok(Self(Arc::new(shared)))
@@ -233,16 +247,13 @@ impl BucketDestination {
     /// Writes down what is finished and frees what is held.
     async fn release(&self) -> Vec<String> {
         let shared = &self.0;
-        let journals = std::mem::take(&mut *shared.journals.lock().unwrap_or_else(PoisonError::into_inner));
         let mut messages = Vec::new();
         let mut note = |what: &str, done: Result<()>| {
             if let Err(error) = done {
                 messages.push(format!("{what}: {error}"));
             }
         };
-        for journal in journals {
-            note("what is finished could not be written down", journal.flush().await);
-        }
+        note("what is finished could not be written down", shared.flush_journals().await);
         note("the index could not be written", shared.catalog.save(&shared.requests, &shared.layout).await);
         // A user who may not list uploads is no less served.
         if let Ok(told) = self.tell_uploads().await {
@@ -262,13 +273,14 @@ fn requests(
     counters: Arc<Counters>,
 ) -> Requests {
     let (attempts_max, spill_folder) = (settings.attempts_max, settings.spill_folder.clone());
-    Requests { store, attempts_max, observer, counters, spill_folder }
+    Requests { store, attempts_max, observer, counters, spill_folder, lease: OnceLock::new() }
 }
 
 #[async_trait]
 impl Destination for BucketDestination {
     async fn published(&self, partition: &Partition) -> Result<Published> {
-        self.0.catalog.published(partition)
+        let is_damaged = self.0.settings.damage.is_in(partition);
+        Ok(Published { is_damaged, ..self.0.catalog.published(partition)? })
     }
 
     async fn published_days(&self) -> Result<PublishedDays> {
@@ -322,61 +334,4 @@ pub struct Examined {
     pub uploads: Option<Vec<Upload>>,
     /// Whether a lifecycle rule removes such uploads; `None` where that cannot be seen.
     pub removes_unfinished_uploads: Option<bool>,
-}
-
-/// What is published in a bucket, for commands that change nothing.
-pub struct ReadOnlyBucket {
-    requests: Requests,
-    layout: Layout,
-    catalog: Catalog,
-    account_id: Option<String>,
-}
-
-#[async_trait]
-impl PublishedSets for ReadOnlyBucket {
-    fn account_id(&self) -> Option<&str> {
-        self.account_id.as_deref()
-    }
-
-    async fn published(&self, partition: &Partition) -> Result<Published> {
-        self.catalog.published(partition)
-    }
-
-    async fn entries(&self, partition: &Partition) -> Result<Entries> {
-        let Some((spool, _)) = self.requests.get_spooled(&self.layout.manifest(partition)).await? else {
-            return Ok(Box::new(std::iter::empty()));
-        };
-        manifest::verify(spool.reader()).map_err(|error| error.within(partition))?;
-        let reader = spool.into_reader().map_err(|cause| {
-            Error::new(ErrorKind::DestinationUnusable, "the manifest cannot be read").with_cause(cause)
-        })?;
-        Ok(Box::new(EntryReader::new(reader)?))
-    }
-
-    async fn days(&self) -> Result<PublishedDays> {
-        Ok(self.catalog.days())
-    }
-
-    async fn staged(&self) -> Result<Vec<Partition>> {
-        let mut staged = self.catalog.claimed();
-        staged.sort_by(|one, other| (&one.type_name, one.date).cmp(&(&other.type_name, other.date)));
-        Ok(staged)
-    }
-
-    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
-        let (mut keys, mut from) = (Vec::new(), None);
-        loop {
-            let page = self.requests.list(&self.layout.reports(), from.as_deref()).await?;
-            keys.extend(page.objects.into_iter().map(|object| object.key));
-            from = page.next;
-            if from.is_none() {
-                break;
-            }
-        }
-        let mut reports = Vec::new();
-        for key in super::newest_first(keys, count_max) {
-            reports.extend(self.requests.get_start(&key, u64::MAX).await?.map(|(bytes, _)| bytes));
-        }
-        Ok(reports)
-    }
 }

@@ -19,7 +19,11 @@ pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<H
     let staged = claimed.staged()?;
     let totals = staged.ledger.totals(shared.run)?;
     let published = claimed.manifest.as_ref().map(|manifest| &manifest.header);
-    publication::check_shrink(published, &totals, terms, &claimed.partition)?;
+    if let Err(held) = publication::check_shrink(published, &totals, terms, &claimed.partition) {
+        // Rows are known when all objects have come; by then these stand in the day, unmarked.
+        claimed.undo().await?;
+        return Err(held);
+    }
     shared.lease.assure().await?;
     let header = match published.filter(|header| is_as_published(claimed, header, &totals, terms)) {
         Some(header) => header.clone(),
@@ -36,6 +40,7 @@ fn is_as_published(claimed: &Claimed, header: &Header, totals: &Totals, terms: &
         claimed.staged().is_ok_and(|staged| !staged.found.replaced.is_empty() || !staged.found.leftover.is_empty());
     !claimed.has_begun()
         && !has_surplus
+        && !claimed.shared.settings.damage.is_in(&claimed.partition)
         && header.listing_digest == totals.listing.digest
         && header.source == terms.source
         && header.selection == terms.scope

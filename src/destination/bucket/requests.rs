@@ -1,17 +1,22 @@
 use std::future::Future;
 use std::io::{BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crc_fast::CrcAlgorithm;
-use futures::TryStreamExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryStreamExt as _};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 
+use super::lease::Lease;
 use super::spool::Spool;
 use super::store::{
     BucketChecksum, Condition, DELETES_MAX, Described, Part, Payload, Put, PutTerms, Store, StoredPage, Upload, Version,
 };
+use crate::destination::ByteTaker;
 use crate::destination::failure::failed;
 use crate::destination::ledger::{RandomAccess, ReadFrom};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,6 +30,13 @@ const SMALL_BYTES_MAX: u64 = 64 * 1024;
 /// Manifests from this size on are uploaded in parts of it.
 const MANIFEST_PART_BYTES: u64 = 16 * 1024 * 1024;
 
+/// A multipart upload that was begun.
+pub(super) struct Begun {
+    pub upload: Upload,
+    /// Whether an attempt failed before, which may have begun another one all the same.
+    pub may_have_others: bool,
+}
+
 /// The requests to the bucket, each repeated as long as that may help.
 pub(super) struct Requests {
     pub store: Arc<dyn Store>,
@@ -32,19 +44,60 @@ pub(super) struct Requests {
     pub observer: Arc<dyn Observer>,
     pub counters: Arc<Counters>,
     pub spill_folder: PathBuf,
+    /// The run's lease, once it has one: without it nothing may be written any more.
+    pub lease: OnceLock<Weak<Lease>>,
+}
+
+/// How one kind of request is repeated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// It changes nothing that another run might have, or is about the lease itself.
+    Free,
+    /// It writes what the run holds: each attempt needs the lease. A machine that slept through it
+    /// wakes up within a request, and would do harm by its repetition.
+    Held,
+    /// As [`Manner::Held`], with bytes of our own making: nobody but us can send them again when
+    /// they arrived as others.
+    HeldOwn,
+    /// As [`Manner::Free`], with bytes of our own making.
+    FreeOwn,
+}
+
+impl Manner {
+    fn needs_lease(self) -> bool {
+        matches!(self, Self::Held | Self::HeldOwn)
+    }
+
+    fn has_own_bytes(self) -> bool {
+        matches!(self, Self::HeldOwn | Self::FreeOwn)
+    }
 }
 
 impl Requests {
-    async fn repeat<T, F: Future<Output = Result<T>>>(&self, attempt: impl Fn() -> F) -> Result<T> {
+    /// Sees, before something is written, that the lease still holds.
+    pub fn assure(&self) -> BoxFuture<'_, Result<()>> {
+        async {
+            match self.lease.get().and_then(Weak::upgrade) {
+                Some(lease) => lease.assure().await,
+                None => Ok(()),
+            }
+        }
+        .boxed()
+    }
+
+    async fn repeat<T, F: Future<Output = Result<T>>>(&self, manner: Manner, attempt: impl Fn() -> F) -> Result<T> {
         let mut patience = Patience::new(self.attempts_max);
         loop {
+            if manner.needs_lease() {
+                self.assure().await?;
+            }
             self.counters.destination_requests.add(1);
             let error = match attempt().await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            // Bytes that arrived wrong are fetched again by the transfer, which has them.
-            if error.retry() == crate::error::Retry::Refetch {
+            // Bytes of the export that arrived wrong are fetched again by the transfer, which has them.
+            if error.retry() == crate::error::Retry::Refetch && !manner.has_own_bytes() {
                 return Err(error);
             }
             let Some(pause) = patience.after(&error) else { return Err(error) };
@@ -59,17 +112,17 @@ impl Requests {
 
     /// One page of a listing.
     pub async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
-        self.repeat(|| self.store.list(prefix, from)).await
+        self.repeat(Manner::Free, || self.store.list(prefix, from)).await
     }
 
     /// What an object says about itself.
     pub async fn head(&self, key: &str) -> Result<Option<Described>> {
-        self.repeat(|| self.store.head(key)).await
+        self.repeat(Manner::Free, || self.store.head(key)).await
     }
 
     /// The first bytes of an object, up to `bytes_max`.
     pub async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Option<(Vec<u8>, Version)>> {
-        self.repeat(|| async {
+        self.repeat(Manner::Free, || async {
             let Some(mut fetched) = self.store.get(key, Some(bytes_max)).await? else { return Ok(None) };
             let mut bytes = Vec::new();
             while let Some(chunk) = fetched.body.try_next().await? {
@@ -88,7 +141,7 @@ impl Requests {
 
     /// An object of any size, to be read from its beginning.
     pub async fn get_spooled(&self, key: &str) -> Result<Option<(Spool, Version)>> {
-        self.repeat(|| async {
+        self.repeat(Manner::Free, || async {
             let Some(mut fetched) = self.store.get(key, None).await? else { return Ok(None) };
             let spool = Spool::new(&self.spill_folder);
             while let Some(chunk) = fetched.body.try_next().await? {
@@ -101,10 +154,27 @@ impl Requests {
         .await
     }
 
+    /// Reads an object from its beginning to its end, and from its beginning again where that fails;
+    /// `false` where there is none.
+    pub async fn read(&self, key: &str, taker: &Mutex<&mut dyn ByteTaker>) -> Result<bool> {
+        self.repeat(Manner::Free, || async {
+            let mut taker = taker.lock().await;
+            taker.begin();
+            let Some(mut fetched) = self.store.get(key, None).await? else { return Ok(false) };
+            while let Some(chunk) = fetched.body.try_next().await? {
+                if taker.take(&chunk).is_break() {
+                    break;
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+
     /// Stores an object of the export.
     pub async fn put_data(&self, key: &str, payload: &Payload, terms: &PutTerms<'_>) -> Result<Version> {
         self.counters.put_requests.add(1);
-        match self.repeat(|| self.store.put(key, payload, terms)).await? {
+        match self.repeat(Manner::Held, || self.store.put(key, payload, terms)).await? {
             Put::Stored(version) => Ok(version),
             Put::Refused => Err(refused_unasked(key)),
         }
@@ -113,10 +183,19 @@ impl Requests {
     /// Stores one of our own small objects. An answer that got lost is not taken for a refusal: what
     /// then stands there is what was to be written.
     pub async fn put_small(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Put> {
+        self.put_own(Manner::HeldOwn, key, bytes, condition).await
+    }
+
+    /// As [`Requests::put_small`], for what the lease itself is made of.
+    pub async fn put_sign(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Put> {
+        self.put_own(Manner::FreeOwn, key, bytes, condition).await
+    }
+
+    async fn put_own(&self, manner: Manner, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Put> {
         let payload = Payload::from(bytes);
         let checksums = checksums_of(&payload, self.store.checksum());
         let terms = PutTerms { checksums: &checksums, condition, origin: None, is_data: false };
-        let put = self.repeat(|| self.store.put(key, &payload, &terms)).await?;
+        let put = self.repeat(manner, || self.store.put(key, &payload, &terms)).await?;
         if put == Put::Refused
             && let Some((found, version)) = self.get_start(key, payload.length_bytes() + 1).await?
             && payload.chunks().iter().flatten().eq(&found)
@@ -134,7 +213,7 @@ impl Requests {
         if length_bytes <= MANIFEST_PART_BYTES {
             return self.put_small(key, read_range(spool, 0, length_bytes).map_err(told)?, condition).await;
         }
-        let upload = self.begin_upload(key, "").await?;
+        let Begun { upload, .. } = self.begin_upload(key, "").await?;
         let stored = self.put_parts(&upload, spool, length_bytes, condition).await;
         if !matches!(stored, Ok(Put::Stored(_))) {
             self.abort_upload(&upload).await?;
@@ -164,27 +243,39 @@ impl Requests {
 
     /// Copies an object within the bucket.
     pub async fn copy(&self, from: &str, to: &str, size_bytes: u64) -> Result<()> {
-        self.repeat(|| self.store.copy(from, to, size_bytes)).await
+        self.repeat(Manner::Held, || self.store.copy(from, to, size_bytes)).await
     }
 
     /// Deletes objects; those that are not there count as deleted.
     pub async fn delete(&self, keys: &[String]) -> Result<()> {
         for keys in keys.chunks(DELETES_MAX) {
-            self.repeat(|| self.store.delete(keys)).await?;
+            self.repeat(Manner::Held, || self.store.delete(keys)).await?;
         }
         Ok(())
     }
 
+    /// Deletes an object of this run's own, which it may do without a lease too.
+    pub async fn delete_own(&self, key: &str) -> Result<()> {
+        let keys = [key.to_owned()];
+        self.repeat(Manner::Free, || self.store.delete(&keys)).await
+    }
+
     /// Begins a multipart upload.
-    pub async fn begin_upload(&self, key: &str, origin: &str) -> Result<Upload> {
-        let id = self.repeat(|| self.store.begin_upload(key, origin)).await?;
-        Ok(Upload { key: key.to_owned(), id })
+    pub async fn begin_upload(&self, key: &str, origin: &str) -> Result<Begun> {
+        let attempts = AtomicU32::new(0);
+        let begin = || {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            self.store.begin_upload(key, origin)
+        };
+        let id = self.repeat(Manner::Held, begin).await?;
+        let upload = Upload { key: key.to_owned(), id };
+        Ok(Begun { upload, may_have_others: attempts.into_inner() > 1 })
     }
 
     /// Uploads a part.
     pub async fn upload_part(&self, upload: &Upload, number: u32, payload: &Payload) -> Result<Part> {
         self.counters.put_requests.add(1);
-        let etag = self.repeat(|| self.store.upload_part(upload, number, payload)).await?;
+        let etag = self.repeat(Manner::Held, || self.store.upload_part(upload, number, payload)).await?;
         Ok(Part { number, size_bytes: payload.length_bytes(), etag })
     }
 
@@ -196,17 +287,17 @@ impl Requests {
         computed: &Checksums,
         condition: Condition<'_>,
     ) -> Result<Put> {
-        self.repeat(|| self.store.complete_upload(upload, parts, computed, condition)).await
+        self.repeat(Manner::Held, || self.store.complete_upload(upload, parts, computed, condition)).await
     }
 
     /// Gives an upload up.
     pub async fn abort_upload(&self, upload: &Upload) -> Result<()> {
-        self.repeat(|| self.store.abort_upload(upload)).await
+        self.repeat(Manner::Held, || self.store.abort_upload(upload)).await
     }
 
     /// The unfinished uploads below a prefix; `None` where they cannot be listed.
     pub async fn uploads(&self, prefix: &str) -> Result<Option<Vec<Upload>>> {
-        self.repeat(|| self.store.uploads(prefix)).await
+        self.repeat(Manner::Free, || self.store.uploads(prefix)).await
     }
 
     /// The address of a key, for messages.

@@ -108,6 +108,7 @@ impl Bucket {
 
     async fn open_with(&self, store: &Arc<MemoryStore>, keep_superseded: bool) -> Result<BucketDestination> {
         let settings = BucketSettings {
+            damage: Arc::default(),
             prefix: "lake".into(),
             holder: "process 7".into(),
             keep_superseded,
@@ -392,6 +393,33 @@ async fn objects_of_others_are_neither_overwritten_nor_deleted_nor_published() {
 }
 
 #[tokio::test]
+async fn a_day_whose_manifest_was_lost_is_stored_anew() {
+    let bucket = Bucket::new(&[first(), second()]);
+    bucket.run(&bucket.store(BreakOff::Never), &first(), false).await.unwrap();
+    bucket.state().objects.remove("lake/_e3sync/manifests/type=events/date=2026-11-20.jsonl");
+    let transferred = bucket.run(&bucket.store(BreakOff::Never), &second(), false).await.unwrap();
+    assert_eq!(transferred.keys.len(), second().len(), "nothing is believed without a manifest");
+    bucket.assert_published(&second(), "anew");
+}
+
+#[tokio::test]
+async fn an_upload_that_arrives_after_all_is_over_is_cleared_away_by_the_next_rewrite() {
+    let bucket = Bucket::new(&[first(), second()]);
+    bucket.run(&bucket.store(BreakOff::Never), &first(), false).await.unwrap();
+    let key = format!("{DATA}event=z/late");
+    let late = super::memory::MemoryObject {
+        bytes: b"late".to_vec(),
+        etag: "\"late\"".into(),
+        origin: Some(layout::origin(&key, 5, 0)),
+        modified_at: Timestamp::UNIX_EPOCH,
+    };
+    bucket.state().objects.remove(&format!("{DATA}_SUCCESS"));
+    bucket.state().objects.insert(key, late);
+    bucket.run(&bucket.store(BreakOff::Never), &second(), false).await.unwrap();
+    bucket.assert_published(&second(), "rewritten");
+}
+
+#[tokio::test]
 async fn replaced_objects_are_kept_aside_where_that_is_wanted() {
     let bucket = Bucket::new(&[first(), second()]);
     bucket.run(&bucket.store(BreakOff::Never), &first(), true).await.unwrap();
@@ -438,6 +466,7 @@ async fn another_accounts_mirror_is_refused_before_anything_is_written() {
     bucket.run(&bucket.store(BreakOff::Never), &first(), false).await.unwrap();
     let before = bucket.state().objects.clone();
     let settings = BucketSettings {
+        damage: Arc::default(),
         prefix: "lake/".into(),
         holder: String::new(),
         keep_superseded: false,

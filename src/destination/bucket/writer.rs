@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 use super::claim::{Claimed, Staged};
 use super::fragment::{FinishedLine, UnfinishedLine};
 use super::layout;
+use super::requests::Begun;
 use super::store::{BucketChecksum, Condition, Part, Payload, Put, PutTerms, Upload, Version};
 use crate::destination::record::{Place, Record, StoredEtag};
 use crate::destination::{ObjectWriter, Work};
@@ -102,7 +103,10 @@ impl BucketWriter {
     async fn upload<'a>(&self, multipart: &'a Multipart) -> Result<&'a Upload> {
         let begun = multipart.upload.get_or_try_init(|| async {
             let shared = &self.claimed.shared;
-            let upload = shared.requests.begin_upload(&self.key, &self.origin()).await?;
+            let Begun { upload, may_have_others } = shared.requests.begin_upload(&self.key, &self.origin()).await?;
+            if may_have_others {
+                self.claimed.note_unheard_upload();
+            }
             shared.note_upload(&upload);
             // Only an upload that is known can be given up after a kill.
             self.claimed.journal.note_unfinished(self.unfinished(multipart, &upload, Vec::new(), None)).await?;

@@ -164,10 +164,10 @@ pub(super) fn move_back(set: &Folder, path: &FilePath, object: &Object, pool: &F
     Ok(())
 }
 
-/// The size of a published file; `None` where there is none.
-pub(super) fn published_size_bytes(data: &Folder, path: &str) -> Result<Option<u64>> {
-    Ok(match path.rsplit_once('/') {
-        Some((folder, name)) => data.descendant(folder)?.and_then(|folder| folder.file_size_bytes(name)),
+/// The size of a published file; `None` where there is none that can be reached through folders.
+pub(super) fn published_size_bytes(data: &Folder, path: &str) -> Option<u64> {
+    match path.rsplit_once('/') {
+        Some((folder, name)) => data.descendant(folder).ok()??.file_size_bytes(name),
         None => data.file_size_bytes(path),
-    })
+    }
 }

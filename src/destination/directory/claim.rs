@@ -40,7 +40,7 @@ impl DirectoryClaim {
         let type_staging = shared.staging.create_child(&partition.type_name.folder())?;
         let staging = type_staging.create_child(&partition.date_folder())?;
         publish::settle(shared, partition, &staging)?;
-        publish::dispose_of_replaced(shared, partition, &staging, None);
+        publish::dispose_of_replaced(shared, partition, &staging, false);
         let claim = Self {
             pool: staging.create_child(layout::POOL)?,
             checkpoints: Arc::new(staging.create_child(layout::CHECKPOINTS)?),
@@ -112,8 +112,10 @@ impl DirectoryClaim {
     /// Whether the file that a manifest's line names stands where the object would be put, whole.
     fn is_published(&self, data: &Folder, object: &Object, entry: &Entry) -> Result<bool> {
         let path = self.shared.path_of(&object.key)?;
-        Ok(entry.file_path() == path.as_str()
-            && assemble::published_size_bytes(data, path.as_str())? == Some(object.size_bytes))
+        let is_sound = !self.shared.settings.damage.has_object(&self.partition, &object.key);
+        Ok(is_sound
+            && entry.file_path() == path.as_str()
+            && assemble::published_size_bytes(data, path.as_str()) == Some(object.size_bytes))
     }
 
     /// Sees that there is room for what is to come, before any of it comes.
@@ -143,8 +145,15 @@ impl DirectoryClaim {
         let Some(folder) = self.shared.manifests.child(&self.partition.type_name.folder())? else { return Ok(None) };
         let name = layout::manifest_name(&self.partition);
         let (Some(to_verify), Some(to_read)) = (folder.file(&name)?, folder.file(&name)?) else { return Ok(None) };
-        let header = crate::manifest::verify(BufReader::new(to_verify))?;
-        Ok(Some((header, to_read)))
+        match crate::manifest::verify(BufReader::new(to_verify)) {
+            Err(error) if error.kind() == ErrorKind::ManifestDamaged && self.is_damaged() => Ok(None),
+            header => Ok(Some((header?, to_read))),
+        }
+    }
+
+    /// Whether this run is to repair the partition.
+    fn is_damaged(&self) -> bool {
+        self.shared.settings.damage.is_in(&self.partition)
     }
 
     fn open_published(&self) -> Result<Option<Folder>> {

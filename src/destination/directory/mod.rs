@@ -1,6 +1,7 @@
 //! A mirror in a local directory: each partition is swapped in by one atomic rename.
 
 mod assemble;
+mod beneath;
 mod claim;
 mod durable;
 mod folder;
@@ -8,9 +9,11 @@ mod layout;
 mod ledger;
 mod lock;
 mod publish;
+mod read_only;
+mod walk;
 mod writer;
 
-use std::io::{BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,10 +25,12 @@ use self::claim::DirectoryClaim;
 use self::folder::Folder;
 use super::failure::failed;
 use super::identity::Identity;
-use super::{Claim, Destination, Entries, Published, PublishedDays, PublishedSets};
+use super::{Claim, Damage, Destination, Published, PublishedDays};
+
+pub use self::read_only::ReadOnlyDirectory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, FilePath, Partition, TypeName};
-use crate::manifest::{self, EntryReader, Header};
+use crate::manifest::{self, Header};
 
 /// How a directory is used as a destination.
 #[derive(Clone, Debug)]
@@ -36,6 +41,8 @@ pub struct DirectorySettings {
     pub holder: String,
     /// Whether replaced sets are kept aside instead of deleted.
     pub keep_superseded: bool,
+    /// What is to be fetched anew though it is published.
+    pub damage: Arc<Damage>,
 }
 
 /// A mirror in a local directory.
@@ -60,6 +67,17 @@ impl Shared {
     /// The path below a partition's folder for an object's key.
     fn path_of(&self, key: &str) -> Result<FilePath> {
         if self.folds_case { FilePath::of_key_without_case(key) } else { FilePath::of_key(key) }
+    }
+
+    /// The header of what is published. Of a damaged partition it is what the manifest says, whether
+    /// its data are there or not, and nothing where the manifest itself is damaged.
+    fn published_header(&self, partition: &Partition) -> Result<Option<Header>> {
+        let is_damaged = self.settings.damage.is_in(partition);
+        match read_published(&self.root, &self.manifests, partition) {
+            Err(error) if is_damaged && error.kind() == ErrorKind::ManifestDamaged => Ok(None),
+            Ok(None) if is_damaged => read_header(&self.manifests, partition),
+            header => header,
+        }
     }
 }
 
@@ -179,69 +197,6 @@ fn read_identity(side: &Folder) -> Result<Option<Identity>> {
     })
 }
 
-/// What is published in a directory, for commands that change nothing.
-pub struct ReadOnlyDirectory {
-    root: Folder,
-    manifests: Folder,
-    runs: Option<Folder>,
-    staging: Option<Folder>,
-    account_id: Option<String>,
-}
-
-#[async_trait]
-impl PublishedSets for ReadOnlyDirectory {
-    fn account_id(&self) -> Option<&str> {
-        self.account_id.as_deref()
-    }
-
-    async fn published(&self, partition: &Partition) -> Result<Published> {
-        let header = read_published(&self.root, &self.manifests, partition)?;
-        Ok(Published { header, is_unsettled: false })
-    }
-
-    async fn entries(&self, partition: &Partition) -> Result<Entries> {
-        let folder = self.manifests.child(&partition.type_name.folder())?;
-        let file = match folder {
-            Some(folder) => folder.file(&layout::manifest_name(partition))?,
-            None => None,
-        };
-        Ok(match file {
-            Some(file) => Box::new(EntryReader::new(BufReader::new(file))?),
-            None => Box::new(std::iter::empty()),
-        })
-    }
-
-    async fn days(&self) -> Result<PublishedDays> {
-        read_published_days(&self.manifests)
-    }
-
-    async fn staged(&self) -> Result<Vec<Partition>> {
-        let Some(staging) = &self.staging else { return Ok(Vec::new()) };
-        let mut staged = Vec::new();
-        for (type_folder, _) in staging.entries()? {
-            let type_name = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok());
-            let (Some(type_name), Some(folder)) = (type_name, staging.child(&type_folder)?) else { continue };
-            let dates = folder.entries()?.into_iter().filter_map(|(name, _)| crate::export::day_of_folder(&name));
-            staged.extend(dates.map(|date| Partition { type_name: type_name.clone(), date }));
-        }
-        staged.sort_by(|one, other| (&one.type_name, one.date).cmp(&(&other.type_name, other.date)));
-        Ok(staged)
-    }
-
-    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
-        let Some(runs) = &self.runs else { return Ok(Vec::new()) };
-        let names = runs.entries()?.into_iter().map(|(name, _)| name).filter(|name| name.ends_with(".json"));
-        let mut reports = Vec::new();
-        for name in super::newest_first(names.collect(), count_max) {
-            let Some(mut file) = runs.file(&name)? else { continue };
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(|cause| failed("read", &runs.path().join(&name), cause))?;
-            reports.push(bytes);
-        }
-        Ok(reports)
-    }
-}
-
 fn read_published(root: &Folder, manifests: &Folder, partition: &Partition) -> Result<Option<Header>> {
     let data = match root.child(&partition.type_name.folder())? {
         Some(folder) => folder.child(&partition.date_folder())?,
@@ -249,18 +204,21 @@ fn read_published(root: &Folder, manifests: &Folder, partition: &Partition) -> R
     };
     // A manifest without its folder describes nothing that is there.
     let Some(data) = data else { return Ok(None) };
-    let folder = manifests.child(&partition.type_name.folder())?;
-    let file = folder.as_ref().map_or(Ok(None), |folder| folder.file(&layout::manifest_name(partition)))?;
-    let Some(file) = file else {
-        // A first publication that is between its two steps has its manifest under another name.
-        let is_begun = folder.as_ref().is_some_and(|folder| is_publication_begun(folder, partition));
-        return if is_begun { Ok(None) } else { check_unmanaged(&data).map(|()| None) };
-    };
-    let header = manifest::read_header(BufReader::new(file)).map_err(|error| error.within(partition))?;
-    if header.type_name != partition.type_name.as_str() || header.date != partition.date {
-        return Err(Error::new(ErrorKind::ManifestDamaged, format!("the manifest of {partition} is another day's"))
-            .with_hint("somebody moved it; put it back where it was"));
+    if let Some(header) = read_header(manifests, partition)? {
+        return Ok(Some(header));
     }
+    // A first publication that is between its two steps has its manifest under another name.
+    let folder = manifests.child(&partition.type_name.folder())?;
+    let is_begun = folder.as_ref().is_some_and(|folder| is_publication_begun(folder, partition));
+    if is_begun { Ok(None) } else { check_unmanaged(&data).map(|()| None) }
+}
+
+fn read_header(manifests: &Folder, partition: &Partition) -> Result<Option<Header>> {
+    let folder = manifests.child(&partition.type_name.folder())?;
+    let file = folder.map_or(Ok(None), |folder| folder.file(&layout::manifest_name(partition)))?;
+    let Some(file) = file else { return Ok(None) };
+    let header = manifest::read_header(BufReader::new(file)).map_err(|error| error.within(partition))?;
+    header.check_is_of(partition)?;
     Ok(Some(header))
 }
 
@@ -300,8 +258,9 @@ fn read_published_days(manifests: &Folder) -> Result<PublishedDays> {
 #[async_trait]
 impl Destination for DirectoryDestination {
     async fn published(&self, partition: &Partition) -> Result<Published> {
-        let header = read_published(&self.0.root, &self.0.manifests, partition)?;
-        Ok(Published { header, is_unsettled: false })
+        let header = self.0.published_header(partition)?;
+        let is_damaged = self.0.settings.damage.is_in(partition);
+        Ok(Published { header, is_damaged, ..Published::default() })
     }
 
     async fn published_days(&self) -> Result<PublishedDays> {

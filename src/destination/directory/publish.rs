@@ -1,18 +1,19 @@
 //! Making a staged set visible: the one place where verified objects become files under their own
 //! names, in the order that survives a kill and a power loss (design.md promises 1 and 6).
 
-use std::io::BufReader;
+use std::io::{BufReader, Seek as _};
 
-use super::assemble::{Renamed, assemble};
+use super::assemble::{Renamed, assemble, published_size_bytes};
 use super::claim::DirectoryClaim;
 use super::folder::Folder;
 use super::layout;
 use super::ledger::Ledger;
+use super::walk::Walk;
 use super::{Shared, check_unmanaged, durable};
 use crate::destination::{PublishTerms, publication};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, SEGMENT_BYTES_MAX, SUCCESS_MARKER};
-use crate::manifest::{Entry, Header, ManifestWriter, read_header};
+use crate::manifest::{Entry, EntryReader, Header, ManifestWriter};
 
 /// Publishes the claimed partition's staged set.
 pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<Header> {
@@ -21,7 +22,7 @@ pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<He
     let ledger = claim.ledger()?;
     let totals = ledger.totals(shared.run)?;
     let manifests = shared.manifests.create_child(&partition.type_name.folder())?;
-    let replaced = super::read_published(&shared.root, &shared.manifests, partition)?;
+    let replaced = shared.published_header(partition)?;
     publication::check_shrink(replaced.as_ref(), &totals, terms, partition)?;
 
     let renamed = assemble(claim, &ledger, terms)?;
@@ -154,23 +155,20 @@ fn finish(shared: &Shared, partition: &Partition, staging: &Folder, manifests: &
     staging.sync()?;
     shared.root.sync()?;
     let name = layout::manifest_name(partition);
-    let replaced_objects = match manifests.file(&name)? {
-        Some(file) => read_header(BufReader::new(file)).ok().map(|header| header.objects),
-        None => None,
-    };
+    // What cannot be told apart is kept.
+    let has_others = holds_others(staging, manifests, &name).unwrap_or(true);
     manifests.rename(next_name, manifests, &name)?;
     manifests.sync()?;
-    dispose_of_replaced(shared, partition, staging, replaced_objects);
+    dispose_of_replaced(shared, partition, staging, has_others);
     Ok(())
 }
 
-/// Deletes a replaced set, or moves it aside: where the user wants that, and where it holds more
-/// files than its manifest had objects (`objects`), which then are somebody else's.
+/// Deletes a replaced set, or moves it aside: where the user wants that, and where it holds files of
+/// others.
 ///
 /// A failure changes nothing about what is published; the next run that claims the day tries again.
-pub(super) fn dispose_of_replaced(shared: &Shared, partition: &Partition, staging: &Folder, objects: Option<u64>) {
+pub(super) fn dispose_of_replaced(shared: &Shared, partition: &Partition, staging: &Folder, has_others: bool) {
     let Ok(Some(set)) = staging.child(layout::REPLACED) else { return };
-    let has_others = objects.is_some_and(|objects| count_files(&set).is_ok_and(|files| files > objects));
     let _ = if shared.settings.keep_superseded || has_others {
         keep_superseded(shared, partition, staging, &set)
     } else {
@@ -178,17 +176,23 @@ pub(super) fn dispose_of_replaced(shared: &Shared, partition: &Partition, stagin
     };
 }
 
-/// The number of files below a folder, the marker of a complete day not counted.
-fn count_files(folder: &Folder) -> Result<u64> {
-    let mut files = 0;
-    for (name, kind) in folder.entries()? {
-        if kind == rustix::fs::FileType::Directory {
-            files += folder.child(&name)?.map_or(Ok(0), |child| count_files(&child))?;
-        } else if name != SUCCESS_MARKER {
-            files += 1;
+/// Whether a replaced set holds more files than those of its manifest that are there.
+fn holds_others(staging: &Folder, manifests: &Folder, manifest_name: &str) -> Result<bool> {
+    let Some(set) = staging.child(layout::REPLACED)? else { return Ok(false) };
+    let mut ours = 0;
+    if let Some(mut file) = manifests.file(manifest_name)?
+        && crate::manifest::verify(BufReader::new(&file)).is_ok()
+        && file.rewind().is_ok()
+    {
+        for entry in EntryReader::new(BufReader::new(file))? {
+            ours += u64::from(published_size_bytes(&set, entry?.file_path()).is_some());
         }
     }
-    Ok(files)
+    let mut files = 0;
+    for file in Walk::new(set)? {
+        files += u64::from(file?.path != SUCCESS_MARKER);
+    }
+    Ok(files > ours)
 }
 
 /// Moves a replaced set aside, its files with an ending that no reader takes for data.

@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use aws_sdk_s3::operation::RequestId as _;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use http::{HeaderMap, StatusCode};
 
@@ -37,7 +38,10 @@ impl S3Store {
         let errors = answer.errors().iter().filter(|error| error.code() != Some("NoSuchKey"));
         let failures = errors.map(|error| {
             let key = error.key().unwrap_or_default();
-            self.refused(Operation::Delete, self.refusal_of(key, error.code().unwrap_or("no code")))
+            self.refused(
+                Operation::Delete,
+                self.refusal_of(key, error.code().unwrap_or("no code"), answer.request_id().unwrap_or_default()),
+            )
         });
         // What will fail again is worth more to know than what may be repeated.
         if let Some(failure) = failures.min_by_key(|failure| failure.retry() != Retry::Never) {
@@ -52,7 +56,7 @@ impl S3Store {
     }
 
     /// One object's failure in the form of a whole answer's; S3 gives it no status of its own.
-    fn refusal_of(&self, key: &str, code: &str) -> Refusal {
+    fn refusal_of(&self, key: &str, code: &str, request_id: &str) -> Refusal {
         let status = match code {
             "AccessDenied" => StatusCode::FORBIDDEN,
             "SlowDown" | "ServiceUnavailable" => StatusCode::SERVICE_UNAVAILABLE,
@@ -64,7 +68,7 @@ impl S3Store {
             status,
             code: code.to_owned(),
             message: String::new(),
-            request_id: String::new(),
+            request_id: request_id.to_owned(),
             headers: HeaderMap::new(),
         }
     }

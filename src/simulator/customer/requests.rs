@@ -19,6 +19,10 @@ pub struct BucketRequest {
     pub key: String,
     /// The bytes of its body.
     pub sent_bytes: u64,
+    /// Who asked: the access key's id at S3, the access token at Google; none for nobody.
+    pub credential: Option<String>,
+    /// The session token sent along, at S3.
+    pub session_token: Option<String>,
     /// The HTTP status answered; none where the connection ended without an answer.
     pub status: Option<u16>,
 }

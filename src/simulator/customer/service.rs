@@ -6,7 +6,7 @@ use super::super::clock::{Clock, http_date};
 use super::super::credentials::Known;
 use super::super::delivery::{Pace, Sending, send};
 use super::super::reply::{Body, Reply};
-use super::super::s3::{S3Error, sign_off as sign_off_s3};
+use super::super::s3::{S3Error, access_key_id, sign_off as sign_off_s3};
 use super::super::server::{Cut, Serve};
 use super::super::settings::AccessKey;
 use super::super::wire::Fuse;
@@ -159,6 +159,8 @@ impl Service {
             operation: operation(call),
             key: subject(call).to_owned(),
             sent_bytes: body.len() as u64,
+            credential: credential(call).map(str::to_owned),
+            session_token: call.header("x-amz-security-token").map(str::to_owned),
             status: reply.map(|reply| reply.status.as_u16()),
         });
     }
@@ -172,6 +174,14 @@ impl Serve for Service {
         let pace = self.pace.clone();
         let reply = self.work(call, body).await.ok_or(Cut)?;
         Ok(send(reply, fuse, pace))
+    }
+}
+
+/// Who a call says that it is from.
+fn credential(call: &Call) -> Option<&str> {
+    match call.cloud {
+        Cloud::S3 => access_key_id(call),
+        Cloud::Gcs => call.header("authorization")?.strip_prefix("Bearer "),
     }
 }
 

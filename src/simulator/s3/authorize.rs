@@ -47,6 +47,11 @@ pub(crate) fn verify(
     check_signature(&authorization, &known, call, now)
 }
 
+/// The access key that a call says it is signed with.
+pub(crate) fn access_key_id(call: &Call) -> Option<&str> {
+    Authorization::parse(call.header("authorization")?).map(|authorization| authorization.access_key_id)
+}
+
 fn check_scope(authorization: &Authorization<'_>, region: &str) -> Result<(), S3Error> {
     if authorization.region == region && authorization.service == "s3" {
         return Ok(());

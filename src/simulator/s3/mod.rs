@@ -6,7 +6,7 @@ mod listing;
 mod object;
 mod signature;
 
-pub(crate) use authorize::verify;
+pub(crate) use authorize::{access_key_id, verify};
 pub(crate) use error::{S3Error, usual_code};
 pub(crate) use listing::{Entry, Form, Limits, form, marker, token};
 #[cfg(test)]

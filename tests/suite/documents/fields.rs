@@ -4,7 +4,7 @@ use e3sync::simulator::Content;
 use serde_json::Value;
 
 use super::text::{Document, read};
-use crate::harness::{Export, TODAY, manifest_lines};
+use crate::harness::{E3sync, Export, TODAY, manifest_lines};
 
 /// Fields by name, with what the document says about their type.
 type Fields = BTreeMap<String, String>;
@@ -83,8 +83,17 @@ fn printed(report: &std::path::Path) -> Vec<Value> {
     let ls = export.command("ls").arg("--json").run().expect(0);
     let status = export.command("status").arg(folder.path()).arg("--json").run().expect(0);
     let doctor = export.command("doctor").arg(folder.path()).arg("--json").run().expect(0);
+    let repairing = Export::of_noise(1, 2);
+    let mirror = tempfile::tempdir().unwrap();
+    repairing.sync(mirror.path()).run().expect(0);
+    std::fs::remove_file(mirror.path().join("type=events/date=2026-11-20/_SUCCESS")).unwrap();
+    let repair =
+        repairing.command("verify").arg(mirror.path()).args(["--json", "--repair", "--today", TODAY]).run().expect(0);
+    let files = E3sync::new("export-manifest").arg(mirror.path()).args(["--format", "json"]).run().expect(0);
     let refused = export.command("ls").arg("--json").env("OPTIMIZELY_API_TOKEN", "2:another").run().expect(4);
-    [sync, plan, ls, status, doctor, refused].iter().flat_map(|finished| finished.json()).collect()
+    let config = E3sync::new("config").arg("--json").env("OPTIMIZELY_PAT", "2:another").run().expect(0);
+    let all = [sync, plan, ls, status, doctor, repair, files, config, refused];
+    all.iter().flat_map(|finished| finished.json()).collect()
 }
 
 #[test]

@@ -4,11 +4,37 @@ use super::text::{all, project};
 use crate::harness::E3sync;
 
 /// The verbs that have a help text of their own.
-const VERBS: [&str; 7] = ["sync", "plan", "ls", "auth", "status", "simulate", "demo"];
+const VERBS: [&str; 14] = [
+    "sync",
+    "plan",
+    "ls",
+    "auth",
+    "status",
+    "sql",
+    "doctor",
+    "verify",
+    "export-manifest",
+    "config",
+    "completions",
+    "man",
+    "simulate",
+    "demo",
+];
 
-/// Options that the documents mention and no help shows: those of cargo, and the word of the
-/// vendor's tool that is accepted in silence.
-const OPTIONS_ELSEWHERE: [&str; 5] = ["--features", "--all-features", "--locked", "--path", "--output"];
+/// Options that the documents mention and no help shows: those of cargo, the word of the vendor's
+/// tool that is accepted in silence, and those of the tools that people come from.
+const OPTIONS_ELSEWHERE: [&str; 10] = [
+    "--features",
+    "--all-features",
+    "--locked",
+    "--path",
+    "--output",
+    "--delete",
+    "--include",
+    "--exclude",
+    "--dryrun",
+    "--transfers",
+];
 
 fn help_of(verb: Option<&str>) -> String {
     let call = match verb {
@@ -32,6 +58,21 @@ fn help_texts_are_as_reviewed() {
         }
         let reviewed = std::fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(help, reviewed, "look at it, then run again with UPDATE_SNAPSHOTS=1: {}", path.display());
+    }
+}
+
+#[test]
+fn every_verb_is_listed_here_and_teaches_by_example() {
+    let commands = help_of(None);
+    let commands = commands.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let listed: BTreeSet<&str> = names.filter(|name| !["", "help"].contains(name)).collect();
+    assert_eq!(listed, BTreeSet::from(VERBS));
+    for verb in VERBS {
+        for help in [help_of(Some(verb)), E3sync::new(verb).arg("-h").run().expect(0).stdout] {
+            let examples = help.split("\nExamples:\n").nth(1).unwrap_or_else(|| panic!("{verb} has no examples"));
+            assert!(examples.contains(&format!("e3sync {verb}")), "{examples}");
+        }
     }
 }
 

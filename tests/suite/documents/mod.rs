@@ -4,4 +4,5 @@ mod commands;
 mod fields;
 mod help;
 mod names;
+mod statements;
 mod text;

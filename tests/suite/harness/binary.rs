@@ -1,5 +1,6 @@
 use std::ffi::OsStr;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -17,11 +18,18 @@ impl E3sync {
     pub fn new(verb: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_e3sync"));
         command.arg(verb).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.current_dir(empty_folder());
         // Failures without a backtrace, as users see them; no configuration of the machine's owner.
         command.env("HOME", "/nonexistent");
         // The servers that we did not write know one cloud each.
         command.env("E3SYNC_SOURCE", super::CLOUD.name());
         Self { command, secrets: Vec::new(), input: None }
+    }
+
+    /// Where the call works; else it is a folder with nothing in it.
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
+        self
     }
 
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
@@ -53,6 +61,12 @@ impl E3sync {
     /// Text that must appear in no output.
     pub fn secret(mut self, text: &str) -> Self {
         self.secrets.push(text.to_owned());
+        self
+    }
+
+    /// Runs the call in another folder than the tests'.
+    pub fn current_dir(mut self, folder: &std::path::Path) -> Self {
+        self.command.current_dir(folder);
         self
     }
 
@@ -97,6 +111,13 @@ impl E3sync {
     pub fn run(self) -> Finished {
         self.start().wait()
     }
+}
+
+/// A folder without settings, whatever lies where the tests were started.
+pub fn empty_folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("empty");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 fn drain(mut stream: impl std::io::Read + Send + 'static) -> JoinHandle<Vec<u8>> {

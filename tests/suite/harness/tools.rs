@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use sha2::{Digest as _, Sha256};
 
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/requirements.txt");
+/// The oldest Java that Spark 4 runs on.
+const JAVA_VERSION_MIN: u32 = 17;
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/python");
 
 /// A Python environment with the packages of `tests/requirements.txt`.
@@ -30,9 +32,26 @@ pub fn python() -> Option<&'static Python> {
 
 /// Says that a test is left out for want of something, or fails it with `E3SYNC_REQUIRE_PEERS=1`.
 pub fn miss(reason: &str) {
-    let is_required = std::env::var_os("E3SYNC_REQUIRE_PEERS").is_some_and(|value| value == "1");
-    assert!(!is_required, "{reason}");
+    assert!(!are_peers_required(), "{reason}");
     skip(reason);
+}
+
+/// Whether there is a Java that Spark runs on. Where there is none, the test is to end, as with
+/// [`python`].
+pub fn java() -> bool {
+    let output = Command::new("java").arg("-version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stderr).into_owned()).unwrap_or_default();
+    let version = text.split('"').nth(1).and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    let is_there = version.is_some_and(|version| version >= JAVA_VERSION_MIN);
+    if !is_there {
+        let reason = "Spark needs Java 17 or newer (on Debian and Ubuntu: openjdk-17-jre-headless)";
+        miss(reason);
+    }
+    is_there
+}
+
+fn are_peers_required() -> bool {
+    std::env::var_os("E3SYNC_REQUIRE_PEERS").is_some_and(|value| value == "1")
 }
 
 /// Says that a test is left out.

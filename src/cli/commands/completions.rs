@@ -1,0 +1,17 @@
+use std::io::Write as _;
+
+use clap::CommandFactory as _;
+
+use super::Outcome;
+use crate::cli::args::Arguments;
+use crate::cli::extra_args::CompletionsArgs;
+use crate::cli::success;
+
+/// Runs `e3sync completions`.
+pub fn run(arguments: &CompletionsArgs) -> Outcome {
+    // Into memory first: the generator panics where a reader goes away.
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Arguments::command(), "e3sync", &mut script);
+    let _ = std::io::stdout().lock().write_all(&script);
+    success()
+}

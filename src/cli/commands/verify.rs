@@ -1,0 +1,207 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use e3sync::destination::{Address, Damage, DestinationSettings};
+use e3sync::error::{ErrorKind, ExitCode, Result};
+use e3sync::export::{Partition, Scope};
+use e3sync::plan::{PlanOptions, Ready};
+use e3sync::progress::{Counters, Event};
+use e3sync::select::{DaysWanted, Selection};
+use e3sync::source::{SourceSettings, Watch};
+use e3sync::sync::{RunHandles, SyncRequest};
+use e3sync::transfer::{PartitionOutcome, TransferSettings};
+use e3sync::verify::{self, VerifyOutcome, VerifyRequest};
+use jiff::SignedDuration;
+use jiff::civil::Date;
+use tokio::sync::watch;
+
+use super::{Outcome, sync};
+use crate::cli::args::{OutputArgs, VerifyArgs};
+use crate::cli::decide::{self, Present};
+use crate::cli::render::{self, ChecksDisplay};
+use crate::cli::{output, signals};
+
+/// So many objects of a bucket are read at once.
+const BUCKET_READERS: usize = 32;
+
+/// A `verify` as decided.
+struct Decided {
+    request: VerifyRequest,
+    destination: DestinationSettings,
+    repair: Option<(SourceSettings, TransferSettings)>,
+    present: Present,
+    output: OutputArgs,
+    max_duration: Option<std::time::Duration>,
+}
+
+/// Runs `e3sync verify`.
+pub async fn run(arguments: VerifyArgs) -> Outcome {
+    let decided = decide(arguments)?;
+    let mut stopping = None;
+    let found = check(&decided, decided.request.clone(), &mut stopping).await?;
+    if let Some(error) = found.stopped_by {
+        return Err(error);
+    }
+    match &decided.repair {
+        Some((source, transfer)) if !found.damaged.is_empty() => {
+            repair(&decided, found, source.clone(), transfer.clone(), stopping).await
+        }
+        _ => Ok(found.exit_code()),
+    }
+}
+
+fn decide(arguments: VerifyArgs) -> Result<Decided> {
+    let present = Present::read(arguments.selection.today.as_deref())?;
+    let (how, retries) = (arguments.how, arguments.source.retries);
+    let destination = decide::destination(&arguments.destination, &present, how.keep_superseded, retries)?;
+    // What a repair needs is asked for before hours of verification, not after.
+    let repair = match how.repair {
+        true => Some((
+            decide::source(&arguments.source)?,
+            decide::transfer(&arguments.transfer, retries, &destination.address)?,
+        )),
+        false => None,
+    };
+    let address = decide::plain_address(&destination.address);
+    let journal = how.progress_file.or_else(|| decide::progress_file(&address));
+    if how.fresh
+        && let Some(journal) = &journal
+    {
+        // One that is not there is as good as one that is removed.
+        let _ = std::fs::remove_file(journal);
+    }
+    let request = VerifyRequest {
+        selection: decide::selection(&arguments.selection, &present, DaysWanted::All)?,
+        sample: how.sample,
+        is_quick: how.quick,
+        today: present.today,
+        readers_max: match &destination.address {
+            Address::Directory(_) => std::thread::available_parallelism().map_or(2, usize::from),
+            Address::S3 { .. } | Address::Gcs { .. } => BUCKET_READERS,
+        },
+        destination: address,
+        journal,
+    };
+    let max_duration = arguments.transfer.max_duration.map(|span| span.0);
+    Ok(Decided { request, destination, repair, present, output: arguments.output, max_duration })
+}
+
+/// Signals are listened to once, however often the destination is looked at.
+type Stopping = Option<watch::Receiver<Option<ErrorKind>>>;
+
+async fn check(decided: &Decided, request: VerifyRequest, stopping: &mut Stopping) -> Result<VerifyOutcome> {
+    let began = Instant::now();
+    let counters = Arc::new(Counters::default());
+    let display = ChecksDisplay::new(&decided.output, &counters);
+    let stop = stopping.get_or_insert_with(|| signals::listen(decided.max_duration, display.clone())).clone();
+    let clock = decided.present.clock.clone();
+    let watch = Watch { clock: clock.clone(), observer: display.clone(), counters: counters.clone() };
+    let files = decided.destination.look(&watch).await?;
+    let handles = RunHandles { observer: display.clone(), counters, clock, stop };
+    let is_quick = request.is_quick;
+    let ticker = display.tick();
+    let outcome = verify::verify(request, files, handles).await;
+    drop(ticker);
+    display.clear();
+    let outcome = outcome?;
+    if decided.output.json {
+        output::json(&render::summary_json(&outcome, is_quick, began.elapsed(), outcome.exit_code()));
+    } else if !decided.output.quiet {
+        output::line(render::summary_line(&outcome, is_quick, began.elapsed()));
+    }
+    Ok(outcome)
+}
+
+/// Fetches what differs, and looks at the days once more.
+async fn repair(
+    decided: &Decided,
+    found: VerifyOutcome,
+    source: SourceSettings,
+    transfer: TransferSettings,
+    mut stopping: Stopping,
+) -> Outcome {
+    let is_bucket = !matches!(decided.destination.address, Address::Directory(_));
+    let scope = &decided.request.selection.scope;
+    let mut damage = found.damage.clone();
+    let mut partitions = Vec::new();
+    let mut is_refused = false;
+    for (partition, kinds) in &found.damaged {
+        match verify::check_repairable(kinds, is_bucket, scope) {
+            Ok(()) => partitions.push(partition.clone()),
+            Err(error) => {
+                is_refused = true;
+                damage.forget(partition);
+                tell(decided, partition, false, &error.to_string());
+            }
+        }
+    }
+    if partitions.is_empty() {
+        return Ok(ExitCode::Difference);
+    }
+    let run = repairing_run(decided, damage, &partitions, source, transfer);
+    let (_, outcomes) = sync::carry_out(run).await?;
+    let selection = Selection { types: Vec::new(), days: DaysWanted::Each(partitions.clone()), scope: scope.clone() };
+    let request = VerifyRequest { selection, sample: None, journal: None, ..decided.request.clone() };
+    let left = check(decided, request, &mut stopping).await?;
+    for partition in &partitions {
+        let is_repaired = !left.damaged.contains_key(partition) && !left.being_replaced.contains(partition);
+        tell(decided, partition, is_repaired, &reason(partition, &outcomes));
+    }
+    match left.stopped_by {
+        Some(error) => Err(error),
+        None if is_refused => Ok(ExitCode::Difference),
+        None => Ok(left.exit_code()),
+    }
+}
+
+/// What became of a partition in the run that was to repair it.
+fn reason(partition: &Partition, outcomes: &[PartitionOutcome]) -> String {
+    let Some(outcome) = outcomes.iter().find(|outcome| outcome.partition == *partition) else {
+        return "the run ended before it".to_owned();
+    };
+    match &outcome.error {
+        Some(error) => error.to_string(),
+        None if outcome.published.is_some() => format!("{} files fetched", outcome.objects_transferred),
+        None => outcome.reason.to_owned(),
+    }
+}
+
+fn tell(decided: &Decided, partition: &Partition, is_repaired: bool, reason: &str) {
+    use e3sync::progress::Observer as _;
+    let display = ChecksDisplay::new(&decided.output, &Arc::new(Counters::default()));
+    display.observe(&Event::PartitionRepaired { partition, is_repaired, reason });
+    display.clear();
+}
+
+fn repairing_run(
+    decided: &Decided,
+    damage: Damage,
+    partitions: &[Partition],
+    source: SourceSettings,
+    transfer: TransferSettings,
+) -> sync::Decided {
+    let scope: Scope = decided.request.selection.scope.clone();
+    let selection = Selection { types: Vec::new(), days: DaysWanted::Each(partitions.to_vec()), scope };
+    let destination = DestinationSettings { damage: Arc::new(damage), ..decided.destination.clone() };
+    sync::Decided {
+        source,
+        request: SyncRequest {
+            selection,
+            options: PlanOptions {
+                ready: Ready::Success,
+                grace: SignedDuration::from_hours(48),
+                lookback_from: Date::MIN,
+                accept_shrink: false,
+                now: decided.present.now,
+            },
+            transfer,
+            today: decided.present.today,
+            spill_folder: destination.spill_folder(),
+        },
+        destination,
+        present: decided.present.clone(),
+        output: decided.output.clone(),
+        record: crate::cli::record::RecordSettings::default(),
+        max_duration: decided.max_duration,
+    }
+}

@@ -1,0 +1,134 @@
+//! Which layer decides which option.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+
+use clap::builder::{FalseyValueParser, TypedValueParser as _};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
+
+use super::catalog::{is_switch, name_of};
+use super::file::Entry;
+use crate::cli::decide::environment;
+
+/// What the command line alone says.
+pub struct Typed {
+    pub verb: String,
+    pub profile: Option<String>,
+    pub log_format: Option<String>,
+    options: BTreeSet<String>,
+}
+
+impl Typed {
+    /// Reads the command line without the environment; `None` if it only asks for help, or names no
+    /// verb. Mistakes are left to the parser that comes after.
+    pub fn read(command: &Command, arguments: &[OsString]) -> Option<Self> {
+        let bare = command.clone().mut_args(without_variable);
+        let bare = bare.mut_subcommands(|verb| verb.mut_args(without_variable)).ignore_errors(true);
+        let matches = bare.try_get_matches_from(arguments).ok()?;
+        let (verb, matches) = matches.subcommand()?;
+        let of = |name: &str| typed_or_variable(matches, name);
+        let options = matches.ids().filter(|id| is_typed(matches, id.as_str())).map(|id| id.as_str().to_owned());
+        Some(Self {
+            verb: verb.to_owned(),
+            profile: of("profile"),
+            log_format: of("log_format"),
+            options: options.collect(),
+        })
+    }
+}
+
+fn without_variable(argument: Arg) -> Arg {
+    argument.env(None::<&'static str>)
+}
+
+fn is_typed(matches: &ArgMatches, id: &str) -> bool {
+    matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+/// An option of all verbs, needed before the files are read.
+fn typed_or_variable(matches: &ArgMatches, id: &str) -> Option<String> {
+    let raw = matches.try_get_raw(id).ok().flatten().filter(|_| is_typed(matches, id));
+    let typed = raw.and_then(|mut values| values.next()).map(|value| value.to_string_lossy().into_owned());
+    typed.or_else(|| environment(&format!("E3SYNC_{}", id.to_ascii_uppercase())))
+}
+
+/// Lets the files' values stand for defaults where no higher layer decides; gives the entries that
+/// do, by option.
+pub fn apply(command: &Command, typed: &Typed, layers: Vec<&[Entry]>) -> (Command, BTreeMap<String, Entry>) {
+    let Some(verb) = command.find_subcommand(&typed.verb) else { return (command.clone(), BTreeMap::new()) };
+    let mut decided = Decided { choices: choices(verb), ..Decided::default() };
+    decided.decide(typed.options.iter().map(|id| (id.clone(), false)).collect());
+    let overruled: BTreeSet<String> =
+        verb.get_arguments().map(id_of).filter(|id| decided.is_decided(id) && !typed.options.contains(id)).collect();
+    let all = || command.get_arguments().chain(verb.get_arguments());
+    let set = all().filter(|argument| !overruled.contains(&id_of(argument)));
+    decided.decide(set.filter_map(|argument| Some((id_of(argument), is_off_by_variable(argument)?))).collect());
+
+    let ids: BTreeMap<String, String> = all().filter_map(|it| Some((name_of(it)?, id_of(it)))).collect();
+    let mut chosen = BTreeMap::new();
+    for layer in layers {
+        let of_verb = layer.iter().filter_map(|entry| Some((ids.get(&entry.name)?, entry)));
+        let open: Vec<_> = of_verb.filter(|(id, _)| !decided.is_decided(id)).collect();
+        decided.decide(open.iter().map(|(id, entry)| ((*id).clone(), entry.is_off)).collect());
+        chosen.extend(open.into_iter().map(|(id, entry)| (id.clone(), entry.clone())));
+    }
+    let set = |argument: Arg| {
+        let id = id_of(&argument);
+        let argument = if overruled.contains(&id) { without_variable(argument) } else { argument };
+        match chosen.get(&id) {
+            Some(entry) => argument.default_values(entry.values.clone()),
+            None => argument,
+        }
+    };
+    let command = command.clone().mut_args(set).mut_subcommand(&typed.verb, |verb| verb.mut_args(set));
+    (command, chosen)
+}
+
+fn id_of(argument: &Arg) -> String {
+    argument.get_id().as_str().to_owned()
+}
+
+/// Whether a variable says something about an option, and if so, whether it only turns it off.
+fn is_off_by_variable(argument: &Arg) -> Option<bool> {
+    let value = std::env::var_os(argument.get_env()?)?;
+    let is_on = || FalseyValueParser::new().parse_ref(&Command::new("switch"), None, &value).unwrap_or(true);
+    Some(is_switch(argument) && !is_on())
+}
+
+/// The options of a verb that exclude each other, directly or through a third, are one choice.
+fn choices(verb: &Command) -> BTreeMap<String, usize> {
+    let mut choices: BTreeMap<String, usize> =
+        verb.get_arguments().enumerate().map(|(number, argument)| (id_of(argument), number)).collect();
+    for argument in verb.get_arguments() {
+        for other in verb.get_arg_conflicts_with(argument) {
+            if let (Some(&from), Some(&to)) = (choices.get(&id_of(other)), choices.get(&id_of(argument))) {
+                choices.values_mut().filter(|choice| **choice == from).for_each(|choice| *choice = to);
+            }
+        }
+    }
+    choices
+}
+
+/// What the layers so far have decided.
+#[derive(Default)]
+struct Decided {
+    choices: BTreeMap<String, usize>,
+    options: BTreeSet<String>,
+    made: BTreeSet<usize>,
+}
+
+impl Decided {
+    fn is_decided(&self, id: &str) -> bool {
+        self.options.contains(id) || self.choices.get(id).is_some_and(|choice| self.made.contains(choice))
+    }
+
+    /// Takes a layer's options; one that is only turned off leaves its choice to lower layers.
+    fn decide(&mut self, layer: Vec<(String, bool)>) {
+        for (id, is_off) in layer {
+            let choice = self.choices.get(&id).filter(|_| !is_off);
+            self.made.extend(choice);
+            self.options.insert(id);
+        }
+    }
+}

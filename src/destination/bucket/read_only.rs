@@ -1,0 +1,127 @@
+use std::collections::VecDeque;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use tokio::sync::Mutex;
+
+use super::catalog::Catalog;
+use super::layout::Layout;
+use super::requests::Requests;
+use super::store::StoredObject;
+use crate::destination::{
+    ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile, newest_first,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::Partition;
+use crate::manifest::{self, EntryReader};
+
+/// What is published in a bucket, for commands that change nothing.
+pub struct ReadOnlyBucket {
+    pub(super) requests: Requests,
+    pub(super) layout: Layout,
+    pub(super) catalog: Catalog,
+    pub(super) account_id: Option<String>,
+}
+
+#[async_trait]
+impl PublishedSets for ReadOnlyBucket {
+    fn account_id(&self) -> Option<&str> {
+        self.account_id.as_deref()
+    }
+
+    async fn published(&self, partition: &Partition) -> Result<Published> {
+        self.catalog.published(partition)
+    }
+
+    async fn manifest(&self, partition: &Partition) -> Result<Option<PublishedManifest>> {
+        let Some((spool, _)) = self.requests.get_spooled(&self.layout.manifest(partition)).await? else {
+            return Ok(None);
+        };
+        let header = manifest::verify(spool.reader()).map_err(|error| error.within(partition))?;
+        header.check_is_of(partition)?;
+        let reader = spool.into_reader().map_err(|cause| {
+            Error::new(ErrorKind::DestinationUnusable, "the manifest cannot be read").with_cause(cause)
+        })?;
+        Ok(Some(PublishedManifest { header, entries: Box::new(EntryReader::new(reader)?) }))
+    }
+
+    async fn days(&self) -> Result<PublishedDays> {
+        Ok(self.catalog.days())
+    }
+
+    async fn staged(&self) -> Result<Vec<Partition>> {
+        let mut staged = self.catalog.claimed();
+        staged.sort_by(|one, other| (&one.type_name, one.date).cmp(&(&other.type_name, other.date)));
+        Ok(staged)
+    }
+
+    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
+        let (mut keys, mut from) = (Vec::new(), None);
+        loop {
+            let page = self.requests.list(&self.layout.reports(), from.as_deref()).await?;
+            keys.extend(page.objects.into_iter().map(|object| object.key));
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        let mut reports = Vec::new();
+        for key in newest_first(keys, count_max) {
+            reports.extend(self.requests.get_start(&key, u64::MAX).await?.map(|(bytes, _)| bytes));
+        }
+        Ok(reports)
+    }
+}
+
+/// Where the listing of a partition stands.
+struct Pages {
+    ready: VecDeque<StoredObject>,
+    from: Option<String>,
+    is_last: bool,
+}
+
+#[async_trait]
+impl PublishedFiles for ReadOnlyBucket {
+    /// To find days without a manifest, the whole bucket would have to be listed.
+    async fn days_with_data(&self) -> Result<PublishedDays> {
+        Ok(self.catalog.days())
+    }
+
+    async fn is_being_replaced(&self, partition: &Partition) -> Result<bool> {
+        Ok(self.requests.head(&self.layout.claim(partition)).await?.is_some())
+    }
+
+    fn standing<'a>(&'a self, partition: &'a Partition) -> BoxStream<'a, Result<StandingFile>> {
+        let prefix = self.layout.partition(partition);
+        let pages = Pages { ready: VecDeque::new(), from: None, is_last: false };
+        let listed = stream::try_unfold((pages, prefix), move |(mut pages, prefix)| async move {
+            loop {
+                if let Some(object) = pages.ready.pop_front() {
+                    let path = object.key.strip_prefix(&prefix).unwrap_or(&object.key).to_owned();
+                    let file = StandingFile { path, size_bytes: Some(object.size_bytes), etag: object.etag };
+                    return Ok(Some((file, (pages, prefix))));
+                }
+                if pages.is_last {
+                    return Ok(None);
+                }
+                let page = self.requests.list(&prefix, pages.from.as_deref()).await?;
+                pages.is_last = page.next.is_none();
+                (pages.ready, pages.from) = (page.objects.into(), page.next);
+            }
+        });
+        // Folders that a console made are no data and do readers no harm.
+        let is_folder =
+            |file: &StandingFile| file.path.is_empty() || (file.path.ends_with('/') && file.size_bytes == Some(0));
+        listed.try_filter(move |file| std::future::ready(!is_folder(file))).boxed()
+    }
+
+    async fn read(&self, partition: &Partition, path: &str, taker: &mut dyn ByteTaker) -> Result<bool> {
+        let key = format!("{}{path}", self.layout.partition(partition));
+        let taker = Mutex::new(taker);
+        self.requests.read(&key, &taker).await
+    }
+
+    fn address(&self, partition: &Partition, path: &str) -> String {
+        format!("{}/{}{path}", self.requests.store.url(), self.layout.partition(partition))
+    }
+}

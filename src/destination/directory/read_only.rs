@@ -1,0 +1,157 @@
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{BufReader, Read as _};
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use rustix::fs::FileType;
+
+use super::folder::Folder;
+use super::walk::Walk;
+use super::{is_publication_begun, layout, read_published, read_published_days};
+use crate::destination::failure::failed;
+use crate::destination::{
+    ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile, newest_first,
+};
+use crate::error::Result;
+use crate::export::{Partition, TypeName, day_of_folder};
+use crate::manifest::{self, EntryReader};
+
+/// Files are read in blocks of this size: large enough that calls cost nothing, and small enough that
+/// a block is hashed while the processor still has it at hand.
+const BLOCK_BYTES: usize = 256 * 1024;
+
+thread_local! {
+    /// A thread's block. Making one for each small file would cost as much as hashing the file.
+    static BLOCK: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What is published in a directory, for commands that change nothing.
+pub struct ReadOnlyDirectory {
+    pub(super) root: Folder,
+    pub(super) manifests: Folder,
+    pub(super) runs: Option<Folder>,
+    pub(super) staging: Option<Folder>,
+    pub(super) account_id: Option<String>,
+}
+
+impl ReadOnlyDirectory {
+    fn manifest_file(&self, partition: &Partition) -> Result<Option<File>> {
+        match self.manifests.child(&partition.type_name.folder())? {
+            Some(folder) => folder.file(&layout::manifest_name(partition)),
+            None => Ok(None),
+        }
+    }
+
+    fn walk(&self, partition: &Partition) -> Result<Option<Walk>> {
+        let folder = match self.root.child(&partition.type_name.folder())? {
+            Some(folder) => folder.child(&partition.date_folder())?,
+            None => None,
+        };
+        folder.map(Walk::new).transpose()
+    }
+}
+
+#[async_trait]
+impl PublishedSets for ReadOnlyDirectory {
+    fn account_id(&self) -> Option<&str> {
+        self.account_id.as_deref()
+    }
+
+    async fn published(&self, partition: &Partition) -> Result<Published> {
+        let header = read_published(&self.root, &self.manifests, partition)?;
+        Ok(Published { header, ..Published::default() })
+    }
+
+    async fn manifest(&self, partition: &Partition) -> Result<Option<PublishedManifest>> {
+        let Some(mut file) = self.manifest_file(partition)? else { return Ok(None) };
+        let header = manifest::verify(BufReader::new(&file)).map_err(|error| error.within(partition))?;
+        header.check_is_of(partition)?;
+        // The same open file, so that a publication in between does not give another one's lines.
+        std::io::Seek::rewind(&mut file).map_err(|cause| failed("read", self.manifests.path(), cause))?;
+        Ok(Some(PublishedManifest { header, entries: Box::new(EntryReader::new(BufReader::new(file))?) }))
+    }
+
+    async fn days(&self) -> Result<PublishedDays> {
+        read_published_days(&self.manifests)
+    }
+
+    async fn staged(&self) -> Result<Vec<Partition>> {
+        let Some(staging) = &self.staging else { return Ok(Vec::new()) };
+        let mut staged = Vec::new();
+        for (type_folder, _) in staging.entries()? {
+            let type_name = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok());
+            let (Some(type_name), Some(folder)) = (type_name, staging.child(&type_folder)?) else { continue };
+            let dates = folder.entries()?.into_iter().filter_map(|(name, _)| day_of_folder(&name));
+            staged.extend(dates.map(|date| Partition { type_name: type_name.clone(), date }));
+        }
+        staged.sort_by(|one, other| (&one.type_name, one.date).cmp(&(&other.type_name, other.date)));
+        Ok(staged)
+    }
+
+    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
+        let Some(runs) = &self.runs else { return Ok(Vec::new()) };
+        let names = runs.entries()?.into_iter().map(|(name, _)| name).filter(|name| name.ends_with(".json"));
+        let mut reports = Vec::new();
+        for name in newest_first(names.collect(), count_max) {
+            let Some(mut file) = runs.file(&name)? else { continue };
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(|cause| failed("read", &runs.path().join(&name), cause))?;
+            reports.push(bytes);
+        }
+        Ok(reports)
+    }
+}
+
+#[async_trait]
+impl PublishedFiles for ReadOnlyDirectory {
+    async fn days_with_data(&self) -> Result<PublishedDays> {
+        let mut types = Vec::new();
+        for (type_folder, kind) in self.root.entries()? {
+            let type_name = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok());
+            let Some(type_name) = type_name.filter(|_| kind == FileType::Directory) else { continue };
+            let Some(folder) = self.root.child(&type_folder)? else { continue };
+            let mut days: Vec<_> = folder.entries()?.iter().filter_map(|(name, _)| day_of_folder(name)).collect();
+            days.sort();
+            types.push((type_name, days));
+        }
+        types.sort();
+        Ok(types)
+    }
+
+    async fn is_being_replaced(&self, partition: &Partition) -> Result<bool> {
+        let folder = self.manifests.child(&partition.type_name.folder())?;
+        Ok(folder.is_some_and(|folder| is_publication_begun(&folder, partition)))
+    }
+
+    fn standing<'a>(&'a self, partition: &'a Partition) -> BoxStream<'a, Result<StandingFile>> {
+        match self.walk(partition) {
+            Ok(walk) => stream::iter(walk.into_iter().flatten()).boxed(),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    async fn read(&self, partition: &Partition, path: &str, taker: &mut dyn ByteTaker) -> Result<bool> {
+        taker.begin();
+        let address = self.address(partition, path);
+        let Some(mut file) = self.root.file_beneath(&address)? else { return Ok(false) };
+        BLOCK.with_borrow_mut(|block| {
+            block.resize(BLOCK_BYTES, 0);
+            loop {
+                let count = match file.read(block) {
+                    Ok(0) => return Ok(true),
+                    Ok(count) => count,
+                    Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(cause) => return Err(failed("read", &self.root.path().join(&address), cause)),
+                };
+                if taker.take(&block[..count]).is_break() {
+                    return Ok(true);
+                }
+            }
+        })
+    }
+
+    fn address(&self, partition: &Partition, path: &str) -> String {
+        format!("{}{path}", partition.prefix())
+    }
+}

@@ -1,0 +1,125 @@
+//! The columns of the export, once for all engines (domain.md section 3).
+
+use crate::export::TypeName;
+
+/// What a column holds, in no engine's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text. Ids are text: they may begin with zeros, and nobody adds them up.
+    Text,
+    /// An instant in UTC; the files have milliseconds in 64 bits.
+    Instant,
+    /// A whole number of 64 bits.
+    Integer,
+    /// A floating-point number of 64 bits.
+    Double,
+    /// True or false.
+    Boolean,
+    /// A day; only a folder's value is one.
+    Day,
+    /// A list of structures.
+    Structures(&'static [Column]),
+    /// A map from text to text.
+    TextMap,
+}
+
+/// A column, or a field of a structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+}
+
+const fn column(name: &'static str, kind: Kind) -> Column {
+    Column { name, kind }
+}
+
+const ATTRIBUTE: &[Column] =
+    &[column("id", Kind::Text), column("name", Kind::Text), column("type", Kind::Text), column("value", Kind::Text)];
+
+const EXPERIMENT: &[Column] = &[
+    column("campaign_id", Kind::Text),
+    column("experiment_id", Kind::Text),
+    column("variation_id", Kind::Text),
+    column("is_holdback", Kind::Boolean),
+];
+
+const DECISIONS: &[Column] = &[
+    column("uuid", Kind::Text),
+    column("timestamp", Kind::Instant),
+    column("process_timestamp", Kind::Instant),
+    column("visitor_id", Kind::Text),
+    column("session_id", Kind::Text),
+    column("account_id", Kind::Text),
+    column("campaign_id", Kind::Text),
+    column("experiment_id", Kind::Text),
+    column("variation_id", Kind::Text),
+    column("attributes", Kind::Structures(ATTRIBUTE)),
+    column("user_ip", Kind::Text),
+    column("user_agent", Kind::Text),
+    column("referer", Kind::Text),
+    column("is_holdback", Kind::Boolean),
+    column("revision", Kind::Text),
+    column("client_engine", Kind::Text),
+    column("client_version", Kind::Text),
+];
+
+const CONVERSIONS: &[Column] = &[
+    column("uuid", Kind::Text),
+    column("timestamp", Kind::Instant),
+    column("process_timestamp", Kind::Instant),
+    column("visitor_id", Kind::Text),
+    column("session_id", Kind::Text),
+    column("account_id", Kind::Text),
+    column("experiments", Kind::Structures(EXPERIMENT)),
+    column("entity_id", Kind::Text),
+    column("attributes", Kind::Structures(ATTRIBUTE)),
+    column("user_ip", Kind::Text),
+    column("user_agent", Kind::Text),
+    column("referer", Kind::Text),
+    column("event_type", Kind::Text),
+    column("event_name", Kind::Text),
+    column("revenue", Kind::Integer),
+    column("value", Kind::Double),
+    column("quantity", Kind::Integer),
+    column("tags", Kind::TextMap),
+    column("revision", Kind::Text),
+    column("client_engine", Kind::Text),
+    column("client_version", Kind::Text),
+];
+
+/// What is known of the files of one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The columns inside the files.
+    pub columns: &'static [Column],
+    /// The folder below the day, `experiment` or `event`, which is a column of text too.
+    pub sub_partition: &'static str,
+    /// Whether the vendor documents the type; else the nearest documented one is assumed.
+    pub is_documented: bool,
+}
+
+impl Layout {
+    /// The layout of a type. `decisions-rerun` was seen and holds decisions; all else holds what
+    /// `events` holds.
+    pub fn of(type_name: &TypeName) -> Self {
+        let is_documented = TypeName::DOCUMENTED.contains(&type_name.as_str());
+        if type_name.as_str().starts_with("decisions") {
+            Self { columns: DECISIONS, sub_partition: "experiment", is_documented }
+        } else {
+            Self { columns: CONVERSIONS, sub_partition: "event", is_documented }
+        }
+    }
+
+    /// The columns of the files and then those of the folders, the day and the sub-partition.
+    pub fn all_columns(&self) -> impl Iterator<Item = Column> {
+        self.columns.iter().copied().chain(self.folder_columns())
+    }
+
+    /// The columns that only the folders' names have.
+    pub fn folder_columns(&self) -> [Column; 2] {
+        [column("date", Kind::Day), column(self.sub_partition, Kind::Text)]
+    }
+}

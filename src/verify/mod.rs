@@ -1,0 +1,264 @@
+//! The verb `verify`: compares every file of a destination with its manifest. It only reads.
+
+mod content;
+mod finding;
+mod journal;
+mod matching;
+mod outcome;
+mod partition;
+mod sample;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::StreamExt as _;
+use jiff::civil::Date;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+pub use finding::{Finding, FindingKind};
+pub use outcome::VerifyOutcome;
+pub use sample::Sample;
+
+use self::content::Hashing;
+use self::journal::{Journal, Subject};
+use self::partition::{Checks, Report};
+use crate::destination::{PublishedDays, PublishedFiles};
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{Partition, Scope};
+use crate::progress::Event;
+use crate::select::Selection;
+use crate::sync::RunHandles;
+
+/// So many partitions are looked at together, so that small ones keep all threads busy.
+const PARTITIONS_AT_ONCE: usize = 8;
+
+/// What is to be verified, and how.
+#[derive(Clone, Debug)]
+pub struct VerifyRequest {
+    /// Which of the published days, and how much of each.
+    pub selection: Selection,
+    /// Only a part of these days.
+    pub sample: Option<Sample>,
+    /// Whether only names, sizes and ETags are compared.
+    pub is_quick: bool,
+    /// The day that counts as today, for the sample.
+    pub today: Date,
+    /// So many files are read at once.
+    pub readers_max: usize,
+    /// Where the destination is, for the journal.
+    pub destination: String,
+    /// A file in which to note what is verified, to go on behind it after an interruption.
+    pub journal: Option<PathBuf>,
+}
+
+/// Compares a destination with its manifests. Differences go to the observer as they are found.
+///
+/// # Errors
+/// What keeps the verification from beginning. What happens later is in the outcome.
+pub async fn verify(
+    request: VerifyRequest,
+    files: Arc<dyn PublishedFiles>,
+    handles: RunHandles,
+) -> Result<VerifyOutcome> {
+    let partitions = select(&request, files.as_ref()).await?;
+    let now = handles.clock.now();
+    let journal = request.journal.as_deref().map(|path| Journal::open(path, &subject(&request), now)).transpose()?;
+    announce(&partitions, files.as_ref(), &handles).await;
+    let hashing = Hashing {
+        files,
+        permits: Arc::new(Semaphore::new(request.readers_max.max(1))),
+        counters: handles.counters.clone(),
+        is_stopped: Arc::new(AtomicBool::new(false)),
+    };
+    let checks = Checks { hashing: Arc::new(hashing), scope: request.selection.scope, is_quick: request.is_quick };
+    let verification = Verification { checks: Arc::new(checks), handles, journal, outcome: VerifyOutcome::default() };
+    Ok(verification.run(partitions).await)
+}
+
+fn subject(request: &VerifyRequest) -> Subject {
+    Subject {
+        verification: 1,
+        destination: request.destination.clone(),
+        is_quick: request.is_quick,
+        selection: request.selection.scope.clone(),
+    }
+}
+
+/// The selected days of all that have a manifest or data, as far as their turn is today.
+async fn select(request: &VerifyRequest, files: &dyn PublishedFiles) -> Result<Vec<Partition>> {
+    let days = merged(files.days().await?, files.days_with_data().await?);
+    if days.iter().all(|(_, dates)| dates.is_empty()) {
+        return Err(Error::new(ErrorKind::Usage, format!("{} is no mirror yet", request.destination))
+            .with_hint("name a destination that `e3sync sync` has published to"));
+    }
+    let mut partitions = request.selection.of_published(&days)?;
+    if let Some(sample) = request.sample {
+        partitions.retain(|partition| sample.has(partition.date, request.today));
+    }
+    Ok(partitions)
+}
+
+fn merged(one: PublishedDays, other: PublishedDays) -> PublishedDays {
+    let mut types = std::collections::BTreeMap::new();
+    for (type_name, dates) in one.into_iter().chain(other) {
+        types.entry(type_name).or_insert_with(std::collections::BTreeSet::new).extend(dates);
+    }
+    types.into_iter().map(|(type_name, dates)| (type_name, dates.into_iter().collect())).collect()
+}
+
+/// Tells how much there is to do, by the manifests' headers.
+async fn announce(partitions: &[Partition], files: &dyn PublishedFiles, handles: &RunHandles) {
+    for partition in partitions {
+        if let Ok(Some(header)) = files.published(partition).await.map(|published| published.header) {
+            handles.counters.objects_planned.add(header.objects);
+            handles.counters.bytes_planned.add(header.bytes);
+        }
+    }
+    handles.counters.partitions_planned.add(partitions.len() as u64);
+}
+
+struct Verification {
+    checks: Arc<Checks>,
+    handles: RunHandles,
+    journal: Option<Journal>,
+    outcome: VerifyOutcome,
+}
+
+impl Verification {
+    async fn run(mut self, partitions: Vec<Partition>) -> VerifyOutcome {
+        let mut to_check = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            if !self.is_resumed(&partition).await {
+                to_check.push(partition);
+            }
+        }
+        let checks = self.checks.clone();
+        let checked = to_check.into_iter().map(|partition| check_as_task(checks.clone(), Arc::new(partition)));
+        let mut checked = futures::stream::iter(checked).buffered(PARTITIONS_AT_ONCE);
+        let mut stop = self.handles.stop.clone();
+        while self.outcome.stopped_by.is_none() {
+            tokio::select! {
+                error = stop_requested(&mut stop) => self.outcome.stopped_by = Some(error),
+                next = checked.next() => match next {
+                    Some((partition, report)) => self.settle(&partition, report),
+                    None => break,
+                },
+            }
+        }
+        // What is being hashed looks at this after each block.
+        self.checks.hashing.is_stopped.store(true, Ordering::Relaxed);
+        if self.outcome.stopped_by.is_none()
+            && let Some(journal) = self.journal.take()
+        {
+            journal.end();
+        }
+        self.outcome
+    }
+
+    /// Passes over a partition that a former run verified, if it is still as it was then.
+    async fn is_resumed(&mut self, partition: &Partition) -> bool {
+        let Some(journal) = &self.journal else { return false };
+        let Ok(published) = self.checks.hashing.files.published(partition).await else { return false };
+        let Some(header) = published.header.filter(|header| journal.has(partition, header)) else { return false };
+        self.handles.counters.objects_done.add(header.objects);
+        self.handles.counters.bytes_done.add(header.bytes);
+        self.outcome.days_resumed += 1;
+        self.tell(partition, "resumed", &Report { objects: header.objects, bytes: header.bytes, ..Report::default() });
+        true
+    }
+
+    fn settle(&mut self, partition: &Partition, report: Result<Report>) {
+        let report = match report {
+            Ok(report) => report,
+            Err(error) if error.kind().stops_the_run() => {
+                self.outcome.stopped_by = Some(error);
+                return;
+            }
+            Err(error) => Report {
+                findings: vec![Finding { key: None, kind: FindingKind::Unreadable, detail: error.to_string() }],
+                ..Report::default()
+            },
+        };
+        if let Some(header) = &report.header {
+            self.handles.counters.objects_planned.replace(header.objects, report.objects);
+            self.handles.counters.bytes_planned.replace(header.bytes, report.bytes);
+        }
+        self.outcome.days += 1;
+        if report.is_being_replaced {
+            self.outcome.being_replaced.push(partition.clone());
+            return self.tell(partition, "being_replaced", &report);
+        }
+        self.outcome.objects += report.objects;
+        self.outcome.bytes += report.bytes;
+        for finding in &report.findings {
+            self.outcome.note(partition, finding);
+            self.handles.observer.observe(&Event::Difference {
+                partition,
+                kind: finding.kind.name(),
+                key: finding.key.as_deref(),
+                detail: &finding.detail,
+            });
+        }
+        let is_whole = report.findings.is_empty();
+        if let (Some(journal), Some(header), true) = (&mut self.journal, &report.header, is_whole) {
+            journal.note(header, self.handles.clock.now());
+        }
+        self.tell(partition, if is_whole { "verified" } else { "damaged" }, &report);
+    }
+
+    fn tell(&self, partition: &Partition, state: &'static str, report: &Report) {
+        self.handles.observer.observe(&Event::PartitionVerified {
+            partition,
+            state,
+            objects: report.objects,
+            bytes: report.bytes,
+            differences: if report.is_being_replaced { 0 } else { report.findings.len() as u64 },
+        });
+    }
+}
+
+/// Checks a partition on another thread; the task ends with its caller.
+async fn check_as_task(checks: Arc<Checks>, partition: Arc<Partition>) -> (Arc<Partition>, Result<Report>) {
+    let mut task = JoinSet::new();
+    let of_task = partition.clone();
+    task.spawn(async move { checks.check(&of_task).await });
+    let report = match task.join_next().await {
+        Some(Ok(report)) => report,
+        Some(Err(cause)) => Err(Error::new(ErrorKind::Internal, "a verification broke off").with_cause(cause)),
+        None => Err(Error::new(ErrorKind::Internal, "a verification did not run")),
+    };
+    (partition, report)
+}
+
+async fn stop_requested(stop: &mut watch::Receiver<Option<ErrorKind>>) -> Error {
+    match stop.wait_for(Option::is_some).await.map(|kind| *kind) {
+        Ok(kind) => Error::new(kind.unwrap_or(ErrorKind::Interrupted), "stopped before everything was verified")
+            .with_hint("the same command goes on where this one stopped"),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Whether a difference can be repaired by fetching from the source; else why not.
+///
+/// # Errors
+/// [`ErrorKind::DestinationForeign`] with what is to be done by hand.
+pub fn check_repairable(kinds: &[FindingKind], is_bucket: bool, scope: &Scope) -> Result<()> {
+    let refusal = |what: &str| Err(Error::new(ErrorKind::DestinationForeign, what.to_owned()));
+    if *scope != Scope::All && !is_bucket && kinds.contains(&FindingKind::ManifestDamaged) {
+        return refusal("its manifest is damaged, and a part of the day was selected; repair the whole day");
+    }
+    match kinds {
+        _ if kinds.contains(&FindingKind::ManifestMissing) => {
+            refusal("its data were not published by e3sync; move them away, then sync that day")
+        }
+        _ if is_bucket && kinds.contains(&FindingKind::Extra) => {
+            refusal("it has objects that e3sync did not store; move them away, then repair again")
+        }
+        _ if is_bucket && kinds.contains(&FindingKind::ManifestDamaged) => {
+            refusal("its manifest in the bucket is damaged; move manifest and day away, then sync that day")
+        }
+        _ => Ok(()),
+    }
+}
