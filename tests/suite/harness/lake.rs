@@ -142,10 +142,12 @@ impl CustomerLake {
         self.bucket.as_ref().unwrap()
     }
 
-    /// What the bucket has below the mirror's prefix, by the rest of the key.
+    /// What the bucket has below the mirror's prefix, by the rest of the key; without the reports, to
+    /// which every run adds one.
     pub fn stored(&self) -> BTreeMap<String, StoredCopy> {
         let objects = self.bucket().objects().into_iter();
         objects
+            .filter(|(key, _)| !key[self.prefix.len()..].starts_with("_e3sync/runs/"))
             .map(|(key, copy)| (key.strip_prefix(&self.prefix).expect("below the prefix").to_owned(), copy))
             .collect()
     }
