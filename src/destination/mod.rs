@@ -140,6 +140,8 @@ pub struct Work {
 pub struct Inventory {
     /// Objects that are published unchanged or were staged by this run.
     pub objects_here: u64,
+    /// Of these, the published ones.
+    pub objects_unchanged: u64,
     /// Their bytes.
     pub bytes_here: u64,
     /// Objects that a former run staged and that are hashed again before they count.

@@ -100,7 +100,7 @@ impl Context {
         };
         let inventory = claim.prepare(&mut listed.listing, &listed.cloud.location.to_string()).await?;
         let summary = listed.listing.summary;
-        let unchanged = inventory.objects_here;
+        let unchanged = inventory.objects_unchanged;
         let options = self.surveyor.options();
         let header = published.header.as_ref();
         let decision = plan::hold_decay(survey.decision, header, summary.objects, unchanged, options);

@@ -64,6 +64,8 @@ pub(super) struct Manifest {
 pub(super) struct Staged {
     pub ledger: Ledger,
     pub found: Found,
+    /// How many objects are published as they are wanted.
+    pub objects_unchanged: u64,
 }
 
 impl Claimed {
@@ -139,7 +141,6 @@ impl Claimed {
             previous: previous.as_ref().map(|previous| &previous.ledger),
             manifest: self.manifest.as_ref().map(|manifest| &manifest.bytes),
             is_same_source: self.manifest.as_ref().is_some_and(|manifest| manifest.header.source == source),
-            is_inherited: self.is_inherited,
             run: self.shared.run,
             spill_folder: &self.shared.settings.spill_folder,
             damage: &self.shared.settings.damage,
@@ -149,7 +150,7 @@ impl Claimed {
             self.keep_overwritten_aside(&found).await?;
         }
         let inventory = inventory::count(&ledger, self.shared.run)?;
-        let staged = Arc::new(Staged { ledger, found });
+        let staged = Arc::new(Staged { ledger, found, objects_unchanged: inventory.objects_unchanged });
         *self.staged.write().unwrap_or_else(PoisonError::into_inner) = Some(staged);
         Ok(inventory)
     }
@@ -238,6 +239,9 @@ impl Claimed {
         let unfinished = std::mem::take(&mut *self.unfinished.lock().unwrap_or_else(PoisonError::into_inner));
         for unfinished in unfinished.values() {
             self.shared.requests.abort_upload(&unfinished.upload).await?;
+        }
+        for upload in self.shared.take_uploads_below(&self.shared.layout.partition(&self.partition)) {
+            self.shared.requests.abort_upload(&upload).await?;
         }
         if self.has_unheard_upload.load(Ordering::Relaxed) {
             // All others are completed by now or given up.
@@ -352,7 +356,13 @@ fn match_with(ledger: &Ledger, lines: &mut Vec<FinishedLine>) -> Result<()> {
 #[async_trait]
 impl Claim for BucketClaim {
     async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
-        self.0.stage(listing, source).await
+        let staged = self.0.stage(listing, source).await;
+        let is_foreign = staged.as_ref().is_err_and(|error| error.kind() == ErrorKind::DestinationForeign);
+        if is_foreign && !self.0.is_inherited && !self.0.has_begun() {
+            // Nothing was begun, and no later run is to think so.
+            self.0.end().await?;
+        }
+        staged
     }
 
     async fn work(&self, position: Position, count_max: usize) -> Result<Option<(Vec<Work>, Position)>> {

@@ -39,8 +39,6 @@ pub(super) struct Walk<'a> {
     pub manifest: Option<&'a Spool>,
     /// Whether the published set is of the same source as the new one.
     pub is_same_source: bool,
-    /// Whether another run has had the partition, so that objects of no manifest may be its.
-    pub is_inherited: bool,
     pub run: u64,
     pub spill_folder: &'a Path,
     /// What is not to be kept though it is published.
@@ -92,7 +90,7 @@ impl Walk<'_> {
             }
         }
         // A marker says of itself nothing; the objects beside it tell whose the day is.
-        let is_ours = self.manifest.is_some() || self.is_inherited || known.objects_seen > 0;
+        let is_ours = self.manifest.is_some() || known.objects_seen > 0;
         if found.has_success_marker && !is_ours {
             return Err(self.foreign(&self.layout.success_marker(self.partition)).await);
         }
@@ -122,7 +120,7 @@ impl Walk<'_> {
         };
         let entry = entry.map(|(_, entry)| entry);
         self.mark(index, &object, record, entry.as_ref(), stored)?;
-        let is_known = entry.is_some() || was_listed || record.place != Place::Missing || self.is_inherited;
+        let is_known = entry.is_some() || was_listed || record.place != Place::Missing;
         if !is_known && !self.is_left_over(stored).await? {
             return Err(self.foreign(&stored.key).await);
         }
@@ -243,11 +241,12 @@ impl<'a, T> Ascending<'a, T> {
 pub(super) fn count(ledger: &Ledger<Spool>, run: u64) -> Result<Inventory> {
     let mut inventory = Inventory::default();
     for (object, record) in ledger.objects(Position::default()).zip(ledger.records(0)) {
-        let object = object?;
-        if is_here(&record?, run) {
+        let (object, record) = (object?, record?);
+        if is_here(&record, run) {
             inventory.objects_here += 1;
             inventory.bytes_here += object.size_bytes;
         }
+        inventory.objects_unchanged += u64::from(record.place == Place::Published);
     }
     Ok(inventory)
 }

@@ -20,8 +20,8 @@ use crate::export::{Partition, printable};
 /// A contested claim is tried so often: each time somebody else was faster by a moment.
 const CLAIM_ATTEMPTS_MAX: u32 = 5;
 
-/// What is left of a run that was killed is cleared away after so many times the lease's duration.
-const SWEPT_AFTER_LEASES: u32 = 100;
+/// What is left of a run that was killed is cleared away after so long: longer than any lease.
+const LONG_DEAD: Duration = Duration::from_secs(100 * 3600);
 
 /// How long a run that shows no sign of life still counts as alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub(super) struct Lease {
     /// Why the lease has ended, once it has.
     lost: Mutex<Option<Error>>,
     heartbeat: Mutex<Option<JoinHandle<()>>>,
+    /// Held while a dead run is ended.
+    ending: tokio::sync::Mutex<()>,
 }
 
 struct Renewal {
@@ -109,6 +111,7 @@ impl Lease {
             claimed: Mutex::new(HashSet::new()),
             lost: Mutex::new(None),
             heartbeat: Mutex::new(None),
+            ending: tokio::sync::Mutex::new(()),
         });
         let watched = Arc::downgrade(&lease);
         let _ = lease.requests.lease.set(watched.clone());
@@ -167,11 +170,21 @@ impl Lease {
     /// # Errors
     /// As [`Lease::renew`].
     pub async fn assure(&self) -> Result<()> {
+        // Well before its end: the bucket tells times in whole seconds, and requests take some.
+        self.assure_within(self.settings.duration * 2 / 3).await
+    }
+
+    /// As [`Lease::assure`], and a sign of life was given within the usual interval.
+    pub async fn assure_fresh(&self) -> Result<()> {
+        self.assure_within(self.settings.interval * 3 / 2).await
+    }
+
+    async fn assure_within(&self, age_max: Duration) -> Result<()> {
         if let Some(error) = self.loss() {
             return Err(error);
         }
         let age = lock(&self.renewed_at).elapsed();
-        if age < self.settings.duration { Ok(()) } else { self.renew().await.map(drop) }
+        if age < age_max { Ok(()) } else { self.renew().await.map(drop) }
     }
 
     fn loss(&self) -> Option<Error> {
@@ -187,6 +200,11 @@ impl Lease {
         let is_inherited = lock(&self.claimed).contains(partition) || self.write_claim(partition).await?;
         lock(&self.claimed).insert(partition.clone());
         Ok(is_inherited)
+    }
+
+    /// Whether this run has claimed a partition.
+    pub fn has(&self, partition: &Partition) -> bool {
+        lock(&self.claimed).contains(partition)
     }
 
     /// Gives a partition up, whose claim was deleted.
@@ -213,13 +231,19 @@ impl Lease {
         Err(held(partition, "other runs that begin just now", self.settings.duration))
     }
 
-    /// Makes sure that the run which holds a claim never writes again.
+    /// Makes sure that the run which holds a claim never writes again. One after the other: several
+    /// partitions of the same dead run may be claimed at once.
     async fn end_if_dead(&self, claim: &ClaimRecord, partition: &Partition) -> Result<()> {
+        let _alone = self.ending.lock().await;
         let Ok(run) = u64::from_str_radix(&claim.run, 16) else { return Ok(()) };
         let key = self.layout.run(run);
         let Some((sign, version)) = self.requests.get_json::<SignOfLife>(&key).await? else { return Ok(()) };
         let duration = sign.as_ref().map_or(self.settings.duration, |sign| Duration::from_secs(sign.lease_seconds));
         let age = self.age_of(&key).await?;
+        if age.is_none() && self.requests.get_json::<SignOfLife>(&key).await?.is_none() {
+            // It has ended by itself, or another run has found it dead.
+            return Ok(());
+        }
         if age.is_none_or(|age| age < duration) {
             return Err(held(partition, &claim.holder, duration.saturating_sub(age.unwrap_or_default())));
         }
@@ -228,6 +252,7 @@ impl Lease {
         let last = sign_of_life(&holder, self.settings, 0, Some(&self.holder));
         match self.requests.put_small(&key, last, Condition::IfMatch(&version)).await? {
             Put::Stored(_) => self.requests.delete(&[key]).await,
+            Put::Refused if self.requests.get_json::<SignOfLife>(&key).await?.is_none() => Ok(()),
             Put::Refused => Err(held(partition, &claim.holder, duration)),
         }
     }
@@ -261,10 +286,9 @@ impl Lease {
     /// Deletes the signs of life of runs that are long dead: they hold nothing, they only lie about.
     /// What such a run tried the bucket out with can go sooner.
     async fn sweep(&self) -> Result<()> {
-        let long_dead = self.settings.duration * SWEPT_AFTER_LEASES;
         let ages = self.ages().await?.into_iter();
         let is_dead =
-            |key: &str, age: Duration| age > if self.layout.is_probe(key) { self.settings.duration } else { long_dead };
+            |key: &str, age: Duration| age > if self.layout.is_probe(key) { self.settings.duration } else { LONG_DEAD };
         let dead: Vec<String> = ages.filter(|(key, age)| is_dead(key, *age)).map(|(key, _)| key).collect();
         self.requests.delete(&dead).await
     }

@@ -118,8 +118,16 @@ impl Shared {
         Ok(())
     }
 
-    fn note_upload(&self, upload: &Upload) {
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).insert(upload.key.clone(), upload.clone());
+    /// Notes an upload; gives the one that was noted of the same object, which nobody ends any more.
+    fn note_upload(&self, upload: &Upload) -> Option<Upload> {
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.insert(upload.key.clone(), upload.clone()).filter(|other| other.id != upload.id)
+    }
+
+    /// The noted uploads of objects below a prefix, which are then noted no more.
+    fn take_uploads_below(&self, prefix: &str) -> Vec<Upload> {
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.extract_if(|key, _| key.starts_with(prefix)).map(|(_, upload)| upload).collect()
     }
 
     fn forget_upload_note(&self, key: &str) -> Option<Upload> {
@@ -221,6 +229,17 @@ impl BucketDestination {
         })
     }
 
+    /// Days that another run has begun and that this one did not look at, told in words.
+    fn tell_begun(&self) -> Option<String> {
+        let mut others = self.0.catalog.claimed();
+        others.retain(|partition| !self.0.lease.has(partition));
+        let first = others.first()?;
+        Some(format!(
+            "{} days are begun and not ended by another run, among them {first}; if none is at work, a run that selects them ends them",
+            others.len()
+        ))
+    }
+
     /// Unfinished multipart uploads that stay behind, told in words.
     async fn tell_uploads(&self) -> Result<Option<String>> {
         let shared = &self.0;
@@ -255,6 +274,7 @@ impl BucketDestination {
         };
         note("what is finished could not be written down", shared.flush_journals().await);
         note("the index could not be written", shared.catalog.save(&shared.requests, &shared.layout).await);
+        messages.extend(self.tell_begun());
         // A user who may not list uploads is no less served.
         if let Ok(told) = self.tell_uploads().await {
             messages.extend(told);

@@ -21,8 +21,13 @@ pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<H
     let published = claimed.manifest.as_ref().map(|manifest| &manifest.header);
     if let Err(held) = publication::check_shrink(published, &totals, terms, &claimed.partition) {
         // Rows are known when all objects have come; by then these stand in the day, unmarked.
-        claimed.undo().await?;
-        return Err(held);
+        return match claimed.undo().await {
+            Ok(()) => Err(held),
+            Err(error) if error.kind() == ErrorKind::ManifestDamaged => Err(held.with_hint(
+                "objects of the published day are overwritten already, since the new ones have their names, so the day stays unmarked; accept the new one with --accept-shrink, or bring the old ones back from the bucket's versions",
+            )),
+            Err(error) => Err(error),
+        };
     }
     shared.lease.assure().await?;
     let header = match published.filter(|header| is_as_published(claimed, header, &totals, terms)) {
@@ -36,10 +41,12 @@ pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<H
 
 /// Whether a former run ended before it could tell that it was done: nothing but that is to do.
 fn is_as_published(claimed: &Claimed, header: &Header, totals: &Totals, terms: &PublishTerms) -> bool {
-    let has_surplus =
-        claimed.staged().is_ok_and(|staged| !staged.found.replaced.is_empty() || !staged.found.leftover.is_empty());
+    let is_as_it_stands = claimed.staged().is_ok_and(|staged| {
+        let has_surplus = !staged.found.replaced.is_empty() || !staged.found.leftover.is_empty();
+        staged.objects_unchanged == totals.listing.objects && !has_surplus
+    });
     !claimed.has_begun()
-        && !has_surplus
+        && is_as_it_stands
         && !claimed.shared.settings.damage.is_in(&claimed.partition)
         && header.listing_digest == totals.listing.digest
         && header.source == terms.source
@@ -53,12 +60,13 @@ async fn replace(claimed: &Claimed, totals: &Totals, terms: &PublishTerms) -> Re
     let staged = claimed.staged()?;
     claimed.begin(&staged).await?;
     let header = publication::header(&shared.account_id, &claimed.partition, totals, terms);
+    if shared.settings.keep_superseded {
+        // The present manifest still tells them; after a kill behind it nothing would.
+        keep_aside(claimed, &staged.found.replaced).await?;
+    }
     let version = write_manifest(claimed, &header).await?;
     shared.catalog.note_published(&claimed.partition, Some((&header, &version)));
     shared.lease.assure().await?;
-    if shared.settings.keep_superseded {
-        keep_aside(claimed, &staged.found.replaced).await?;
-    }
     delete(claimed, &staged.found.replaced).await?;
     delete(claimed, &staged.found.leftover).await?;
     Ok(header)
@@ -124,6 +132,8 @@ async fn mark_complete(claimed: &Claimed, header: &Header) -> Result<()> {
         return Ok(());
     }
     let key = claimed.shared.layout.success_marker(&claimed.partition);
+    // The one write that makes readers believe; it rests on a lease that was just looked at.
+    claimed.shared.lease.assure_fresh().await?;
     claimed.shared.requests.put_small(&key, Vec::new(), Condition::None).await.map(drop)
 }
 

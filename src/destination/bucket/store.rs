@@ -39,7 +39,8 @@ pub trait Store: Send + Sync {
     /// Deletes up to [`DELETES_MAX`] objects; those that are not there count as deleted.
     async fn delete(&self, keys: &[String]) -> Result<()>;
 
-    /// Begins a multipart upload and gives its id. `origin` as in [`PutTerms`].
+    /// Begins a multipart upload and gives its id. `origin` as in [`PutTerms`]; an empty one is for
+    /// objects of this tool's own, which get no storage class and no tags.
     async fn begin_upload(&self, key: &str, origin: &str) -> Result<String>;
 
     /// Uploads one part, numbered from 1; the bucket verifies its bytes. Gives the part's ETag.

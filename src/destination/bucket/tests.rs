@@ -312,6 +312,51 @@ async fn what_a_killed_run_has_finished_is_not_fetched_again() {
 }
 
 #[tokio::test]
+async fn what_is_stored_and_not_published_does_not_count_as_published() {
+    let bucket = Bucket::new(&[first(), second()]);
+    bucket.run(&bucket.store(BreakOff::Never), &first(), false).await.unwrap();
+    {
+        let destination = bucket.open(&bucket.store(BreakOff::Never)).await.unwrap();
+        let claim = destination.claim(&partition()).await.unwrap();
+        claim.prepare(&mut listing(&second()), SOURCE).await.unwrap();
+        let (works, _) = claim.work(Position::default(), 10).await.unwrap().unwrap();
+        for work in works {
+            put(claim.as_ref(), &work, &second()[&work.object.key]).await.unwrap();
+        }
+        destination.close().await;
+    }
+    let destination = bucket.open(&bucket.store(BreakOff::Never)).await.unwrap();
+    let claim = destination.claim(&partition()).await.unwrap();
+    let inventory = claim.prepare(&mut listing(&second()), SOURCE).await.unwrap();
+    assert_eq!((inventory.objects_here, inventory.objects_unchanged), (4, 1));
+}
+
+#[tokio::test]
+async fn several_days_of_a_dead_run_are_claimed_at_once() {
+    let bucket = Bucket::new(&[first()]);
+    let days: Vec<Partition> =
+        (1..=8).map(|day| Partition { date: jiff::civil::date(2026, 11, day), ..partition() }).collect();
+    let dead = bucket.open(&bucket.store(BreakOff::Never)).await.unwrap();
+    for day in &days {
+        dead.claim(day).await.unwrap();
+    }
+    bucket.let_leases_end();
+    let next = bucket.open(&bucket.store(BreakOff::Never)).await.unwrap();
+    for claimed in futures::future::join_all(days.iter().map(|day| next.claim(day))).await {
+        assert!(claimed.is_ok(), "{:?}", claimed.err());
+    }
+}
+
+#[tokio::test]
+async fn days_that_another_run_has_begun_are_named_at_the_end() {
+    let bucket = Bucket::new(&[first()]);
+    let _other = bucket.open(&bucket.store(BreakOff::Never)).await.unwrap().claim(&partition()).await.unwrap();
+    let destination = bucket.open(&bucket.store(BreakOff::Never)).await.unwrap();
+    let messages = destination.close().await;
+    assert!(messages.iter().any(|message| message.contains("begun and not ended by another run")), "{messages:?}");
+}
+
+#[tokio::test]
 async fn an_unfinished_upload_goes_on_behind_its_last_part() {
     let bucket = Bucket::new(&[first()]);
     let content = first()["event=a/2"].clone();
@@ -377,9 +422,12 @@ async fn objects_of_others_are_neither_overwritten_nor_deleted_nor_published() {
     for key in ["event=a/1", "event=x/other", "_SUCCESS"] {
         let bucket = Bucket::new(&[first(), set(&[])]);
         put_foreign(&bucket, key).await;
-        let error = bucket.run(&bucket.store(BreakOff::Never), &first(), false).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::DestinationForeign, "{key}");
-        assert_eq!(bucket.state().objects[&format!("{DATA}{key}")].bytes, b"mine", "{key}");
+        for _ in 0..2 {
+            let error = bucket.run(&bucket.store(BreakOff::Never), &first(), false).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::DestinationForeign, "{key}");
+            assert_eq!(bucket.state().objects[&format!("{DATA}{key}")].bytes, b"mine", "{key}");
+            assert!(!bucket.state().objects.keys().any(|key| key.ends_with("claim.json")), "{key}");
+        }
     }
     let mut with_other = first();
     with_other.insert("event=x/other".into(), b"mine".to_vec());
@@ -436,6 +484,32 @@ async fn replaced_objects_are_kept_aside_where_that_is_wanted() {
     let mut replaced = first();
     replaced.remove("event=a/1");
     assert_eq!(kept, replaced);
+}
+
+#[tokio::test]
+async fn a_kill_behind_the_manifest_does_not_cost_the_set_that_is_to_be_kept() {
+    let requests = {
+        let bucket = Bucket::new(&[first(), second()]);
+        bucket.run(&bucket.store(BreakOff::Never), &first(), true).await.unwrap();
+        let store = bucket.store(BreakOff::Never);
+        bucket.run(&store, &second(), true).await.unwrap();
+        store.requests()
+    };
+    for number in 0..requests {
+        let bucket = Bucket::new(&[first(), second()]);
+        bucket.run(&bucket.store(BreakOff::Never), &first(), true).await.unwrap();
+        let _ = bucket.run(&bucket.store(BreakOff::Before(number)), &second(), true).await;
+        bucket.let_leases_end();
+        let store = bucket.store(BreakOff::Never);
+        let destination = bucket.open_with(&store, true).await.unwrap();
+        let published = destination.published(&partition()).await.unwrap();
+        if published.is_unsettled || published.header.unwrap().listing_digest != listing(&second()).summary.digest {
+            transfer(&destination, &second()).await.unwrap();
+        }
+        destination.close().await;
+        let kept = bucket.state().objects.keys().filter(|key| key.ends_with(".superseded")).count();
+        assert_eq!(kept, 3, "before request {number}");
+    }
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ impl BucketWriter {
         };
         let noted = u32::try_from(hasher.length_bytes() / part_size_bytes).unwrap_or(u32::MAX);
         let parts: BTreeMap<u32, Part> = unfinished.parts.into_iter().filter(|(number, _)| *number <= noted).collect();
-        self.claimed.shared.note_upload(&unfinished.upload);
+        self.note(&unfinished.upload).await?;
         let multipart = Multipart {
             part_size_bytes,
             upload: OnceCell::new_with(Some(unfinished.upload)),
@@ -97,6 +97,14 @@ impl BucketWriter {
             noted: Mutex::new(noted),
         };
         Ok((multipart, Some(hasher)))
+    }
+
+    /// Notes the upload, and gives up one that was begun of an earlier version of the object.
+    async fn note(&self, upload: &Upload) -> Result<()> {
+        match self.claimed.shared.note_upload(upload) {
+            Some(earlier) => self.claimed.shared.requests.abort_upload(&earlier).await,
+            None => Ok(()),
+        }
     }
 
     /// The upload, begun with the first part.
@@ -107,7 +115,7 @@ impl BucketWriter {
             if may_have_others {
                 self.claimed.note_unheard_upload();
             }
-            shared.note_upload(&upload);
+            self.note(&upload).await?;
             // Only an upload that is known can be given up after a kill.
             self.claimed.journal.note_unfinished(self.unfinished(multipart, &upload, Vec::new(), None)).await?;
             Ok(upload)

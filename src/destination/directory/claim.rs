@@ -167,7 +167,8 @@ impl DirectoryClaim {
         let mut inventory = Inventory::default();
         for (object, record) in ledger.objects(Position::default()).zip(ledger.records(0)) {
             let object = object?;
-            match record?.place {
+            let place = record?.place;
+            match place {
                 Place::Missing => {}
                 Place::Staged { run } if run != self.shared.run => {
                     inventory.objects_staged += 1;
@@ -175,6 +176,7 @@ impl DirectoryClaim {
                 }
                 Place::Staged { .. } | Place::Published => {
                     inventory.objects_here += 1;
+                    inventory.objects_unchanged += u64::from(place == Place::Published);
                     inventory.bytes_here += object.size_bytes;
                 }
             }

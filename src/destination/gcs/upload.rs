@@ -9,11 +9,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksums, printable};
 
 impl GcsStore {
-    /// Begins a multipart upload. Only objects of the export are large enough for one, so that it
-    /// gets the user's storage class.
+    /// Begins a multipart upload. An object of the export gets the user's storage class; this tool's
+    /// own, which have no origin, do not.
     pub(super) async fn begin(&self, key: &str, origin: &str) -> Result<String> {
         let path = self.path(key)?;
-        let attributes = self.attributes(key, Some(origin), true)?;
+        let origin = Some(origin).filter(|origin| !origin.is_empty());
+        let attributes = self.attributes(key, origin, origin.is_some())?;
         let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
         let request = || self.store.create_multipart_opts(&path, options.clone());
         let (id, _) = self.run(Operation::Begin, key, None, request).await?;

@@ -23,8 +23,11 @@ pub(super) struct Properties {
 }
 
 impl S3Store {
-    /// What the user wants of data objects.
+    /// What the user wants of data objects; of this tool's own, which have no origin, nothing.
     pub(super) fn new_data_object(&self, origin: &str) -> Properties {
+        if origin.is_empty() {
+            return Properties { origin: None, storage_class: None, tagging: None };
+        }
         Properties { origin: Some(origin.to_owned()), storage_class: self.storage_class(), tagging: self.tagging() }
     }
 
