@@ -174,30 +174,18 @@ fn write_index(
 }
 
 async fn list_manifests(requests: &Requests, layout: &Layout) -> Result<Vec<(Partition, StoredObject)>> {
-    let (mut listed, mut from) = (Vec::new(), None);
-    loop {
-        let page = requests.list(&layout.manifests(), from.as_deref()).await?;
-        listed.extend(page.objects.into_iter().filter_map(|object| {
-            let partition = layout.partition_of_manifest(&object.key)?;
-            Some((partition, object))
-        }));
-        from = page.next;
-        if from.is_none() {
-            return Ok(listed);
-        }
-    }
+    let prefix = layout.manifests();
+    let manifests = requests.objects(&prefix).try_filter_map(|object| async move {
+        let partition = layout.partition_of_manifest(&object.key);
+        Ok(partition.map(|partition| (partition, object)))
+    });
+    manifests.try_collect().await
 }
 
 async fn list_claims(requests: &Requests, layout: &Layout) -> Result<HashSet<Partition>> {
-    let (mut claimed, mut from) = (HashSet::new(), None);
-    loop {
-        let page = requests.list(&layout.staging(), from.as_deref()).await?;
-        claimed.extend(page.objects.iter().filter_map(|object| layout.partition_of_claim(&object.key)));
-        from = page.next;
-        if from.is_none() {
-            return Ok(claimed);
-        }
-    }
+    let prefix = layout.staging();
+    let claims = requests.objects(&prefix);
+    claims.try_filter_map(|object| async move { Ok(layout.partition_of_claim(&object.key)) }).try_collect().await
 }
 
 async fn read_index(requests: &Requests, layout: &Layout) -> Result<HashMap<String, IndexLine>> {

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use futures::TryStreamExt as _;
 use tokio::sync::OnceCell;
 
 use super::Shared;
@@ -168,31 +169,25 @@ impl Claimed {
         let mut keys = Vec::new();
         let mut others = Vec::new();
         let mut uploads = UnfinishedUploads::default();
-        let mut from = None;
-        loop {
-            let prefix = self.shared.layout.staging_of(&self.partition);
-            let page = self.shared.requests.list(&prefix, from.as_deref()).await?;
-            for object in page.objects.into_iter().filter(|object| Layout::is_fragment(&object.key)) {
-                let bytes = self.shared.requests.get_start(&object.key, FRAGMENT_BYTES_MAX).await?;
-                keys.push(object.key);
-                let Some(fragment) = bytes.and_then(|(bytes, _)| fragment::read(&bytes)) else { continue };
-                let is_same_listing = fragment.listing_digest == listing.summary.digest;
-                for line in fragment.lines {
-                    match line {
-                        Line::Finished(line) if is_same_listing => note_finished(ledger, line.index, &line)?,
-                        Line::Finished(line) => others.push(line),
-                        Line::Unfinished(line) => {
-                            uploads.add(self.shared.key_of(&self.partition, &line.object.key), line)
-                        }
-                    }
-                }
-                if others.len() >= MATCHED_AT_ONCE {
-                    match_with(ledger, &mut others)?;
+        let prefix = self.shared.layout.staging_of(&self.partition);
+        let mut objects = self.shared.requests.objects(&prefix);
+        while let Some(object) = objects.try_next().await? {
+            if !Layout::is_fragment(&object.key) {
+                continue;
+            }
+            let bytes = self.shared.requests.get_start(&object.key, FRAGMENT_BYTES_MAX).await?;
+            keys.push(object.key);
+            let Some(fragment) = bytes.and_then(|(bytes, _)| fragment::read(&bytes)) else { continue };
+            let is_same_listing = fragment.listing_digest == listing.summary.digest;
+            for line in fragment.lines {
+                match line {
+                    Line::Finished(line) if is_same_listing => note_finished(ledger, line.index, &line)?,
+                    Line::Finished(line) => others.push(line),
+                    Line::Unfinished(line) => uploads.add(self.shared.key_of(&self.partition, &line.object.key), line),
                 }
             }
-            from = page.next;
-            if from.is_none() {
-                break;
+            if others.len() >= MATCHED_AT_ONCE {
+                match_with(ledger, &mut others)?;
             }
         }
         match_with(ledger, &mut others)?;

@@ -4,6 +4,8 @@
 use std::iter::Peekable;
 use std::path::Path;
 
+use futures::TryStreamExt as _;
+
 use super::layout::{self, Layout};
 use super::requests::Requests;
 use super::spool::{ObjectList, Spool};
@@ -78,16 +80,9 @@ impl Walk<'_> {
             objects_seen: 0,
         };
         let prefix = self.layout.partition(self.partition);
-        let mut from = None;
-        loop {
-            let page = self.requests.list(&prefix, from.as_deref()).await?;
-            for object in &page.objects {
-                self.take(object, &prefix, &mut known, &mut found).await?;
-            }
-            from = page.next;
-            if from.is_none() {
-                break;
-            }
+        let mut objects = self.requests.objects(&prefix);
+        while let Some(object) = objects.try_next().await? {
+            self.take(&object, &prefix, &mut known, &mut found).await?;
         }
         // A marker says of itself nothing; the objects beside it tell whose the day is.
         let is_ours = self.manifest.is_some() || known.objects_seen > 0;

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
@@ -268,15 +269,10 @@ impl Lease {
     /// The other runs' objects, and how long before this run's last sign of life each was written.
     async fn ages(&self) -> Result<Vec<(String, Duration)>> {
         let own = self.layout.run(self.run);
-        let (mut listed, mut from) = (Vec::new(), None);
-        loop {
-            let page = self.requests.list(&self.layout.runs(), from.as_deref()).await?;
-            listed.extend(page.objects.into_iter().filter_map(|object| Some((object.key, object.modified_at?))));
-            from = page.next;
-            if from.is_none() {
-                break;
-            }
-        }
+        let prefix = self.layout.runs();
+        let signs = self.requests.objects(&prefix);
+        let timed = signs.try_filter_map(|object| async move { Ok(object.modified_at.map(|time| (object.key, time))) });
+        let listed: Vec<(String, Timestamp)> = timed.try_collect().await?;
         let Some(now) = listed.iter().find(|(key, _)| *key == own).map(|(_, time)| *time) else {
             return Ok(Vec::new());
         };

@@ -29,7 +29,6 @@ pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<H
             Err(error) => Err(error),
         };
     }
-    shared.lease.assure().await?;
     let header = match published.filter(|header| is_as_published(claimed, header, &totals, terms)) {
         Some(header) => header.clone(),
         None => replace(claimed, &totals, terms).await?,
@@ -66,7 +65,6 @@ async fn replace(claimed: &Claimed, totals: &Totals, terms: &PublishTerms) -> Re
     }
     let version = write_manifest(claimed, &header).await?;
     shared.catalog.note_published(&claimed.partition, Some((&header, &version)));
-    shared.lease.assure().await?;
     delete(claimed, &staged.found.replaced).await?;
     delete(claimed, &staged.found.leftover).await?;
     Ok(header)
@@ -75,7 +73,6 @@ async fn replace(claimed: &Claimed, totals: &Totals, terms: &PublishTerms) -> Re
 /// Takes back what a former run has begun: its objects go, and the marker of the published set returns.
 pub(super) async fn restore(claimed: &Claimed) -> Result<()> {
     let staged = claimed.staged()?;
-    claimed.shared.lease.assure().await?;
     delete(claimed, &staged.found.replaced).await?;
     delete(claimed, &staged.found.leftover).await?;
     if let Some(manifest) = &claimed.manifest
@@ -142,7 +139,6 @@ async fn delete(claimed: &Claimed, objects: &ObjectList) -> Result<()> {
     for object in objects.iter() {
         keys.push(claimed.shared.key_of(&claimed.partition, &object?.key));
         if keys.len() == DELETES_MAX {
-            claimed.shared.lease.assure().await?;
             claimed.shared.requests.delete(&keys).await?;
             keys.clear();
         }

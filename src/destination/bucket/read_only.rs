@@ -1,13 +1,10 @@
-use std::collections::VecDeque;
-
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::Mutex;
 
 use super::catalog::Catalog;
 use super::layout::Layout;
 use super::requests::Requests;
-use super::store::StoredObject;
 use crate::destination::{
     ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile, newest_first,
 };
@@ -56,28 +53,14 @@ impl PublishedSets for ReadOnlyBucket {
     }
 
     async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
-        let (mut keys, mut from) = (Vec::new(), None);
-        loop {
-            let page = self.requests.list(&self.layout.reports(), from.as_deref()).await?;
-            keys.extend(page.objects.into_iter().map(|object| object.key));
-            from = page.next;
-            if from.is_none() {
-                break;
-            }
-        }
+        let prefix = self.layout.reports();
+        let keys = self.requests.objects(&prefix).map_ok(|object| object.key).try_collect().await?;
         let mut reports = Vec::new();
         for key in newest_first(keys, count_max) {
             reports.extend(self.requests.get_start(&key, u64::MAX).await?.map(|(bytes, _)| bytes));
         }
         Ok(reports)
     }
-}
-
-/// Where the listing of a partition stands.
-struct Pages {
-    ready: VecDeque<StoredObject>,
-    from: Option<String>,
-    is_last: bool,
 }
 
 #[async_trait]
@@ -93,21 +76,10 @@ impl PublishedFiles for ReadOnlyBucket {
 
     fn standing<'a>(&'a self, partition: &'a Partition) -> BoxStream<'a, Result<StandingFile>> {
         let prefix = self.layout.partition(partition);
-        let pages = Pages { ready: VecDeque::new(), from: None, is_last: false };
-        let listed = stream::try_unfold((pages, prefix), move |(mut pages, prefix)| async move {
-            loop {
-                if let Some(object) = pages.ready.pop_front() {
-                    let path = object.key.strip_prefix(&prefix).unwrap_or(&object.key).to_owned();
-                    let file = StandingFile { path, size_bytes: Some(object.size_bytes), etag: object.etag };
-                    return Ok(Some((file, (pages, prefix))));
-                }
-                if pages.is_last {
-                    return Ok(None);
-                }
-                let page = self.requests.list(&prefix, pages.from.as_deref()).await?;
-                pages.is_last = page.next.is_none();
-                (pages.ready, pages.from) = (page.objects.into(), page.next);
-            }
+        let listed = self.requests.objects(&prefix).map_ok(move |object| StandingFile {
+            path: object.key.strip_prefix(&prefix).unwrap_or(&object.key).to_owned(),
+            size_bytes: Some(object.size_bytes),
+            etag: object.etag,
         });
         // Folders that a console made are no data and do readers no harm.
         let is_folder =

@@ -4,23 +4,24 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use crc_fast::CrcAlgorithm;
 use futures::future::BoxFuture;
-use futures::{FutureExt as _, TryStreamExt as _};
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
 use super::lease::Lease;
 use super::spool::Spool;
 use super::store::{
-    BucketChecksum, Condition, DELETES_MAX, Described, Part, Payload, Put, PutTerms, Store, StoredPage, Upload, Version,
+    BucketChecksum, Condition, DELETES_MAX, Described, Part, Payload, Put, PutTerms, Store, StoredObject, StoredPage,
+    Upload, Version,
 };
 use crate::destination::ByteTaker;
 use crate::destination::failure::failed;
 use crate::destination::ledger::{RandomAccess, ReadFrom};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Base64, Checksums};
+use crate::export::Checksums;
+use crate::hash::ObjectHasher;
 use crate::progress::{Counters, Event, Observer};
 use crate::retry::Patience;
 
@@ -111,8 +112,18 @@ impl Requests {
     }
 
     /// One page of a listing.
-    pub async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
+    async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
         self.repeat(Manner::Free, || self.store.list(prefix, from)).await
+    }
+
+    /// Everything below a prefix, page after page, in ascending order of keys.
+    pub fn objects(&self, prefix: &str) -> BoxStream<'_, Result<StoredObject>> {
+        let pages = stream::try_unfold((prefix.to_owned(), Some(None)), move |(prefix, from)| async move {
+            let Some(from): Option<Option<String>> = from else { return Ok(None) };
+            let page = self.list(&prefix, from.as_deref()).await?;
+            Ok::<_, Error>(Some((stream::iter(page.objects.into_iter().map(Ok)), (prefix, page.next.map(Some)))))
+        });
+        pages.try_flatten().boxed()
     }
 
     /// What an object says about itself.
@@ -228,7 +239,7 @@ impl Requests {
         length_bytes: u64,
         condition: Condition<'_>,
     ) -> Result<Put> {
-        let mut hasher = crate::hash::ObjectHasher::for_checksums(&Checksums::default()).with_crc64nvme().with_crc32c();
+        let mut hasher = ObjectHasher::for_checksums(&Checksums::default()).with_crc64nvme().with_crc32c();
         let mut parts = Vec::new();
         for (number, begin) in (1..).zip((0..length_bytes).step_by(MANIFEST_PART_BYTES as usize)) {
             let size_bytes = MANIFEST_PART_BYTES.min(length_bytes - begin);
@@ -334,24 +345,13 @@ fn read_range(spool: &Spool, offset: u64, length_bytes: u64) -> std::io::Result<
 
 /// The checksums of bytes of our own making.
 fn checksums_of(payload: &Payload, checksum: BucketChecksum) -> Checksums {
-    let mut sha256 = Sha256::new();
-    let algorithm = match checksum {
-        BucketChecksum::Crc64Nvme => CrcAlgorithm::Crc64Nvme,
-        BucketChecksum::Crc32c => CrcAlgorithm::Crc32Iscsi,
+    let hasher = ObjectHasher::for_checksums(&Checksums::default());
+    let mut hasher = match checksum {
+        BucketChecksum::Crc64Nvme => hasher.with_crc64nvme(),
+        BucketChecksum::Crc32c => hasher.with_crc32c(),
     };
-    let mut crc = crc_fast::Digest::new(algorithm);
-    for chunk in payload.chunks() {
-        sha256.update(chunk);
-        crc.update(chunk);
-    }
-    let checksums = Checksums { sha256: Some(Base64(sha256.finalize().into())), ..Checksums::default() };
-    match checksum {
-        BucketChecksum::Crc64Nvme => Checksums { crc64nvme: Some(Base64(crc.finalize().to_be_bytes())), ..checksums },
-        BucketChecksum::Crc32c => {
-            let value = u32::try_from(crc.finalize()).unwrap_or_default();
-            Checksums { crc32c: Some(Base64(value.to_be_bytes())), ..checksums }
-        }
-    }
+    payload.chunks().iter().for_each(|chunk| hasher.update(chunk));
+    hasher.finish().1
 }
 
 fn refused_unasked(key: &str) -> Error {

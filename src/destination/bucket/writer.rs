@@ -48,7 +48,6 @@ impl BucketWriter {
         part_size_bytes: Option<u64>,
     ) -> Result<(Self, ObjectHasher)> {
         let staged = claimed.staged()?;
-        claimed.shared.lease.assure().await?;
         claimed.begin(&staged).await?;
         let fresh = match claimed.shared.requests.store.checksum() {
             BucketChecksum::Crc64Nvme if part_size_bytes.is_some() => hasher.with_crc64nvme(),
@@ -204,7 +203,6 @@ impl ObjectWriter for BucketWriter {
 
     async fn end_part(&self, range: Range<u64>) -> Result<()> {
         let Some(multipart) = &self.multipart else { return Ok(()) };
-        self.claimed.shared.lease.assure().await?;
         let number = u32::try_from(range.start / multipart.part_size_bytes + 1).unwrap_or(u32::MAX);
         let upload = self.upload(multipart).await?;
         let payload = self.take_chunks(range);
@@ -227,7 +225,6 @@ impl ObjectWriter for BucketWriter {
     }
 
     async fn finish(&self, content: &VerifiedContent, computed: &Checksums) -> Result<()> {
-        self.claimed.shared.lease.assure().await?;
         let version = match &self.multipart {
             Some(multipart) => self.complete(multipart, computed).await?,
             None => self.put(computed).await?,
