@@ -25,7 +25,7 @@ pub use connect::{Address, DestinationSettings};
 pub use listing::{Listing, ListingBuilder};
 pub use published::{
     ByteTaker, Damage, Entries, NothingPublished, Published, PublishedDays, PublishedFiles, PublishedManifest,
-    PublishedSets, StandingFile,
+    PublishedSets, StandingFile, VerificationChange,
 };
 
 use crate::error::Result;

@@ -72,6 +72,13 @@ pub trait PublishedSets: Send + Sync {
     /// # Errors
     /// As [`PublishedSets::days`].
     async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>>;
+
+    /// What verifications have noted: a JSON document, `_e3sync/verification.json`; `None` where
+    /// none has.
+    ///
+    /// # Errors
+    /// As [`PublishedSets::days`].
+    async fn verification(&self) -> Result<Option<Vec<u8>>>;
 }
 
 /// The files of a destination, for comparing them with its manifests.
@@ -99,10 +106,20 @@ pub trait PublishedFiles: PublishedSets {
     /// What kept the bytes from being read.
     async fn read(&self, partition: &Partition, path: &str, taker: &mut dyn ByteTaker) -> Result<bool>;
 
+    /// Replaces what verifications have noted by what `change` makes of it, as one step: of two
+    /// verifications that end together, one sees what the other noted.
+    ///
+    /// # Errors
+    /// What `change` says; what keeps the destination from being written.
+    async fn change_verification(&self, change: &VerificationChange<'_>) -> Result<()>;
+
     /// Where a file of a partition is: below the destination for a directory, and a whole address for
     /// a bucket.
     fn address(&self, partition: &Partition, path: &str) -> String;
 }
+
+/// Makes the document that verifications note out of the one that is there.
+pub type VerificationChange<'a> = dyn Fn(Option<&[u8]>) -> Result<Vec<u8>> + Send + Sync + 'a;
 
 /// Something that stands in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,6 +211,10 @@ impl PublishedSets for NothingPublished {
     async fn reports(&self, _count_max: usize) -> Result<Vec<Vec<u8>>> {
         Ok(Vec::new())
     }
+
+    async fn verification(&self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
 }
 
 #[async_trait]
@@ -212,6 +233,10 @@ impl PublishedFiles for NothingPublished {
 
     async fn read(&self, _partition: &Partition, _path: &str, _taker: &mut dyn ByteTaker) -> Result<bool> {
         Ok(false)
+    }
+
+    async fn change_verification(&self, _change: &VerificationChange<'_>) -> Result<()> {
+        Ok(())
     }
 
     fn address(&self, partition: &Partition, path: &str) -> String {

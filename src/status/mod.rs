@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 
-pub use numbers::{Totals, gaps, newest_complete};
+pub use numbers::{Totals, gaps, newest_complete, ranges_in};
 pub use runs::{Asked, Run, RunBytes, RunDay, RunError, RunObjects, RunPartitions, RunRequests};
 
 use crate::destination::{Published, PublishedSets};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::export::{Days, Partition, Scope, TypeName};
 use crate::manifest::Header;
+use crate::verify::{DamagedDay, LastVerification, VerificationRecord};
 
 /// So many of the last runs are looked at.
 pub const RUNS_MAX: usize = 30;
@@ -39,7 +40,7 @@ pub enum DayState {
     Staged,
     /// Not there.
     Missing,
-    /// Its manifest cannot be read.
+    /// Its manifest cannot be read, or a verification found it to differ from it.
     Damaged,
 }
 
@@ -122,6 +123,10 @@ pub struct Status {
     pub runs: Vec<Run>,
     /// So many reports of runs could not be read.
     pub unreadable_reports: usize,
+    /// The last verification.
+    pub last_verification: Option<LastVerification>,
+    /// Why it is not known what verifications found.
+    pub unreadable_verification: Option<Error>,
 }
 
 /// Looks at the days in `days`, or at all from the oldest known one to `until`.
@@ -132,6 +137,11 @@ pub struct Status {
 pub async fn look(published: &dyn PublishedSets, days: Option<Days>, until: Date) -> Result<Status> {
     let (runs, unreadable_reports) = runs::parse(&published.reports(RUNS_MAX).await?);
     let said = runs::last_words(&runs);
+    let verification = VerificationRecord::parse(published.verification().await?.as_deref());
+    let (verification, unreadable_verification) = match verification {
+        Ok(record) => (record, None),
+        Err(error) => (VerificationRecord::default(), Some(error)),
+    };
     let staged: HashSet<Partition> = published.staged().await?.into_iter().collect();
     let mut types = BTreeMap::new();
     for (type_name, range) in ranges(published, &staged, &said, days, until).await? {
@@ -139,13 +149,25 @@ pub async fn look(published: &dyn PublishedSets, days: Option<Days>, until: Date
         for date in range.iter() {
             let partition = Partition { type_name: type_name.clone(), date };
             let found = published.published(&partition).await;
-            let known =
-                Known { is_staged: staged.contains(&partition), said: said.get(&(type_name.clone(), date)).copied() };
+            let published_at =
+                found.as_ref().ok().and_then(|found| found.header.as_ref()).map(|header| header.published_at);
+            let known = Known {
+                is_staged: staged.contains(&partition),
+                said: said.get(&(type_name.clone(), date)).copied(),
+                damage: verification.damage_of(&partition, published_at).map(DamagedDay::reason),
+            };
             listed.push(known.day(date, found));
         }
         types.insert(type_name, listed);
     }
-    Ok(Status { account_id: published.account_id().map(str::to_owned), types, runs, unreadable_reports })
+    Ok(Status {
+        account_id: published.account_id().map(str::to_owned),
+        types,
+        runs,
+        unreadable_reports,
+        last_verification: verification.last,
+        unreadable_verification,
+    })
 }
 
 /// The days to look at, type by type.
@@ -180,6 +202,8 @@ struct Known<'a> {
     is_staged: bool,
     /// What the last run that looked said of it, and when that run began.
     said: Option<(Timestamp, &'a RunDay)>,
+    /// What a verification found of what is published now.
+    damage: Option<String>,
 }
 
 impl Known<'_> {
@@ -190,10 +214,15 @@ impl Known<'_> {
         };
         match header {
             Some(header) if is_unsettled => Day::of_header(&header, DayState::Staged, None),
+            Some(header) if self.damage.is_some() => {
+                let day = Day::of_header(&header, DayState::Damaged, self.damage.clone());
+                Day { is_complete: false, ..day }
+            }
             Some(header) => self.published_day(&header),
             None if is_unsettled || self.is_staged => {
                 Day::without_data(date, DayState::Staged, self.said.and_then(|(_, day)| day.why()))
             }
+            None if self.damage.is_some() => Day::without_data(date, DayState::Damaged, self.damage.clone()),
             None => self.absent_day(date),
         }
     }

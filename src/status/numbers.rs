@@ -39,14 +39,18 @@ impl Totals {
     }
 }
 
-/// The ranges of missing days, the oldest first.
-pub fn gaps(days: &[Day]) -> Vec<Days> {
-    let runs = days.chunk_by(|one, next| (one.state == DayState::Missing) == (next.state == DayState::Missing));
-    let missing = runs.filter_map(|run| Some((run.first()?, run.last()?)));
-    missing
-        .filter(|(first, _)| first.state == DayState::Missing)
+/// The ranges of days in a state, the oldest first.
+pub fn ranges_in(state: DayState, days: &[Day]) -> Vec<Days> {
+    let runs = days.chunk_by(|one, next| (one.state == state) == (next.state == state));
+    let ends = runs.filter_map(|run| Some((run.first()?, run.last()?)));
+    ends.filter(|(first, _)| first.state == state)
         .map(|(first, last)| Days { from: first.date, to: last.date })
         .collect()
+}
+
+/// The ranges of missing days, the oldest first.
+pub fn gaps(days: &[Day]) -> Vec<Days> {
+    ranges_in(DayState::Missing, days)
 }
 
 /// The newest day that is published whole.

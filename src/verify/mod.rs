@@ -1,4 +1,5 @@
-//! The verb `verify`: compares every file of a destination with its manifest. It only reads.
+//! The verb `verify`: compares every file of a destination with its manifest. It changes nothing of
+//! them, and notes beside them which days differ.
 
 mod content;
 mod finding;
@@ -6,6 +7,7 @@ mod journal;
 mod matching;
 mod outcome;
 mod partition;
+mod record;
 mod sample;
 
 use std::path::PathBuf;
@@ -18,7 +20,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use finding::{Finding, FindingKind};
-pub use outcome::VerifyOutcome;
+pub use outcome::{Damaged, VerifyOutcome};
+pub use record::{DamagedDay, LastVerification, Mode, VerificationRecord};
 pub use sample::Sample;
 
 use self::content::Hashing;
@@ -51,9 +54,12 @@ pub struct VerifyRequest {
     pub destination: String,
     /// A file in which to note what is verified, to go on behind it after an interruption.
     pub journal: Option<PathBuf>,
+    /// Whether it is merely another look at days that were just repaired.
+    pub is_recheck: bool,
 }
 
-/// Compares a destination with its manifests. Differences go to the observer as they are found.
+/// Compares a destination with its manifests. Differences go to the observer as they are found, and
+/// the days that have any are noted at the destination, as far as it can be written.
 ///
 /// # Errors
 /// What keeps the verification from beginning. What happens later is in the outcome.
@@ -67,14 +73,21 @@ pub async fn verify(
     let journal = request.journal.as_deref().map(|path| Journal::open(path, &subject(&request), now)).transpose()?;
     announce(&partitions, files.as_ref(), &handles).await;
     let hashing = Hashing {
-        files,
+        files: files.clone(),
         permits: Arc::new(Semaphore::new(request.readers_max.max(1))),
         counters: handles.counters.clone(),
         is_stopped: Arc::new(AtomicBool::new(false)),
     };
-    let checks = Checks { hashing: Arc::new(hashing), scope: request.selection.scope, is_quick: request.is_quick };
+    let scope = request.selection.scope.clone();
+    let checks = Checks { hashing: Arc::new(hashing), scope, is_quick: request.is_quick };
+    let (clock, observer) = (handles.clock.clone(), handles.observer.clone());
     let verification = Verification { checks: Arc::new(checks), handles, journal, outcome: VerifyOutcome::default() };
-    Ok(verification.run(partitions).await)
+    let outcome = verification.run(partitions).await;
+    if let Err(error) = record::note(files.as_ref(), &request, &outcome, clock.now()).await {
+        let message = format!("what was found could not be noted for status: {error}");
+        observer.observe(&Event::Warning { message: &message });
+    }
+    Ok(outcome)
 }
 
 fn subject(request: &VerifyRequest) -> Subject {
@@ -165,6 +178,7 @@ impl Verification {
         self.handles.counters.objects_done.add(header.objects);
         self.handles.counters.bytes_done.add(header.bytes);
         self.outcome.days_resumed += 1;
+        self.outcome.sound.insert(partition.clone());
         self.tell(partition, "resumed", &Report { objects: header.objects, bytes: header.bytes, ..Report::default() });
         true
     }
@@ -190,10 +204,11 @@ impl Verification {
             self.outcome.being_replaced.push(partition.clone());
             return self.tell(partition, "being_replaced", &report);
         }
+        let published_at = report.header.as_ref().map(|header| header.published_at);
         self.outcome.objects += report.objects;
         self.outcome.bytes += report.bytes;
         for finding in &report.findings {
-            self.outcome.note(partition, finding);
+            self.outcome.note(partition, published_at, finding);
             self.handles.observer.observe(&Event::Difference {
                 partition,
                 kind: finding.kind.name(),
@@ -202,6 +217,9 @@ impl Verification {
             });
         }
         let is_whole = report.findings.is_empty();
+        if is_whole {
+            self.outcome.sound.insert(partition.clone());
+        }
         if let (Some(journal), Some(header), true) = (&mut self.journal, &report.header, is_whole) {
             journal.note(header, self.handles.clock.now());
         }
@@ -244,21 +262,18 @@ async fn stop_requested(stop: &mut watch::Receiver<Option<ErrorKind>>) -> Error 
 ///
 /// # Errors
 /// [`ErrorKind::DestinationForeign`] with what is to be done by hand.
-pub fn check_repairable(kinds: &[FindingKind], is_bucket: bool, scope: &Scope) -> Result<()> {
+pub fn check_repairable(damaged: &Damaged, is_bucket: bool, scope: &Scope) -> Result<()> {
     let refusal = |what: &str| Err(Error::new(ErrorKind::DestinationForeign, what.to_owned()));
-    if *scope != Scope::All && !is_bucket && kinds.contains(&FindingKind::ManifestDamaged) {
+    if *scope != Scope::All && !is_bucket && damaged.has(FindingKind::ManifestDamaged) {
         return refusal("its manifest is damaged, and a part of the day was selected; repair the whole day");
     }
-    match kinds {
-        _ if kinds.contains(&FindingKind::ManifestMissing) => {
-            refusal("its data were not published by e3sync; move them away, then sync that day")
-        }
-        _ if is_bucket && kinds.contains(&FindingKind::Extra) => {
-            refusal("it has objects that e3sync did not store; move them away, then repair again")
-        }
-        _ if is_bucket && kinds.contains(&FindingKind::ManifestDamaged) => {
-            refusal("its manifest in the bucket is damaged; move manifest and day away, then sync that day")
-        }
-        _ => Ok(()),
+    if damaged.has(FindingKind::ManifestMissing) {
+        refusal("its data were not published by e3sync; move them away, then sync that day")
+    } else if is_bucket && damaged.has(FindingKind::Extra) {
+        refusal("it has objects that e3sync did not store; move them away, then repair again")
+    } else if is_bucket && damaged.has(FindingKind::ManifestDamaged) {
+        refusal("its manifest in the bucket is damaged; move manifest and day away, then sync that day")
+    } else {
+        Ok(())
     }
 }

@@ -1,4 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
 
 use super::finding::{Finding, FindingKind};
 use crate::destination::Damage;
@@ -18,8 +20,10 @@ pub struct VerifyOutcome {
     pub bytes: u64,
     /// How many differences there are of each kind.
     pub differences: BTreeMap<FindingKind, u64>,
-    /// The days that differ, each with the kinds of its differences.
-    pub damaged: BTreeMap<Partition, Vec<FindingKind>>,
+    /// The days that differ.
+    pub damaged: BTreeMap<Partition, Damaged>,
+    /// The days in which nothing differs.
+    pub sound: BTreeSet<Partition>,
     /// The same for the run that is to repair them.
     pub damage: Damage,
     /// The days that a run is replacing, so that they were not verified.
@@ -28,13 +32,29 @@ pub struct VerifyOutcome {
     pub stopped_by: Option<Error>,
 }
 
+/// What is wrong with a day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damaged {
+    /// When the set was published that differs; `None` where its manifest cannot be read or there is
+    /// none.
+    pub published_at: Option<Timestamp>,
+    /// How many differences there are of each kind.
+    pub differences: BTreeMap<FindingKind, u64>,
+}
+
+impl Damaged {
+    /// Whether there are differences of this kind.
+    pub fn has(&self, kind: FindingKind) -> bool {
+        self.differences.contains_key(&kind)
+    }
+}
+
 impl VerifyOutcome {
-    pub(super) fn note(&mut self, partition: &Partition, finding: &Finding) {
+    pub(super) fn note(&mut self, partition: &Partition, published_at: Option<Timestamp>, finding: &Finding) {
         *self.differences.entry(finding.kind).or_default() += 1;
-        let kinds = self.damaged.entry(partition.clone()).or_default();
-        if !kinds.contains(&finding.kind) {
-            kinds.push(finding.kind);
-        }
+        let damaged = self.damaged.entry(partition.clone()).or_default();
+        damaged.published_at = published_at;
+        *damaged.differences.entry(finding.kind).or_default() += 1;
         // Only what has the right name and size could be taken for the object.
         match (&finding.key, finding.kind) {
             (Some(key), FindingKind::Changed | FindingKind::Unreadable) => self.damage.note_object(partition, key),

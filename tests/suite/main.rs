@@ -23,6 +23,7 @@ mod hostile;
 mod incremental;
 mod listings;
 mod machine;
+mod noted;
 mod peers;
 mod readers;
 mod records;

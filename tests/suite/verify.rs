@@ -57,15 +57,18 @@ fn verification(finished: &Finished) -> Value {
 }
 
 #[test]
-fn a_whole_mirror_is_in_order_and_nothing_is_written_to_it() {
+fn a_whole_mirror_is_in_order_and_nothing_of_it_is_changed() {
     let (_export, folder) = mirror();
-    let before = files_below(&folder.path().join("_e3sync"));
+    let (data, side) = (files_below(folder.path()), files_below(&folder.path().join("_e3sync")));
     let finished = verify(folder.path()).run().expect(0);
     assert!(finished.stdout.contains("4 days · 16 files"), "{}", finished.stdout);
     assert!(finished.stdout.contains("nothing differs"), "{}", finished.stdout);
     let quick = verify(folder.path()).args(["--quick", "--json"]).run().expect(0);
     assert_eq!(verification(&quick)["mode"], "quick");
-    assert_eq!(files_below(&folder.path().join("_e3sync")), before);
+    assert_eq!(files_below(folder.path()), data);
+    let mut side_now = files_below(&folder.path().join("_e3sync"));
+    assert!(side_now.remove("verification.json").is_some());
+    assert_eq!(side_now, side);
     verify(&folder.path().join("nothing")).run().expect(2).says("is no mirror yet");
     verify(folder.path()).args(["--date", "2026-01-01"]).run().expect(2).says("nothing of what is selected");
 }

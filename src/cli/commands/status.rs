@@ -33,6 +33,9 @@ pub async fn run(arguments: &StatusArgs) -> Outcome {
         1 => output::message("the report of one run cannot be read and is left out"),
         count => output::message(format_args!("the reports of {count} runs cannot be read and are left out")),
     }
+    if let Some(error) = &status.unreadable_verification {
+        output::message(format_args!("{error}; {}", error.hint().unwrap_or_default()));
+    }
     match &arguments.html {
         Some(path) => write_page(&render::html::page(&status, &destination.address.to_string()), path)?,
         None if arguments.json => print_json(&status),
@@ -52,7 +55,7 @@ fn print(status: &Status, address: &Address, present: &Present) {
 
 fn print_json(status: &Status) {
     let days = status.types.iter().flat_map(|(name, days)| days.iter().map(|day| json::of_day(name, day)));
-    let mut documents = days.chain(status.runs.iter().map(json::of_run));
+    let mut documents = days.chain(status.runs.iter().map(json::of_run)).chain(json::of_verification(status));
     // A reader that has seen enough goes away; nothing more is to be written then.
     let _ = documents.all(|document| output::json(&document));
 }

@@ -81,6 +81,7 @@ fn decide(arguments: VerifyArgs) -> Result<Decided> {
         },
         destination: address,
         journal,
+        is_recheck: false,
     };
     let max_duration = arguments.transfer.max_duration.map(|span| span.0);
     Ok(Decided { request, destination, repair, present, output: arguments.output, max_duration })
@@ -125,8 +126,8 @@ async fn repair(
     let mut damage = found.damage.clone();
     let mut partitions = Vec::new();
     let mut is_refused = false;
-    for (partition, kinds) in &found.damaged {
-        match verify::check_repairable(kinds, is_bucket, scope) {
+    for (partition, damaged) in &found.damaged {
+        match verify::check_repairable(damaged, is_bucket, scope) {
             Ok(()) => partitions.push(partition.clone()),
             Err(error) => {
                 is_refused = true;
@@ -141,7 +142,7 @@ async fn repair(
     let run = repairing_run(decided, damage, &partitions, source, transfer);
     let (_, outcomes) = sync::carry_out(run).await?;
     let selection = Selection { types: Vec::new(), days: DaysWanted::Each(partitions.clone()), scope: scope.clone() };
-    let request = VerifyRequest { selection, sample: None, journal: None, ..decided.request.clone() };
+    let request = VerifyRequest { selection, sample: None, journal: None, is_recheck: true, ..decided.request.clone() };
     let left = check(decided, request, &mut stopping).await?;
     for partition in &partitions {
         let is_repaired = !left.damaged.contains_key(partition) && !left.being_replaced.contains(partition);

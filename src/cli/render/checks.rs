@@ -8,7 +8,7 @@ use std::time::Duration;
 use e3sync::error::ExitCode;
 use e3sync::export::printable;
 use e3sync::progress::{Counters, Event, Observer};
-use e3sync::verify::VerifyOutcome;
+use e3sync::verify::{Mode, VerifyOutcome};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -164,7 +164,7 @@ pub fn summary_json(outcome: &VerifyOutcome, is_quick: bool, elapsed: Duration, 
     let differences: BTreeMap<&str, u64> =
         outcome.differences.iter().map(|(kind, count)| (kind.name(), *count)).collect();
     json!({
-        "schema": 1, "event": "verification", "mode": if is_quick { "quick" } else { "full" },
+        "schema": 1, "event": "verification", "mode": Mode::new(is_quick).name(),
         "tool_version": env!("CARGO_PKG_VERSION"), "exit_code": code as u8, "seconds": elapsed.as_secs_f64(),
         "days": outcome.days, "days_resumed": outcome.days_resumed, "days_damaged": outcome.damaged.len(),
         "days_being_replaced": outcome.being_replaced.len(), "objects": outcome.objects, "bytes": outcome.bytes,

@@ -4,7 +4,7 @@
 use e3sync::error::Error;
 use e3sync::export::TypeName;
 use e3sync::progress::{Event, Observer};
-use e3sync::status::{Day, Run};
+use e3sync::status::{Day, Run, Status};
 use e3sync::sync::PartitionPlan;
 use serde_json::{Value, json};
 
@@ -116,6 +116,17 @@ pub fn of_run(run: &Run) -> Value {
         "bytes": { "transferred": run.bytes.transferred }, "requests": { "retries": run.requests.retries },
         "credentials_renewed": run.credentials_renewed,
         "stopped_by": run.stopped_by.as_ref().map(|error| json!({ "kind": error.kind, "message": error.message })),
+    })
+}
+
+/// The last verification; none where there was none.
+pub fn of_verification(status: &Status) -> Option<Value> {
+    status.last_verification.as_ref().map(|last| {
+        json!({
+            "schema": SCHEMA, "event": "last_verification", "verified_at": last.verified_at.to_string(),
+            "mode": last.mode.name(), "complete": last.complete, "days": last.days, "objects": last.objects,
+            "bytes": last.bytes,
+        })
     })
 }
 

@@ -2,6 +2,7 @@
 
 use e3sync::export::Days;
 use e3sync::status::{self, Day, DayState, Run, Status, Totals};
+use e3sync::verify::{LastVerification, Mode};
 use jiff::Timestamp;
 
 use super::calendar;
@@ -9,8 +10,8 @@ use super::text::{ago, flow, harmless, partitions, result, wrapped};
 use crate::cli::output::Paint;
 use crate::cli::units::{Bytes, Count};
 
-/// So many gaps of a type are shown; `--json` has every day.
-const GAPS_MAX: usize = 8;
+/// So many ranges of a type's days are shown; `--json` has every day.
+const RANGES_MAX: usize = 8;
 
 /// On a narrower terminal a type's details begin further to the left.
 const DETAILS_INDENTED_FROM_COLUMNS: usize = 60;
@@ -27,6 +28,9 @@ pub fn lines(status: &Status, columns: usize, paint: Paint, now: Timestamp) -> V
         lines.extend(numbers(status, columns));
     }
     lines.extend(status.runs.first().into_iter().flat_map(|run| last_run(run, columns, paint, now)));
+    if let Some(last) = &status.last_verification {
+        lines.extend(wrapped(" ", 1, &verified(last, &ago(last.verified_at, now)), columns));
+    }
     lines
 }
 
@@ -72,15 +76,21 @@ fn details(days: &[Day], indent: usize, columns: usize) -> Vec<String> {
     let blank = " ".repeat(indent);
     let newest = status::newest_complete(days);
     let mut lines: Vec<String> = newest.into_iter().map(|date| format!("{blank}newest complete day {date}")).collect();
-    let gaps = status::gaps(days);
-    if !gaps.is_empty() {
-        let mut words: Vec<String> = gaps.iter().take(GAPS_MAX).map(|gap| range(*gap)).collect();
-        if gaps.len() > GAPS_MAX {
-            words.push(format!("and {} more", gaps.len() - GAPS_MAX));
+    for (head, state) in [("gaps", DayState::Missing), ("damaged", DayState::Damaged)] {
+        let ranges = status::ranges_in(state, days);
+        if !ranges.is_empty() {
+            lines.extend(flow(&format!("{blank}{head}: "), indent + 2, &some_of(&ranges), ", ", columns));
         }
-        lines.extend(flow(&format!("{blank}gaps: "), indent + 2, &words, ", ", columns));
     }
     lines
+}
+
+fn some_of(ranges: &[Days]) -> Vec<String> {
+    let mut words: Vec<String> = ranges.iter().take(RANGES_MAX).map(|days| range(*days)).collect();
+    if ranges.len() > RANGES_MAX {
+        words.push(format!("and {} more", ranges.len() - RANGES_MAX));
+    }
+    words
 }
 
 /// A range of days in words; a single day is itself.
@@ -103,6 +113,17 @@ fn last_run(run: &Run, columns: usize, paint: Paint, now: Timestamp) -> Vec<Stri
     }
     let lines = wrapped(" ", 1, &text, columns);
     if run.exit_code == 0 { lines } else { lines.iter().map(|line| paint.yellow(line)).collect() }
+}
+
+/// How far the last verification went, which was at a time called `when`.
+pub fn verified(last: &LastVerification, when: &str) -> String {
+    let what = match last.mode {
+        Mode::Full => "SHA-256",
+        Mode::Quick => "names and sizes",
+    };
+    let days = if last.days == 1 { "day" } else { "days" };
+    let end = if last.complete { "" } else { ", stopped before its end" };
+    format!("last verification {when}: {} of {} {days}{end}", what, Count(last.days))
 }
 
 #[cfg(test)]

@@ -118,6 +118,11 @@ impl Layout {
         format!("{}{id}.json", self.reports())
     }
 
+    /// What verifications have found.
+    pub fn verification(&self) -> String {
+        self.side("verification.json")
+    }
+
     /// An object that is written, read and deleted again to see that this can be done. It lies among
     /// the signs of life, where the next run finds it if this one is killed meanwhile.
     pub fn probe(&self, run: u64) -> String {

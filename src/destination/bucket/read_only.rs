@@ -5,12 +5,17 @@ use tokio::sync::Mutex;
 use super::catalog::Catalog;
 use super::layout::Layout;
 use super::requests::Requests;
+use super::store::{Condition, Put};
 use crate::destination::{
-    ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile, newest_first,
+    ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile,
+    VerificationChange, newest_first,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Partition;
 use crate::manifest::{self, EntryReader};
+
+/// So often a document is changed anew that another process changed meanwhile.
+const CHANGES_MAX: u32 = 20;
 
 /// What is published in a bucket, for commands that change nothing.
 pub struct ReadOnlyBucket {
@@ -61,6 +66,11 @@ impl PublishedSets for ReadOnlyBucket {
         }
         Ok(reports)
     }
+
+    async fn verification(&self) -> Result<Option<Vec<u8>>> {
+        let found = self.requests.get_start(&self.layout.verification(), u64::MAX).await?;
+        Ok(found.map(|(bytes, _)| bytes))
+    }
 }
 
 #[async_trait]
@@ -91,6 +101,20 @@ impl PublishedFiles for ReadOnlyBucket {
         let key = format!("{}{path}", self.layout.partition(partition));
         let taker = Mutex::new(taker);
         self.requests.read(&key, &taker).await
+    }
+
+    async fn change_verification(&self, change: &VerificationChange<'_>) -> Result<()> {
+        let key = self.layout.verification();
+        for _ in 0..CHANGES_MAX {
+            let found = self.requests.get_start(&key, u64::MAX).await?;
+            let bytes = change(found.as_ref().map(|(bytes, _)| bytes.as_slice()))?;
+            let condition = found.as_ref().map_or(Condition::IfAbsent, |(_, version)| Condition::IfMatch(version));
+            if let Put::Stored(_) = self.requests.put_small(&key, bytes, condition).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::new(ErrorKind::Held, format!("others keep writing {}", self.requests.address(&key)))
+            .with_hint("verify again when no other verification of this destination ends"))
     }
 
     fn address(&self, partition: &Partition, path: &str) -> String {

@@ -69,6 +69,17 @@ fn sync_file(file: &File, folder: &Folder, name: &str) -> Result<()> {
     file.sync_all().map_err(|cause| failed("make durable", &folder.path().join(name), cause))
 }
 
+/// Replaces a file, or makes it, as one step that lasts.
+pub(super) fn replace_file(folder: &Folder, name: &str, bytes: &[u8]) -> Result<()> {
+    let unfinished = format!("{name}.unfinished");
+    write_file(folder, &unfinished, |mut output| {
+        output.write_all(bytes)?;
+        Ok(output)
+    })?;
+    folder.rename(&unfinished, folder, name)?;
+    folder.sync()
+}
+
 /// Writes a file and makes it and its name durable.
 pub(super) fn write_file(
     folder: &Folder,

@@ -24,6 +24,9 @@ pub(super) const LOCKS: &str = "locks";
 /// The folder of the reports of runs.
 pub(super) const RUNS: &str = "runs";
 
+/// What verifications have found.
+pub(super) const VERIFICATION: &str = "verification.json";
+
 /// The folder of replaced sets that the user wants kept.
 pub(super) const SUPERSEDED: &str = "superseded";
 

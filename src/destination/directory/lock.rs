@@ -22,13 +22,22 @@ impl Lock {
     /// # Errors
     /// [`ErrorKind::Held`] with the holder's own words.
     pub fn take(folder: &Arc<Folder>, partition: &Partition, holder: &str) -> Result<Self> {
-        let name = format!("{}.{}.lock", partition.type_name.folder(), partition.date_folder());
+        let name = format!("{}.{}", partition.type_name.folder(), partition.date_folder());
+        Self::take_named(folder, &name, &partition.to_string(), holder)
+    }
+
+    /// Takes the lock called `name`, of what is called `what` in messages.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub fn take_named(folder: &Arc<Folder>, name: &str, what: &str, holder: &str) -> Result<Self> {
+        let name = format!("{name}.lock");
         loop {
             let mut file = folder.open_or_create_file(&name)?;
             let told = |cause| failed("lock", &folder.path().join(&name), cause);
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(held(partition, &mut file)),
+                Err(TryLockError::WouldBlock) => return Err(held(what, &mut file)),
                 Err(TryLockError::Error(cause)) => return Err(told(cause)),
             }
             // A holder removes the file when done; then this is the lock of a file without a name.
@@ -60,11 +69,11 @@ impl Drop for Lock {
     }
 }
 
-fn held(partition: &Partition, file: &mut File) -> Error {
+fn held(what: &str, file: &mut File) -> Error {
     let mut holder = String::new();
     let _ = file.take(200).read_to_string(&mut holder);
     let holder = if holder.is_empty() { "another run".to_owned() } else { printable(&holder).into_owned() };
-    Error::new(ErrorKind::Held, format!("{partition} is held by {holder}"))
+    Error::new(ErrorKind::Held, format!("{what} is held by {holder}"))
         .with_hint("wait for that run to end; its lock ends with it even if it is killed")
 }
 

@@ -13,7 +13,7 @@ mod read_only;
 mod walk;
 mod writer;
 
-use std::io::{BufReader, Write as _};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -123,7 +123,7 @@ impl DirectoryDestination {
         let Some(manifests) = side.child(layout::MANIFESTS)? else { return Ok(None) };
         let account_id = read_identity(&side)?.map(|identity| identity.account_id);
         let (runs, staging) = (side.child(layout::RUNS)?, side.child(layout::STAGING)?);
-        Ok(Some(ReadOnlyDirectory { root, manifests, runs, staging, account_id }))
+        Ok(Some(ReadOnlyDirectory { root, side, manifests, runs, staging, account_id }))
     }
 
     /// Claims each partition whose publication was begun and not ended, and each that has a replaced
@@ -286,13 +286,7 @@ impl Destination for DirectoryDestination {
 
     async fn keep_report(&self, id: &str, report: &[u8]) -> Result<()> {
         let runs = self.0.side.create_child(layout::RUNS)?;
-        let (name, unfinished) = (format!("{id}.json"), format!("{id}.json.unfinished"));
-        durable::write_file(&runs, &unfinished, |mut output| {
-            output.write_all(report)?;
-            Ok(output)
-        })?;
-        runs.rename(&unfinished, &runs, &name)?;
-        runs.sync()
+        durable::replace_file(&runs, &format!("{id}.json"), report)
     }
 
     fn buffers_objects(&self) -> bool {

@@ -1,25 +1,33 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufReader, Read as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use rustix::fs::FileType;
 
 use super::folder::Folder;
+use super::lock::Lock;
 use super::walk::Walk;
-use super::{is_publication_begun, layout, read_published, read_published_days};
+use super::{durable, is_publication_begun, layout, read_published, read_published_days};
 use crate::destination::failure::failed;
 use crate::destination::{
-    ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile, newest_first,
+    ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile,
+    VerificationChange, newest_first,
 };
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::export::{Partition, TypeName, day_of_folder};
 use crate::manifest::{self, EntryReader};
 
 /// Files are read in blocks of this size: large enough that calls cost nothing, and small enough that
 /// a block is hashed while the processor still has it at hand.
 const BLOCK_BYTES: usize = 256 * 1024;
+
+/// How long another process is waited for that is writing the same small file.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 thread_local! {
     /// A thread's block. Making one for each small file would cost as much as hashing the file.
@@ -29,6 +37,7 @@ thread_local! {
 /// What is published in a directory, for commands that change nothing.
 pub struct ReadOnlyDirectory {
     pub(super) root: Folder,
+    pub(super) side: Folder,
     pub(super) manifests: Folder,
     pub(super) runs: Option<Folder>,
     pub(super) staging: Option<Folder>,
@@ -101,6 +110,14 @@ impl PublishedSets for ReadOnlyDirectory {
         }
         Ok(reports)
     }
+
+    async fn verification(&self) -> Result<Option<Vec<u8>>> {
+        let Some(mut file) = self.side.file(layout::VERIFICATION)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let told = |cause| failed("read", &self.side.path().join(layout::VERIFICATION), cause);
+        file.read_to_end(&mut bytes).map_err(told)?;
+        Ok(Some(bytes))
+    }
 }
 
 #[async_trait]
@@ -149,6 +166,22 @@ impl PublishedFiles for ReadOnlyDirectory {
                 }
             }
         })
+    }
+
+    async fn change_verification(&self, change: &VerificationChange<'_>) -> Result<()> {
+        let locks = Arc::new(self.side.create_child(layout::LOCKS)?);
+        let began = Instant::now();
+        // It is held while one small file is written, so that waiting for it is short.
+        let _lock = loop {
+            match Lock::take_named(&locks, "verification", "the record of verifications", "another verification") {
+                Err(error) if error.kind() == ErrorKind::Held && began.elapsed() < LOCK_PATIENCE => {
+                    tokio::time::sleep(LOCK_PAUSE).await;
+                }
+                taken => break taken?,
+            }
+        };
+        let document = change(self.verification().await?.as_deref())?;
+        durable::replace_file(&self.side, layout::VERIFICATION, &document)
     }
 
     fn address(&self, partition: &Partition, path: &str) -> String {

@@ -89,10 +89,11 @@ fn printed(report: &std::path::Path) -> Vec<Value> {
     std::fs::remove_file(mirror.path().join("type=events/date=2026-11-20/_SUCCESS")).unwrap();
     let repair =
         repairing.command("verify").arg(mirror.path()).args(["--json", "--repair", "--today", TODAY]).run().expect(0);
+    let verified = E3sync::new("status").arg(mirror.path()).args(["--json", "--today", TODAY]).run().expect(0);
     let files = E3sync::new("export-manifest").arg(mirror.path()).args(["--format", "json"]).run().expect(0);
     let refused = export.command("ls").arg("--json").env("OPTIMIZELY_API_TOKEN", "2:another").run().expect(4);
     let config = E3sync::new("config").arg("--json").env("OPTIMIZELY_PAT", "2:another").run().expect(0);
-    let all = [sync, plan, ls, status, doctor, repair, files, config, refused];
+    let all = [sync, plan, ls, status, doctor, repair, verified, files, config, refused];
     all.iter().flat_map(|finished| finished.json()).collect()
 }
 
@@ -122,6 +123,23 @@ fn every_field_of_every_document_is_documented_and_printed() {
     for day in report["days"].as_array().unwrap() {
         assert_has(day, &day_fields);
     }
+}
+
+#[test]
+fn every_field_of_a_verification_s_note_is_documented_and_written() {
+    let specification = read("docs/MANIFEST.md");
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    std::fs::remove_file(folder.path().join("type=events/date=2026-11-20/_SUCCESS")).unwrap();
+    E3sync::new("verify").arg(folder.path()).run().expect(5);
+    let note = std::fs::read(folder.path().join("_e3sync/verification.json")).unwrap();
+    let note: Value = serde_json::from_slice(&note).unwrap();
+    assert_has(&note, &documented(&specification, "## verification.json"));
+    assert_has(&note["last"], &documented(&specification, "### The last verification"));
+    let damaged = note["damaged"].as_array().unwrap();
+    assert_eq!(damaged.len(), 1);
+    assert_has(&damaged[0], &documented(&specification, "### A damaged day"));
 }
 
 #[test]

@@ -199,7 +199,9 @@ impl CustomerLake {
         let is_kept = |name: &str| {
             let is_kept_aside = name.starts_with("superseded/") && name.ends_with(".superseded");
             let is_manifest = name.starts_with("manifests/") && name.ends_with(".jsonl");
-            is_kept_aside || is_manifest || ["destination.json", "manifests.index.jsonl"].contains(&name)
+            is_kept_aside
+                || is_manifest
+                || ["destination.json", "manifests.index.jsonl", "verification.json"].contains(&name)
         };
         let left: Vec<_> = side.filter(|name| !is_kept(name)).collect();
         assert!(left.is_empty(), "left in the side folder: {left:?}");

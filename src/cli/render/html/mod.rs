@@ -45,7 +45,7 @@ pub fn page(status: &Status, address: &str) -> String {
     states(&mut html);
     html.raw("</main>\n<footer><p>Days are UTC. Written by ");
     html.text(format_args!("e3sync {}", env!("CARGO_PKG_VERSION")));
-    html.raw(" from the manifests beside the data and the reports of its runs.</p></footer>\n</body>\n</html>\n");
+    html.raw(" from the manifests beside the data and the reports of its runs and verifications.</p></footer>\n</body>\n</html>\n");
     html.finish()
 }
 
@@ -116,7 +116,9 @@ fn meaning(state: DayState) -> &'static str {
         DayState::Expired => "The source has deleted it after its retention; the copy here stays.",
         DayState::Staged => "Begun and not ended. The next run goes on with it.",
         DayState::Missing => "Not here. A run over these days fetches it if the source has it.",
-        DayState::Damaged => "Its manifest cannot be read, or data lie there that e3sync did not publish.",
+        DayState::Damaged => {
+            "A verification found files that differ from the manifest, or the manifest cannot be read, or data lie there that e3sync did not publish. e3sync verify --repair fetches what differs."
+        }
     }
 }
 
@@ -140,7 +142,7 @@ mod tests {
             account_id: Some("<i>1</i>".to_owned()),
             types: BTreeMap::from([(TypeName::parse("events").unwrap(), foreign)]),
             runs: vec![run(4, fields)],
-            unreadable_reports: 0,
+            ..Status::default()
         }
     }
 

@@ -2,12 +2,12 @@ use e3sync::status::{self, DayState, Status, Totals};
 
 use super::writer::Html;
 use super::{Column, class_of, column_heads, scroll_box};
-use crate::cli::render::status::range;
+use crate::cli::render::status::{range, verified};
 use crate::cli::render::text::{partitions, result};
 use crate::cli::units::{Bytes, Count};
 
-/// So many gaps of a type are named.
-const GAPS_MAX: usize = 30;
+/// So many ranges of a type's days are named.
+const RANGES_MAX: usize = 30;
 
 const COLUMNS: [Column; 7] = [
     ("type", false),
@@ -43,9 +43,17 @@ pub fn section(html: &mut Html, status: &Status) {
         let text = format!("Last run {}: {}, {}.", minute(run.started_at), result(run), partitions(run));
         html.element("p", &[("class", &class)], text);
     }
+    if let Some(last) = &status.last_verification {
+        let text = verified(last, &minute(last.verified_at));
+        html.element("p", &[], format!("{}.", text.replacen('l', "L", 1)));
+    }
     scroll_box(html, "scroll", "Numbers by type", |html| numbers(html, status));
     html.raw("<h3>Gaps</h3>\n");
-    gaps(html, status);
+    ranges(html, status, DayState::Missing);
+    if status.types.values().flatten().any(|day| day.state == DayState::Damaged) {
+        html.raw("<h3>Damaged days</h3>\n");
+        ranges(html, status, DayState::Damaged);
+    }
     html.close_line("section");
 }
 
@@ -78,19 +86,20 @@ fn row(html: &mut Html, name: &str, newest: &str, totals: &Totals) {
     html.close_line("tr");
 }
 
-fn gaps(html: &mut Html, status: &Status) {
+/// Each type's days in a state.
+fn ranges(html: &mut Html, status: &Status, state: DayState) {
     html.raw("<ul class=\"gaps\">\n");
     for (name, days) in &status.types {
-        let gaps = status::gaps(days);
+        let ranges = status::ranges_in(state, days);
         html.raw("<li>");
         html.element("b", &[], name);
-        html.raw(if gaps.is_empty() { ": none" } else { ": " });
-        for (index, gap) in gaps.iter().take(GAPS_MAX).enumerate() {
+        html.raw(if ranges.is_empty() { ": none" } else { ": " });
+        for (index, days) in ranges.iter().take(RANGES_MAX).enumerate() {
             html.raw(if index == 0 { "" } else { ", " });
-            html.element("span", &[("class", "nowrap")], range(*gap));
+            html.element("span", &[("class", "nowrap")], range(*days));
         }
-        if gaps.len() > GAPS_MAX {
-            html.text(format_args!(", and {} more", gaps.len() - GAPS_MAX));
+        if ranges.len() > RANGES_MAX {
+            html.text(format_args!(", and {} more", ranges.len() - RANGES_MAX));
         }
         html.close_line("li");
     }
