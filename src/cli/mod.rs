@@ -5,7 +5,6 @@ mod address;
 mod args;
 mod commands;
 mod decide;
-mod extra_args;
 mod file;
 mod lineage;
 mod output;

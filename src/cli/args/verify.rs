@@ -9,7 +9,8 @@ use super::{DestinationArgs, OutputArgs, SelectionArgs, SourceArgs, TransferArgs
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads the destination and writes nothing to it. Names what is missing, extra, changed or unreadable.
+Names what is missing, extra, changed or unreadable. Data and manifests stay as they are.
+Which days differ is noted beside them, for e3sync status.
 Exit codes: 0 nothing differs; 5 something does; 1 something cannot be read; 3 a run is at work there.
 
 Examples:

@@ -4,7 +4,7 @@ use clap::CommandFactory as _;
 
 use super::Outcome;
 use crate::cli::args::Arguments;
-use crate::cli::extra_args::CompletionsArgs;
+use crate::cli::args::CompletionsArgs;
 use crate::cli::success;
 
 /// Runs `e3sync completions`.

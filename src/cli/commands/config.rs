@@ -6,7 +6,7 @@ use e3sync::export::printable;
 use serde_json::{Value, json};
 
 use super::Outcome;
-use crate::cli::extra_args::ConfigArgs;
+use crate::cli::args::ConfigArgs;
 use crate::cli::settings::{self, Entry, Failure, Origin, Resolved, Seen};
 use crate::cli::{decide, output, success, tell};
 

@@ -7,7 +7,7 @@ use e3sync::error::{Error, ErrorKind};
 
 use super::Outcome;
 use crate::cli::args::Arguments;
-use crate::cli::extra_args::ManArgs;
+use crate::cli::args::ManArgs;
 use crate::cli::{output, success};
 
 /// Runs `e3sync man`.

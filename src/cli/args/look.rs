@@ -1,0 +1,51 @@
+//! The verbs that look at a mirror and at what it needs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use super::selection::parse_days;
+use super::{DestinationArgs, SourceArgs};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync status ./events                    the calendar, gaps, sizes, the last run
+  e3sync status ./events --last 90d --html status.html
+  e3sync status s3://my-lake/optimizely --html - | aws s3 cp - s3://my-site/status.html
+  e3sync status ./events --json | jq -r 'select(.state == \"missing\") | .date'
+Needs no token: it reads manifests and the reports of the last runs, never the source.")]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub destination: DestinationArgs,
+    /// Only so many days up to yesterday
+    #[arg(long, help_heading = "Selection", value_name = "DAYS", value_parser = parse_days)]
+    pub last: Option<u32>,
+    /// Write one self-contained page to this file instead; - for standard output
+    #[arg(long, help_heading = "Output", value_name = "FILE", conflicts_with = "json")]
+    pub html: Option<PathBuf>,
+    /// The day to count as today [default: the present day in UTC]
+    #[arg(long, help_heading = "Selection", value_name = "DAY", env = "E3SYNC_TODAY")]
+    pub today: Option<String>,
+    /// Print one JSON document on each line
+    #[arg(long, help_heading = "Output", env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  e3sync doctor                             the token and the export
+  e3sync doctor ./events                    and a directory: room, leftovers
+  e3sync doctor s3://my-lake/optimizely     and a bucket: permissions, unfinished uploads
+Exits with what a run would end with that meets the first failure; 0 where all is well.")]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub destination: DestinationArgs,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Print one JSON document on each line
+    #[arg(long, help_heading = "Output", env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+}
