@@ -68,7 +68,9 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
             format!("failed {partition}/{}: {error}", e3sync::export::printable(key))
         }
         Event::PartitionFailed { partition, error } => {
-            let hint = error.hint().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
+            // What ends the run is told once more at its end, with what to do about it.
+            let hint = error.hint().filter(|_| !error.kind().stops_the_run());
+            let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
             let (partition, error) = (partition.to_string(), error.to_string());
             let subject = if error.starts_with(&partition) { String::new() } else { format!(" {partition}") };
             format!("not published{subject}: {error}{hint}")
