@@ -10,6 +10,7 @@ use crate::export::{Partition, TypeName};
 use crate::finding::Finding;
 use crate::source::{Access, Cloud, CloudChoice, ReadRequest, SourceSettings, Watch};
 use crate::transfer::has_success_marker;
+use crate::verify::VerificationRecord;
 
 /// So many of a type's newest days are asked whether they are complete.
 const DAYS_ASKED: usize = 5;
@@ -140,7 +141,51 @@ async fn read_some(cloud: &Cloud, partition: &Partition) -> Result<bool> {
 /// Checks the destination: whether it can be written, read and deleted from, and what lies about.
 pub async fn examine_destination(settings: &DestinationSettings, watch: &Watch, tell: Tell<'_>) {
     match settings.examine(watch).await {
-        Ok(findings) => findings.into_iter().for_each(tell),
-        Err(error) => tell(Finding::broken("destination", &error)),
+        Ok(findings) => findings.into_iter().for_each(&mut *tell),
+        Err(error) => return tell(Finding::broken("destination", &error)),
     }
+    match verification(settings, watch).await {
+        Ok(finding) => finding.into_iter().for_each(tell),
+        Err(error) => tell(Finding::broken("verification", &error)),
+    }
+}
+
+/// What is known of the mirror's days from the last verifications.
+async fn verification(settings: &DestinationSettings, watch: &Watch) -> Result<Option<Finding>> {
+    let published = settings.look(watch).await?;
+    if published.account_id().is_none() {
+        return Ok(None);
+    }
+    let record = match VerificationRecord::parse(published.verification().await?.as_deref()) {
+        Ok(record) => record,
+        Err(error) => {
+            let hint = error.hint().unwrap_or_default().to_owned();
+            return Ok(Some(Finding::notable("verification", error.to_string(), hint)));
+        }
+    };
+    let mut damaged = Vec::new();
+    for partition in record.partitions() {
+        let published_at = match published.published(&partition).await {
+            Ok(found) => found.header.map(|header| header.published_at),
+            Err(error) if error.kind() == ErrorKind::ManifestDamaged => None,
+            Err(error) => return Err(error),
+        };
+        damaged.extend(record.damage_of(&partition, published_at).map(|_| partition));
+    }
+    Ok(Some(match (damaged.first(), record.last) {
+        (Some(first), _) => Finding::notable(
+            "verification",
+            format!("days that differ from their manifests: {}, the first of them {first}", damaged.len()),
+            "e3sync verify --repair fetches what differs",
+        ),
+        (None, Some(last)) => {
+            let day = last.verified_at.strftime("%Y-%m-%d");
+            let days = last.days;
+            Finding::fine(
+                "verification",
+                format!("no day is known to differ; the last one, of {day}, looked at {days}"),
+            )
+        }
+        (None, None) => Finding::fine("verification", "there was none yet: e3sync verify"),
+    }))
 }

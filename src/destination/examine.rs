@@ -64,7 +64,7 @@ async fn examine_directory(path: &Path) -> Result<Vec<Finding>> {
         None => Finding::fine("leftovers", "nothing is staged"),
         Some(first) => Finding::notable(
             "leftovers",
-            format!("{} days are staged and not published, among them {first}", staged.len()),
+            format!("days staged and not published: {}, the first of them {first}", staged.len()),
             "the next run that selects them goes on with them",
         ),
     });
@@ -104,7 +104,7 @@ fn mirror(account_id: Option<&str>, days: super::PublishedDays) -> Finding {
     let newest = days.iter().filter_map(|(_, days)| days.last()).max();
     let newest = newest.map_or_else(String::new, |date| format!(", the newest of {date}"));
     let account = account_id.map_or_else(|| "no account".to_owned(), |account| format!("account {account}"));
-    Finding::fine("mirror", format!("{account}, {count} published days{newest}"))
+    Finding::fine("mirror", format!("{account}, published days: {count}{newest}"))
 }
 
 fn bucket_findings(address: &Address, examined: &Examined) -> Vec<Finding> {
@@ -122,7 +122,7 @@ fn bucket_findings(address: &Address, examined: &Examined) -> Vec<Finding> {
         None => Finding::fine("leftovers", "no day is begun"),
         Some(first) => Finding::notable(
             "leftovers",
-            format!("{} days are begun and not ended, among them {first}", examined.claimed.len()),
+            format!("days begun and not ended: {}, the first of them {first}", examined.claimed.len()),
             "a run may be at work; else the next one ends them, or takes back what was begun",
         ),
     });
@@ -146,7 +146,7 @@ fn bucket_findings(address: &Address, examined: &Examined) -> Vec<Finding> {
         Some(uploads) => Finding::notable(
             "uploads",
             format!(
-                "{} multipart uploads are unfinished, among them {}",
+                "unfinished multipart uploads: {}, the first of them {}",
                 uploads.len(),
                 crate::export::printable(&uploads[0].key)
             ),

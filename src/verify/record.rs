@@ -155,6 +155,11 @@ impl VerificationRecord {
         Ok(record)
     }
 
+    /// The partitions about which something is noted.
+    pub fn partitions(&self) -> impl Iterator<Item = Partition> {
+        self.damaged.iter().filter_map(DamagedDay::partition)
+    }
+
     /// What is wrong with a day whose set was published at `published_at`; an entry about a set that
     /// was replaced since says nothing.
     pub fn damage_of(&self, partition: &Partition, published_at: Option<Timestamp>) -> Option<&DamagedDay> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::harness::{Export, Finished};
+use crate::harness::{E3sync, Export, Finished};
 
 /// The findings of one check, as `state: message`.
 fn findings(finished: &Finished, check: &str) -> Vec<String> {
@@ -45,9 +45,28 @@ fn a_sound_setup_is_fine_and_nothing_is_left_behind() {
     );
     assert_found(&finished, "reading", "fine", "type=decisions/date=2026-11-20");
     assert_found(&finished, "clock", "fine", "agrees");
-    assert_found(&finished, "mirror", "fine", "6 published days, the newest of 2026-11-20");
+    assert_found(&finished, "mirror", "fine", "published days: 6, the newest of 2026-11-20");
     assert_found(&finished, "leftovers", "fine", "nothing is staged");
+    assert_found(&finished, "verification", "fine", "there was none yet");
     assert_eq!(file_count(folder.path()), before);
+}
+
+#[test]
+fn what_verifications_found_is_told() {
+    let export = Export::of_noise(2, 2);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    let marker = folder.path().join("type=events/date=2026-11-19/_SUCCESS");
+    std::fs::remove_file(&marker).unwrap();
+    E3sync::new("verify").arg(folder.path()).run().expect(5);
+    let finished = doctor(&export, folder.path()).run().expect(0);
+    let found = "days that differ from their manifests: 1, the first of them type=events/date=2026-11-19";
+    assert_found(&finished, "verification", "notable", found);
+    std::fs::write(&marker, "").unwrap();
+    E3sync::new("verify").arg(folder.path()).run().expect(0);
+    assert_found(&doctor(&export, folder.path()).run().expect(0), "verification", "fine", "looked at 4");
+    std::fs::write(folder.path().join("_e3sync/verification.json"), "cut").unwrap();
+    assert_found(&doctor(&export, folder.path()).run().expect(0), "verification", "notable", "unreadable");
 }
 
 #[test]
@@ -108,7 +127,7 @@ fn what_a_killed_run_left_is_named() {
     export.sync(folder.path()).args(["--retries", "0"]).run().expect(3);
     export.simulator().clear_faults();
     let finished = doctor(&export, folder.path()).run().expect(0);
-    assert_found(&finished, "leftovers", "notable", "1 days are staged and not published, among them type=events");
+    assert_found(&finished, "leftovers", "notable", "days staged and not published: 1, the first of them type=events");
 }
 
 #[test]
