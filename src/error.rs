@@ -47,6 +47,8 @@ pub enum ErrorKind {
     DestinationFull,
     /// The destination cannot be read or written.
     DestinationUnusable,
+    /// A link or a file stands where the destination needs a folder.
+    PlaceTaken,
     /// An unfinished multipart upload is gone from the destination bucket, aborted by somebody else.
     UploadLost,
     /// A manifest is torn or altered.
@@ -128,6 +130,7 @@ impl ErrorKind {
             | Self::DestinationForeign
             | Self::DestinationFull
             | Self::DestinationUnusable
+            | Self::PlaceTaken
             | Self::ManifestDamaged
             | Self::Held
             | Self::NotReady
@@ -157,6 +160,7 @@ impl ErrorKind {
             | Self::Protocol
             | Self::DestinationFull
             | Self::DestinationUnusable
+            | Self::PlaceTaken
             | Self::Internal => ExitCode::Failure,
         }
     }
@@ -185,6 +189,7 @@ impl ErrorKind {
             | Self::KeyRefused
             | Self::Protocol
             | Self::UploadLost
+            | Self::PlaceTaken
             | Self::ManifestDamaged
             | Self::NotReady
             | Self::Shrunk => false,
@@ -209,6 +214,7 @@ impl ErrorKind {
             Self::DestinationForeign => "destination_foreign",
             Self::DestinationFull => "destination_full",
             Self::DestinationUnusable => "destination_unusable",
+            Self::PlaceTaken => "place_taken",
             Self::UploadLost => "upload_lost",
             Self::ManifestDamaged => "manifest_damaged",
             Self::Held => "held",

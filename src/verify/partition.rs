@@ -92,6 +92,9 @@ impl Checks {
                         self.look_at(pair, &mut report, &mut batches).await?;
                     }
                 }
+                Err(error) if error.kind() == ErrorKind::PlaceTaken => {
+                    report.findings.push(Finding::of_day(FindingKind::Changed, error.to_string()));
+                }
                 Err(error) if error.kind() == ErrorKind::DestinationUnusable => {
                     report.findings.push(Finding::of_day(FindingKind::Unreadable, error.to_string()));
                 }
@@ -103,7 +106,7 @@ impl Checks {
         }
         report.findings.extend(check_marker(&header, matching.marker.as_ref()));
         report.findings.append(&mut matching.findings);
-        if report.findings.iter().any(|finding| finding.kind == FindingKind::Unreadable) {
+        if report.findings.iter().any(|finding| finding.key.is_none()) {
             // What could not be listed is not known to be missing.
             let is_absence = |kind| matches!(kind, FindingKind::Missing | FindingKind::MarkerMissing);
             report.findings.retain(|finding| !is_absence(finding.kind));

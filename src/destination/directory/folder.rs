@@ -248,11 +248,12 @@ impl Folder {
     fn no_folder(&self, name: &str, errno: rustix::io::Errno) -> Error {
         let path = self.path.join(name);
         match errno {
-            rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => Error::new(
-                ErrorKind::DestinationUnusable,
-                format!("{} is a link or a file, not a folder", path.display()),
-            )
-            .with_hint("links inside a destination are not followed; move it away, or choose another destination"),
+            rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP => {
+                Error::new(ErrorKind::PlaceTaken, format!("{} is a link or a file, not a folder", path.display()))
+                    .with_hint(
+                        "links inside a destination are not followed; move it away, or choose another destination",
+                    )
+            }
             _ => failed("open", &path, errno.into()),
         }
     }
