@@ -4,13 +4,12 @@
 use futures::TryStreamExt as _;
 use jiff::civil::Date;
 
-use crate::destination::DestinationSettings;
+use crate::destination::{DamagedDay, DestinationSettings, VerificationRecord};
 use crate::error::{ErrorKind, Result};
 use crate::export::{Partition, TypeName};
 use crate::finding::Finding;
 use crate::source::{Access, Cloud, CloudChoice, ReadRequest, SourceSettings, Watch};
 use crate::transfer::has_success_marker;
-use crate::verify::VerificationRecord;
 
 /// So many of a type's newest days are asked whether they are complete.
 const DAYS_ASKED: usize = 5;
@@ -164,7 +163,7 @@ async fn verification(settings: &DestinationSettings, watch: &Watch) -> Result<O
         }
     };
     let mut damaged = Vec::new();
-    for partition in record.partitions() {
+    for partition in record.damaged().iter().filter_map(DamagedDay::partition) {
         let published_at = match published.published(&partition).await {
             Ok(found) => found.header.map(|header| header.published_at),
             Err(error) if error.kind() == ErrorKind::ManifestDamaged => None,

@@ -13,6 +13,7 @@ mod publication;
 mod published;
 mod record;
 pub mod s3;
+mod verification;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use published::{
     ByteTaker, Damage, Entries, NothingPublished, Published, PublishedDays, PublishedFiles, PublishedManifest,
     PublishedSets, StandingFile, VerificationChange,
 };
+pub use verification::{DamagedDay, LastVerification, Look, Mode, VerificationRecord};
 
 use crate::error::Result;
 use crate::export::{Checksums, Object, Partition, Scope};

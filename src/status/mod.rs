@@ -11,11 +11,10 @@ use jiff::{Timestamp, ToSpan as _};
 pub use numbers::{Totals, gaps, newest_complete, ranges_in};
 pub use runs::{Asked, Run, RunBytes, RunDay, RunError, RunObjects, RunPartitions, RunRequests};
 
-use crate::destination::{Published, PublishedSets};
+use crate::destination::{DamagedDay, LastVerification, Published, PublishedSets, VerificationRecord};
 use crate::error::{Error, Result};
 use crate::export::{Days, Partition, Scope, TypeName};
 use crate::manifest::Header;
-use crate::verify::{DamagedDay, LastVerification, VerificationRecord};
 
 /// So many of the last runs are looked at.
 pub const RUNS_MAX: usize = 30;
@@ -144,7 +143,7 @@ pub async fn look(published: &dyn PublishedSets, days: Option<Days>, until: Date
     };
     let staged: HashSet<Partition> = published.staged().await?.into_iter().collect();
     let mut types = BTreeMap::new();
-    for (type_name, range) in ranges(published, &staged, &said, days, until).await? {
+    for (type_name, range) in ranges(published, &staged, &said, &verification, days, until).await? {
         let mut listed = Vec::new();
         for date in range.iter() {
             let partition = Partition { type_name: type_name.clone(), date };
@@ -175,6 +174,7 @@ async fn ranges(
     published: &dyn PublishedSets,
     staged: &HashSet<Partition>,
     said: &runs::LastWords<'_>,
+    verification: &VerificationRecord,
     days: Option<Days>,
     until: Date,
 ) -> Result<BTreeMap<TypeName, Days>> {
@@ -187,6 +187,8 @@ async fn ranges(
         dates.first().into_iter().chain(dates.last()).for_each(|date| widen(&type_name, *date));
     }
     staged.iter().for_each(|partition| widen(&partition.type_name, partition.date));
+    let damaged = verification.damaged().iter().filter_map(DamagedDay::partition);
+    damaged.for_each(|partition| widen(&partition.type_name, partition.date));
     // A day that a run wanted and did not get is a gap; one that the source never had is none.
     let wanted = said.iter().filter(|((_, date), (_, day))| day.is_wanted() && *date <= until);
     wanted.for_each(|((type_name, date), _)| widen(type_name, *date));

@@ -21,13 +21,12 @@ use tokio::task::JoinSet;
 
 pub use finding::{Finding, FindingKind};
 pub use outcome::{Damaged, VerifyOutcome};
-pub use record::{DamagedDay, LastVerification, Mode, VerificationRecord};
 pub use sample::Sample;
 
 use self::content::Hashing;
 use self::journal::{Journal, Subject};
 use self::partition::{Checks, Report};
-use crate::destination::{PublishedDays, PublishedFiles};
+use crate::destination::{DamagedDay, PublishedDays, PublishedFiles, VerificationRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Scope};
 use crate::progress::Event;
@@ -68,7 +67,10 @@ pub async fn verify(
     files: Arc<dyn PublishedFiles>,
     handles: RunHandles,
 ) -> Result<VerifyOutcome> {
-    let partitions = select(&request, files.as_ref()).await?;
+    // What cannot be read is told when this verification is to be noted.
+    let known = files.verification().await.and_then(|bytes| VerificationRecord::parse(bytes.as_deref()));
+    let known = known.unwrap_or_default();
+    let partitions = select(&request, files.as_ref(), &known).await?;
     let now = handles.clock.now();
     let journal = request.journal.as_deref().map(|path| Journal::open(path, &subject(&request), now)).transpose()?;
     announce(&partitions, files.as_ref(), &handles).await;
@@ -81,13 +83,25 @@ pub async fn verify(
     let scope = request.selection.scope.clone();
     let checks = Checks { hashing: Arc::new(hashing), scope, is_quick: request.is_quick };
     let (clock, observer) = (handles.clock.clone(), handles.observer.clone());
-    let verification = Verification { checks: Arc::new(checks), handles, journal, outcome: VerifyOutcome::default() };
+    let outcome = VerifyOutcome::default();
+    let verification = Verification { checks: Arc::new(checks), known, handles, journal, outcome };
     let outcome = verification.run(partitions).await;
+    check_scope(&request, &outcome)?;
     if let Err(error) = record::note(files.as_ref(), &request, &outcome, clock.now()).await {
         let message = format!("what was found could not be noted for status: {error}");
         observer.observe(&Event::Warning { message: &message });
     }
     Ok(outcome)
+}
+
+/// A filter that no object matches has verified nothing.
+fn check_scope(request: &VerifyRequest, outcome: &VerifyOutcome) -> Result<()> {
+    let is_nothing = outcome.objects == 0 && outcome.days_resumed == 0 && outcome.differences.is_empty();
+    if request.selection.scope == Scope::All || !is_nothing || outcome.stopped_by.is_some() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Usage, "no object of the selected days matches the experiments and events")
+        .with_hint("`e3sync ls` shows what there is; names are compared with upper and lower case"))
 }
 
 fn subject(request: &VerifyRequest) -> Subject {
@@ -100,12 +114,19 @@ fn subject(request: &VerifyRequest) -> Subject {
 }
 
 /// The selected days of all that have a manifest or data, as far as their turn is today.
-async fn select(request: &VerifyRequest, files: &dyn PublishedFiles) -> Result<Vec<Partition>> {
-    let days = merged(files.days().await?, files.days_with_data().await?);
+async fn select(
+    request: &VerifyRequest,
+    files: &dyn PublishedFiles,
+    known: &VerificationRecord,
+) -> Result<Vec<Partition>> {
+    let mut days = merged(files.days().await?, files.days_with_data().await?);
     if days.iter().all(|(_, dates)| dates.is_empty()) {
         return Err(Error::new(ErrorKind::Usage, format!("{} is no mirror yet", request.destination))
             .with_hint("name a destination that `e3sync sync` has published to"));
     }
+    // A day that was found to differ and has since been moved away has nothing left that could.
+    let damaged = known.damaged().iter().filter_map(DamagedDay::partition);
+    days = merged(days, damaged.map(|partition| (partition.type_name, vec![partition.date])).collect());
     let mut partitions = request.selection.of_published(&days)?;
     if let Some(sample) = request.sample {
         partitions.retain(|partition| sample.has(partition.date, request.today));
@@ -134,6 +155,8 @@ async fn announce(partitions: &[Partition], files: &dyn PublishedFiles, handles:
 
 struct Verification {
     checks: Arc<Checks>,
+    /// What verifications before this one found.
+    known: VerificationRecord,
     handles: RunHandles,
     journal: Option<Journal>,
     outcome: VerifyOutcome,
@@ -175,10 +198,12 @@ impl Verification {
         let Some(journal) = &self.journal else { return false };
         let Ok(published) = self.checks.hashing.files.published(partition).await else { return false };
         let Some(header) = published.header.filter(|header| journal.has(partition, header)) else { return false };
+        if self.known.damage_of(partition, Some(header.published_at)).is_some() {
+            return false;
+        }
         self.handles.counters.objects_done.add(header.objects);
         self.handles.counters.bytes_done.add(header.bytes);
         self.outcome.days_resumed += 1;
-        self.outcome.sound.insert(partition.clone());
         self.tell(partition, "resumed", &Report { objects: header.objects, bytes: header.bytes, ..Report::default() });
         true
     }

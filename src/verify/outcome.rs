@@ -22,7 +22,7 @@ pub struct VerifyOutcome {
     pub differences: BTreeMap<FindingKind, u64>,
     /// The days that differ.
     pub damaged: BTreeMap<Partition, Damaged>,
-    /// The days in which nothing differs.
+    /// The days that this verification looked at and in which nothing differs.
     pub sound: BTreeSet<Partition>,
     /// The same for the run that is to repair them.
     pub damage: Damage,

@@ -41,8 +41,9 @@ impl Mirror {
     /// Changes a byte of a file of the day, or changes it back.
     fn flip(&self, day: &str) {
         let partition = format!("type=events/date={day}");
-        let key = manifest_lines(self.path(), &partition)[1]["key"].as_str().unwrap().to_owned();
-        let file = self.path().join(partition).join(key);
+        let object = &manifest_lines(self.path(), &partition)[1];
+        let path = object.get("path").unwrap_or(&object["key"]).as_str().unwrap();
+        let file = self.path().join(&partition).join(path);
         let mut bytes = std::fs::read(&file).unwrap();
         bytes[9] ^= 1;
         std::fs::write(&file, bytes).unwrap();
@@ -120,6 +121,48 @@ fn what_is_published_anew_is_no_longer_damaged() {
     mirror.verify().run().expect(5);
     mirror.export.simulator().change().shrink_day("events", DAYS[2].parse().unwrap());
     mirror.export.sync(mirror.path()).arg("--accept-shrink").run().expect(0);
+    assert_eq!(mirror.damaged(), Vec::<String>::new());
+}
+
+#[test]
+fn a_run_takes_over_no_file_of_a_damaged_day_unread() {
+    let export = Export::of_parquet(1);
+    let folder = tempfile::tempdir().unwrap();
+    let mirror = Mirror { export, folder };
+    let day = ["--type", "events", "--last", "1d", "--today", TODAY];
+    let sync = || mirror.export.command("sync").arg(mirror.path()).args(day);
+    sync().args(["--event", "*a*"]).run().expect(0);
+    mirror.flip(DAYS[2]);
+    mirror.verify().run().expect(5);
+    sync().run().expect(0);
+    assert_eq!(mirror.damaged(), Vec::<String>::new());
+    mirror.verify().run().expect(0);
+}
+
+#[test]
+fn a_repair_of_a_part_leaves_no_damage_in_the_rest_of_the_day() {
+    let mirror = Mirror::new();
+    mirror.flip(DAYS[2]);
+    let partition = format!("type=events/date={}", DAYS[2]);
+    let other = manifest_lines(mirror.path(), &partition)[2]["key"].as_str().unwrap().to_owned();
+    std::fs::remove_file(mirror.path().join(&partition).join(&other)).unwrap();
+    mirror.verify().run().expect(5);
+    let name = other.split(['=', '/']).nth(1).unwrap();
+    let part = ["--date", DAYS[2], "--event", name, "--repair", "--today", TODAY];
+    mirror.export.command("verify").arg(mirror.path()).args(part).run().expect(0);
+    mirror.verify().run().expect(0);
+}
+
+#[test]
+fn a_day_that_is_moved_away_is_no_longer_damaged() {
+    let mirror = Mirror::new();
+    let foreign = mirror.path().join("type=events/date=2026-10-01");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("mine.parquet"), "mine").unwrap();
+    mirror.verify().run().expect(5);
+    assert_eq!(mirror.damaged(), ["2026-10-01"], "days outside the published ones are shown too");
+    std::fs::remove_dir_all(&foreign).unwrap();
+    mirror.verify().args(["--date", "2026-10-01"]).run().expect(0);
     assert_eq!(mirror.damaged(), Vec::<String>::new());
 }
 

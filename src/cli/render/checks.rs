@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use e3sync::destination::Mode;
 use e3sync::error::ExitCode;
 use e3sync::export::printable;
 use e3sync::progress::{Counters, Event, Observer};
-use e3sync::verify::{Mode, VerifyOutcome};
+use e3sync::verify::VerifyOutcome;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -143,7 +144,7 @@ pub fn summary_line(outcome: &VerifyOutcome, is_quick: bool, elapsed: Duration) 
     let what = if is_quick { "names and sizes" } else { "SHA-256" };
     let differences: u64 = outcome.differences.values().sum();
     let found = if differences == 0 {
-        "nothing differs".to_owned()
+        if outcome.stopped_by.is_some() { "stopped; nothing differs so far" } else { "nothing differs" }.to_owned()
     } else {
         let kinds = outcome.differences.iter();
         let kinds: Vec<String> =

@@ -124,7 +124,7 @@ pub fn of_verification(status: &Status) -> Option<Value> {
     status.last_verification.as_ref().map(|last| {
         json!({
             "schema": SCHEMA, "event": "last_verification", "verified_at": last.verified_at.to_string(),
-            "mode": last.mode.name(), "complete": last.complete, "days": last.days, "objects": last.objects,
+            "mode": last.look.mode.name(), "selection": last.look.selection, "complete": last.complete, "days": last.days, "objects": last.objects,
             "bytes": last.bytes,
         })
     })

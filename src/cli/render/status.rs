@@ -1,8 +1,8 @@
 //! What `status` tells people: the calendar, numbers, gaps, the last run.
 
-use e3sync::export::Days;
+use e3sync::destination::{LastVerification, Mode};
+use e3sync::export::{Days, Scope};
 use e3sync::status::{self, Day, DayState, Run, Status, Totals};
-use e3sync::verify::{LastVerification, Mode};
 use jiff::Timestamp;
 
 use super::calendar;
@@ -117,13 +117,14 @@ fn last_run(run: &Run, columns: usize, paint: Paint, now: Timestamp) -> Vec<Stri
 
 /// How far the last verification went, which was at a time called `when`.
 pub fn verified(last: &LastVerification, when: &str) -> String {
-    let what = match last.mode {
+    let what = match last.look.mode {
         Mode::Full => "SHA-256",
         Mode::Quick => "names and sizes",
     };
+    let part = if last.look.selection == Scope::All { "" } else { "a part of " };
     let days = if last.days == 1 { "day" } else { "days" };
     let end = if last.complete { "" } else { ", stopped before its end" };
-    format!("last verification {when}: {} of {} {days}{end}", what, Count(last.days))
+    format!("last verification {when}: {what} of {part}{} {days}{end}", Count(last.days))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::{self, BufReader, Read as _};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -10,10 +10,10 @@ use super::layout;
 use super::ledger::{self, Ledger};
 use super::lock::Lock;
 use super::writer::DirectoryWriter;
-use super::{Shared, assemble, publish};
+use super::{Shared, assemble, publish, read_verification};
 use crate::destination::failure::failed;
 use crate::destination::record::{Place, Record};
-use crate::destination::{Claim, Inventory, Listing, ObjectWriter, Position, PublishTerms, Work};
+use crate::destination::{Claim, Inventory, Listing, ObjectWriter, Position, PublishTerms, VerificationRecord, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, Partition};
 use crate::hash::ObjectHasher;
@@ -96,12 +96,16 @@ impl DirectoryClaim {
         if header.source != source {
             return Ok(());
         }
+        let is_suspect = self.is_suspect(&header)?;
         let entries = EntryReader::new(BufReader::new(file))?;
         for pair in join(ledger.objects(Position::default()), entries) {
             let pair = pair?;
             let Some((_, entry)) = pair.right.filter(|(_, entry)| entry.is_of(&pair.left)) else { continue };
             let is_missing = ledger.record(pair.left_index)?.place == Place::Missing;
-            if is_missing && self.is_published(&data, &pair.left, &entry)? {
+            if is_missing
+                && self.is_published(&data, &pair.left, &entry)?
+                && (!is_suspect || is_unchanged(&data, &entry))
+            {
                 let record = Record { place: Place::Published, content: Some(entry.content()), stored_etag: None };
                 ledger.set_record(pair.left_index, record)?;
             }
@@ -116,6 +120,15 @@ impl DirectoryClaim {
         Ok(is_sound
             && entry.file_path() == path.as_str()
             && assemble::published_size_bytes(data, path.as_str()) == Some(object.size_bytes))
+    }
+
+    /// Whether files of the published set may have other bytes than its manifest says, so that none is
+    /// taken over unread: a verification found that some have, and may not have looked at all.
+    fn is_suspect(&self, header: &Header) -> Result<bool> {
+        let record = VerificationRecord::parse(read_verification(&self.shared.side)?.as_deref());
+        let is_noted =
+            |record: &VerificationRecord| record.damage_of(&self.partition, Some(header.published_at)).is_some();
+        Ok(self.is_damaged() || record.as_ref().map_or(true, is_noted))
     }
 
     /// Sees that there is room for what is to come, before any of it comes.
@@ -224,12 +237,22 @@ impl Drop for DirectoryClaim {
 /// Hashes a file of the pool and compares it with its record.
 fn is_as_recorded(pool: &Folder, object: &Object, record: &Record) -> Result<bool> {
     let name = layout::pool_name(object);
-    let (Some(content), Some(mut file)) = (record.content, pool.file(&name)?) else { return Ok(false) };
+    let (Some(content), Some(file)) = (record.content, pool.file(&name)?) else { return Ok(false) };
+    is_whole(file, object.size_bytes, &content.sha256).map_err(|cause| failed("read", &pool.path().join(&name), cause))
+}
+
+/// Hashes a published file and compares it with its manifest. One that cannot be read is fetched again.
+fn is_unchanged(data: &Folder, entry: &Entry) -> bool {
+    let file = data.file_beneath(entry.file_path()).ok().flatten();
+    file.is_some_and(|file| is_whole(file, entry.size_bytes, &entry.sha256.0).unwrap_or(false))
+}
+
+fn is_whole(mut file: File, size_bytes: u64, sha256: &[u8; 32]) -> io::Result<bool> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 128 * 1024];
     let mut length_bytes = 0;
     loop {
-        let count = file.read(&mut buffer).map_err(|cause| failed("read", &pool.path().join(&name), cause))?;
+        let count = file.read(&mut buffer)?;
         if count == 0 {
             break;
         }
@@ -237,7 +260,7 @@ fn is_as_recorded(pool: &Folder, object: &Object, record: &Record) -> Result<boo
         length_bytes += count as u64;
     }
     let digest: [u8; 32] = hasher.finalize().into();
-    Ok(length_bytes == object.size_bytes && digest == content.sha256)
+    Ok(length_bytes == size_bytes && digest == *sha256)
 }
 
 #[async_trait]

@@ -13,7 +13,7 @@ mod read_only;
 mod walk;
 mod writer;
 
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ impl Shared {
     /// its data are there or not, and nothing where the manifest itself is damaged.
     fn published_header(&self, partition: &Partition) -> Result<Option<Header>> {
         let is_damaged = self.settings.damage.is_in(partition);
-        match read_published(&self.root, &self.manifests, partition) {
+        match read_published(&self.root, Some(&self.manifests), partition) {
             Err(error) if is_damaged && error.kind() == ErrorKind::ManifestDamaged => Ok(None),
             Ok(None) if is_damaged => read_header(&self.manifests, partition),
             header => header,
@@ -120,8 +120,11 @@ impl DirectoryDestination {
         }
         let root = Folder::open_root(path)?;
         let Some(side) = root.child(layout::SIDE_FOLDER)? else { return Ok(None) };
-        let Some(manifests) = side.child(layout::MANIFESTS)? else { return Ok(None) };
         let account_id = read_identity(&side)?.map(|identity| identity.account_id);
+        let manifests = side.child(layout::MANIFESTS)?;
+        if manifests.is_none() && account_id.is_none() {
+            return Ok(None);
+        }
         let (runs, staging) = (side.child(layout::RUNS)?, side.child(layout::STAGING)?);
         Ok(Some(ReadOnlyDirectory { root, side, manifests, runs, staging, account_id }))
     }
@@ -197,13 +200,14 @@ fn read_identity(side: &Folder) -> Result<Option<Identity>> {
     })
 }
 
-fn read_published(root: &Folder, manifests: &Folder, partition: &Partition) -> Result<Option<Header>> {
+fn read_published(root: &Folder, manifests: Option<&Folder>, partition: &Partition) -> Result<Option<Header>> {
     let data = match root.child(&partition.type_name.folder())? {
         Some(folder) => folder.child(&partition.date_folder())?,
         None => None,
     };
     // A manifest without its folder describes nothing that is there.
     let Some(data) = data else { return Ok(None) };
+    let Some(manifests) = manifests else { return check_unmanaged(&data).map(|()| None) };
     if let Some(header) = read_header(manifests, partition)? {
         return Ok(Some(header));
     }
@@ -220,6 +224,15 @@ fn read_header(manifests: &Folder, partition: &Partition) -> Result<Option<Heade
     let header = manifest::read_header(BufReader::new(file)).map_err(|error| error.within(partition))?;
     header.check_is_of(partition)?;
     Ok(Some(header))
+}
+
+/// What verifications have noted.
+fn read_verification(side: &Folder) -> Result<Option<Vec<u8>>> {
+    let Some(mut file) = side.file(layout::VERIFICATION)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    let told = |cause| failed("read", &side.path().join(layout::VERIFICATION), cause);
+    file.read_to_end(&mut bytes).map_err(told)?;
+    Ok(Some(bytes))
 }
 
 fn is_publication_begun(manifests: &Folder, partition: &Partition) -> bool {

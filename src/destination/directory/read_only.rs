@@ -11,7 +11,7 @@ use rustix::fs::FileType;
 use super::folder::Folder;
 use super::lock::Lock;
 use super::walk::Walk;
-use super::{durable, is_publication_begun, layout, read_published, read_published_days};
+use super::{durable, is_publication_begun, layout, read_published, read_published_days, read_verification};
 use crate::destination::failure::failed;
 use crate::destination::{
     ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile,
@@ -38,7 +38,8 @@ thread_local! {
 pub struct ReadOnlyDirectory {
     pub(super) root: Folder,
     pub(super) side: Folder,
-    pub(super) manifests: Folder,
+    /// `None` where somebody removed it: then nothing that is there is known to be published.
+    pub(super) manifests: Option<Folder>,
     pub(super) runs: Option<Folder>,
     pub(super) staging: Option<Folder>,
     pub(super) account_id: Option<String>,
@@ -46,10 +47,15 @@ pub struct ReadOnlyDirectory {
 
 impl ReadOnlyDirectory {
     fn manifest_file(&self, partition: &Partition) -> Result<Option<File>> {
-        match self.manifests.child(&partition.type_name.folder())? {
+        match self.manifests_of(partition)? {
             Some(folder) => folder.file(&layout::manifest_name(partition)),
             None => Ok(None),
         }
+    }
+
+    /// The folder with the manifests of a partition's type.
+    fn manifests_of(&self, partition: &Partition) -> Result<Option<Folder>> {
+        self.manifests.as_ref().map_or(Ok(None), |manifests| manifests.child(&partition.type_name.folder()))
     }
 
     fn walk(&self, partition: &Partition) -> Result<Option<Walk>> {
@@ -68,7 +74,7 @@ impl PublishedSets for ReadOnlyDirectory {
     }
 
     async fn published(&self, partition: &Partition) -> Result<Published> {
-        let header = read_published(&self.root, &self.manifests, partition)?;
+        let header = read_published(&self.root, self.manifests.as_ref(), partition)?;
         Ok(Published { header, ..Published::default() })
     }
 
@@ -77,12 +83,13 @@ impl PublishedSets for ReadOnlyDirectory {
         let header = manifest::verify(BufReader::new(&file)).map_err(|error| error.within(partition))?;
         header.check_is_of(partition)?;
         // The same open file, so that a publication in between does not give another one's lines.
-        std::io::Seek::rewind(&mut file).map_err(|cause| failed("read", self.manifests.path(), cause))?;
+        std::io::Seek::rewind(&mut file)
+            .map_err(|cause| failed("read", &self.side.path().join(layout::MANIFESTS), cause))?;
         Ok(Some(PublishedManifest { header, entries: Box::new(EntryReader::new(BufReader::new(file))?) }))
     }
 
     async fn days(&self) -> Result<PublishedDays> {
-        read_published_days(&self.manifests)
+        self.manifests.as_ref().map_or(Ok(Vec::new()), read_published_days)
     }
 
     async fn staged(&self) -> Result<Vec<Partition>> {
@@ -112,11 +119,7 @@ impl PublishedSets for ReadOnlyDirectory {
     }
 
     async fn verification(&self) -> Result<Option<Vec<u8>>> {
-        let Some(mut file) = self.side.file(layout::VERIFICATION)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let told = |cause| failed("read", &self.side.path().join(layout::VERIFICATION), cause);
-        file.read_to_end(&mut bytes).map_err(told)?;
-        Ok(Some(bytes))
+        read_verification(&self.side)
     }
 }
 
@@ -137,7 +140,7 @@ impl PublishedFiles for ReadOnlyDirectory {
     }
 
     async fn is_being_replaced(&self, partition: &Partition) -> Result<bool> {
-        let folder = self.manifests.child(&partition.type_name.folder())?;
+        let folder = self.manifests_of(partition)?;
         Ok(folder.is_some_and(|folder| is_publication_begun(&folder, partition)))
     }
 
