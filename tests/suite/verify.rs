@@ -159,14 +159,36 @@ fn days_without_manifest_and_manifests_without_day_are_named() {
 }
 
 #[test]
-fn a_day_that_cannot_be_read_is_named_and_the_others_are_verified() {
-    let (_export, folder) = mirror();
+fn a_day_that_is_no_folder_is_named_and_the_others_are_verified_and_repaired() {
+    let (export, folder) = mirror();
     let (day, elsewhere) = (folder.path().join(DAY), folder.path().join("elsewhere"));
     std::fs::rename(&day, &elsewhere).unwrap();
     symlink(&elsewhere, &day).unwrap();
-    let found = verify(folder.path()).arg("--json").run().expect(1);
-    assert_eq!(kinds(&found), ["unreadable"], "no link is followed");
+    let found = verify(folder.path()).arg("--json").run().expect(5);
+    assert_eq!(kinds(&found), ["changed"], "no link is followed");
     assert_eq!(verification(&found)["days"], 4);
+    std::fs::remove_file(folder.path().join("type=decisions/date=2026-11-19/_SUCCESS")).unwrap();
+    let repair = export.command("verify").arg(folder.path()).args(["--today", TODAY, "--repair"]).run().expect(5);
+    assert!(repair.stdout.contains("repaired         type=decisions/date=2026-11-19"), "{}", repair.stdout);
+    assert!(repair.stdout.contains(&format!("not repaired     {DAY} · ")), "{}", repair.stdout);
+    std::fs::remove_file(&day).unwrap();
+    std::fs::rename(&elsewhere, &day).unwrap();
+    verify(folder.path()).run().expect(0);
+}
+
+#[test]
+fn without_manifests_nothing_is_known_to_be_published() {
+    let (_export, folder) = mirror();
+    std::fs::remove_dir_all(folder.path().join("_e3sync/manifests")).unwrap();
+    let found = verify(folder.path()).arg("--json").run().expect(5);
+    assert_eq!(kinds(&found), ["manifest_missing"; 4]);
+}
+
+#[test]
+fn a_filter_that_matches_nothing_has_verified_nothing() {
+    let (_export, folder) = mirror();
+    let refused = verify(folder.path()).args(["--experiment", "no such one"]).run().expect(2);
+    refused.says("no object of the selected days matches");
 }
 
 #[test]

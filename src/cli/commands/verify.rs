@@ -140,7 +140,11 @@ async fn repair(
         return Ok(ExitCode::Difference);
     }
     let run = repairing_run(decided, damage, &partitions, source, transfer);
-    let (_, outcomes) = sync::carry_out(run).await?;
+    // A run that could not begin has repaired nothing, which each day is told.
+    let (failure, outcomes) = match sync::carry_out(run).await {
+        Ok((_, outcomes)) => (None, outcomes),
+        Err(error) => (Some(error), Vec::new()),
+    };
     let selection = Selection { types: Vec::new(), days: DaysWanted::Each(partitions.clone()), scope: scope.clone() };
     let request = VerifyRequest { selection, sample: None, journal: None, is_recheck: true, ..decided.request.clone() };
     let left = check(decided, request, &mut stopping).await?;
@@ -148,10 +152,11 @@ async fn repair(
         let is_repaired = !left.damaged.contains_key(partition) && !left.being_replaced.contains(partition);
         tell(decided, partition, is_repaired, &reason(partition, &outcomes));
     }
-    match left.stopped_by {
+    let code = left.exit_code();
+    match left.stopped_by.or(failure) {
         Some(error) => Err(error),
         None if is_refused => Ok(ExitCode::Difference),
-        None => Ok(left.exit_code()),
+        None => Ok(code),
     }
 }
 
