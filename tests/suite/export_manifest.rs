@@ -82,6 +82,16 @@ fn every_form_has_every_file() {
 }
 
 #[test]
+fn no_list_is_begun_that_cannot_be_ended() {
+    let (_export, folder) = mirror();
+    let manifest = folder.path().join("_e3sync/manifests/type=events/date=2026-11-20.jsonl");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, &text[..text.len() - 20]).unwrap();
+    let refused = E3sync::new("export-manifest").arg(folder.path()).args(["--format", "sha256sums"]).run().expect(5);
+    assert_eq!(refused.stdout, "");
+}
+
+#[test]
 fn a_selection_is_exported_and_a_reader_may_leave() {
     let (_export, folder) = mirror();
     let some = E3sync::new("export-manifest").arg(folder.path()).args([

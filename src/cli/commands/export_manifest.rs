@@ -1,4 +1,4 @@
-use std::io::BufWriter;
+use std::io::{BufWriter, Seek as _};
 use std::sync::Arc;
 
 use e3sync::destination::Address;
@@ -27,15 +27,22 @@ pub async fn run(arguments: &ExportManifestArgs) -> Outcome {
     let watch = Watch { clock: present.clock.clone(), observer, counters: Arc::new(Counters::default()) };
     let files = destination.look(&watch).await?;
     let partitions = selection.of_published(&files.days().await?)?;
-    let mut output = BufWriter::with_capacity(64 * 1024, std::io::stdout());
+    // Half a list would be taken for a whole one by whoever reads on, so that none begins before all
+    // manifests are read.
+    let told = |cause| Error::new(ErrorKind::Usage, "cannot write to a temporary file").with_cause(cause);
+    let mut list = BufWriter::with_capacity(64 * 1024, tempfile::tempfile().map_err(told)?);
     let form = arguments.format.into();
-    match export_manifest::export(files.as_ref(), &partitions, &selection.scope, form, &mut output).await {
-        Ok(()) => success(),
-        Err(ExportError::Unreadable(error)) => Err(error),
+    match export_manifest::export(files.as_ref(), &partitions, &selection.scope, form, &mut list).await {
+        Ok(()) => {}
+        Err(ExportError::Unreadable(error)) => return Err(error),
+        Err(ExportError::Unwritable(cause)) => return Err(told(cause)),
+    }
+    let mut list = list.into_inner().map_err(|error| told(error.into_error()))?;
+    list.rewind().map_err(told)?;
+    match std::io::copy(&mut list, &mut std::io::stdout().lock()) {
+        Ok(_) => success(),
         // A reader that has seen enough is no failure.
-        Err(ExportError::Unwritable(cause)) if cause.kind() == std::io::ErrorKind::BrokenPipe => success(),
-        Err(ExportError::Unwritable(cause)) => {
-            Err(Error::new(ErrorKind::Usage, "cannot write to standard output").with_cause(cause))
-        }
+        Err(cause) if cause.kind() == std::io::ErrorKind::BrokenPipe => success(),
+        Err(cause) => Err(Error::new(ErrorKind::Usage, "cannot write to standard output").with_cause(cause)),
     }
 }
