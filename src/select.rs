@@ -46,6 +46,8 @@ pub struct Selected {
     pub days: Option<Days>,
     /// The days that each cloud has of the selected types.
     pub cloud_days: Vec<CloudDays>,
+    /// The days that were asked for and lie before all that the source or the destination has.
+    pub days_before: Option<Days>,
     /// Types at the source that are not documented and were not asked for.
     pub other_types: Vec<TypeName>,
 }
@@ -78,7 +80,31 @@ impl Selection {
         }
         let days = partitions.keys().next().zip(partitions.keys().next_back());
         let days = days.map(|((from, _), (to, _))| Days { from: *from, to: *to });
-        Ok(Selected { days, partitions: partitions.into_values().collect(), cloud_days, other_types })
+        let days_before = self.days_before(days);
+        Ok(Selected { days, partitions: partitions.into_values().collect(), cloud_days, days_before, other_types })
+    }
+
+    /// Refuses days that have not come yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] with the day.
+    pub fn check_days(&self, today: Date) -> Result<()> {
+        let last = match &self.days {
+            DaysWanted::Range(days) => Some(days.to),
+            DaysWanted::Dates(dates) => dates.iter().max().copied(),
+            DaysWanted::Each(_) | DaysWanted::Incremental | DaysWanted::All => None,
+        };
+        match last.filter(|last| *last > today) {
+            Some(last) => Err(Error::new(ErrorKind::Usage, format!("{last} is in the future: today is {today} (UTC)"))
+                .with_hint("the newest day that can be complete is yesterday")),
+            None => Ok(()),
+        }
+    }
+
+    fn days_before(&self, chosen: Option<Days>) -> Option<Days> {
+        let (DaysWanted::Range(wanted), Some(chosen)) = (&self.days, chosen) else { return None };
+        let last = chosen.from.yesterday().ok()?;
+        (wanted.from <= last).then_some(Days { from: wanted.from, to: last })
     }
 
     /// The selected ones of a destination's own days, oldest first; no source is asked.

@@ -104,6 +104,10 @@ async fn select(
 ) -> Result<Selected> {
     let selected = request.selection.select(clouds, published, request.today).await?;
     observer.observe(&Event::PartitionsSelected { partitions: selected.partitions.len() as u64, days: selected.days });
+    if let Some(days) = selected.days_before {
+        let message = format!("neither the source nor the destination has anything of {} .. {}", days.from, days.to);
+        observer.observe(&Event::Warning { message: &message });
+    }
     if !selected.other_types.is_empty() {
         let names: Vec<String> = selected.other_types.iter().map(ToString::to_string).collect();
         let message =

@@ -68,7 +68,16 @@ fn directory(path: &str, arguments: &BucketArgs) -> Result<Address> {
     if let Some(flag) = arguments.given() {
         return Err(usage(format!("{flag} is for buckets, and `{path}` is a directory"), format!("leave {flag} out")));
     }
-    Ok(Address::Directory(PathBuf::from(path)))
+    let path = PathBuf::from(path);
+    // What stands in the way is told before anybody is asked for credentials.
+    let existing = path.ancestors().find_map(|above| Some((above, std::fs::metadata(above).ok()?)));
+    if let Some((above, _)) = existing.filter(|(_, metadata)| !metadata.is_dir()) {
+        return Err(usage(
+            format!("{} is a file, not a directory", above.display()),
+            "name a directory that e3sync may fill; it is made if it is not there",
+        ));
+    }
+    Ok(Address::Directory(path))
 }
 
 impl BucketArgs {

@@ -130,7 +130,10 @@ pub fn selection(arguments: &SelectionArgs, present: &Present, default_days: Day
         events: patterns(&arguments.event)?,
         exclude_events: patterns(&arguments.exclude_event)?,
     };
-    Ok(Selection { types, days: days(arguments, present.today, default_days)?, scope: Scope::of_filter(filter) })
+    let days = days(arguments, present.today, default_days)?;
+    let selection = Selection { types, days, scope: Scope::of_filter(filter) };
+    selection.check_days(present.today)?;
+    Ok(selection)
 }
 
 fn days(arguments: &SelectionArgs, today: Date, default_days: DaysWanted) -> Result<DaysWanted> {

@@ -82,7 +82,13 @@ fn a_day_without_success_waits_and_is_taken_when_it_is_complete() {
     });
     let folder = tempfile::tempdir().unwrap();
     let first = export.sync(folder.path()).run().expect(6);
-    assert!(first.stdout.contains("2 days are not complete at the source yet"), "{}", first.stdout);
+    assert!(
+        first.stdout.contains(
+            "2 partitions are not complete at the source yet (no _SUCCESS): decisions 2026-11-20, events 2026-11-20;"
+        ),
+        "{}",
+        first.stdout
+    );
     assert!(!folder.path().join("type=events/date=2026-11-20").exists());
 
     export.simulator().change().set_success("events", date("2026-11-20"), true);
@@ -134,6 +140,9 @@ fn a_day_that_shrank_by_half_is_held_back_until_accepted() {
     export.simulator().change().shrink_day("events", date("2026-11-19"));
     let held = export.sync(folder.path()).run().expect(3);
     assert!(held.stdout.contains("held back: type=events/date=2026-11-19"), "{}", held.stdout);
+    let quiet =
+        export.sync(folder.path()).arg("--quiet").run().expect(3).says("held back: type=events/date=2026-11-19");
+    assert_eq!(quiet.stdout, "", "cron mails messages, and not exit codes");
     assert_eq!(files_below(folder.path()), before);
     export.sync(folder.path()).arg("--accept-shrink").run().expect(0);
     assert_tree_is(&export, folder.path());

@@ -10,6 +10,8 @@ fn wrong_usage_is_told_with_a_hint_and_code_2() {
         (vec!["--to", "2026-11-20"], "--to is given without --from"),
         (vec!["--from", "2026-11-20", "--to", "2026-11-10"], "ends before it begins"),
         (vec!["--from", "last week"], "is not a day"),
+        (vec!["--date", "2126-11-20"], "2126-11-20 is in the future"),
+        (vec!["--from", "2026-11-20", "--to", "2126-11-20"], "2126-11-20 is in the future"),
         (vec!["--last", "0d"], "at least one day"),
         (vec!["--last", "7d", "--from", "2026-11-01"], "cannot be used with"),
         (vec!["--concurrency", "0", "--last", "1d"], "is not a concurrency"),
@@ -27,6 +29,33 @@ fn wrong_usage_is_told_with_a_hint_and_code_2() {
         assert!(finished.stderr.contains(text), "{arguments:?}: {}", finished.stderr);
     }
     assert_eq!(export.simulator().requests().total(), 0, "nothing was asked");
+}
+
+#[test]
+fn days_that_nobody_has_are_told() {
+    let export = Export::of_noise(2, 2);
+    let folder = tempfile::tempdir().unwrap();
+    let sync = |from: &str, to: &str| {
+        export.command("sync").arg(folder.path()).args(["--from", from, "--to", to, "--today", TODAY]).run()
+    };
+    let some = sync("2026-11-10", "2026-11-20").expect(0);
+    some.says("neither the source nor the destination has anything of 2026-11-10 .. 2026-11-18");
+    let none = sync("2025-01-01", "2025-01-03").expect(0);
+    assert!(none.stdout.contains("has anything of the selected days"), "{}", none.stdout);
+}
+
+#[test]
+fn a_file_in_the_place_of_a_destination_is_told_before_anything_is_asked() {
+    let export = Export::of_noise(1, 2);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "mine").unwrap();
+    for path in [file.clone(), file.join("mirror")] {
+        for verb in ["sync", "status", "verify"] {
+            export.command(verb).arg(&path).run().expect(2).says("file is a file, not a directory");
+        }
+    }
+    assert_eq!(export.simulator().requests().total(), 0);
 }
 
 #[test]

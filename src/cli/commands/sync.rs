@@ -174,5 +174,10 @@ fn tell(summary: &Summary<'_>, arguments: &OutputArgs) {
         for line in summary.lines() {
             output::line(line);
         }
+    } else {
+        // A cron job mails what is printed, and not the exit code.
+        for line in summary.for_a_person() {
+            output::message(line);
+        }
     }
 }

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use super::json::error_fields;
 use crate::cli::units::{Bytes, Count, Elapsed};
 
+/// So many partitions that wait for the source are named.
+const WAITING_SHOWN_MAX: usize = 4;
+
 /// A run in numbers.
 pub struct Summary<'a> {
     pub outcome: &'a RunOutcome,
@@ -91,6 +94,9 @@ impl Summary<'_> {
         let transferred = self.objects_transferred();
         if to_do == 0 {
             let kept = self.with_action(Action::Keep) + self.with_action(Action::Expired);
+            if kept == 0 && self.with_action(Action::Missing) > 0 {
+                return "neither the source nor the destination has anything of the selected days".to_owned();
+            }
             return format!(
                 "nothing to transfer: {} partitions are up to date · {}",
                 Count(kept),
@@ -133,16 +139,28 @@ impl Summary<'_> {
         match all.as_slice() {
             [] => Vec::new(),
             [one] => vec![format!("{one} is not complete at the source yet (no _SUCCESS); the next run will take it")],
-            [first, .., last] => vec![format!(
-                "{} days are not complete at the source yet (no _SUCCESS), {first} to {last}; the next run will take them",
-                all.len()
-            )],
+            all => {
+                let shown = all[..all.len().min(WAITING_SHOWN_MAX)].join(", ");
+                let more = match all.len().saturating_sub(WAITING_SHOWN_MAX) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                vec![format!(
+                    "{} partitions are not complete at the source yet (no _SUCCESS): {shown}{more}; the next run will take them",
+                    all.len()
+                )]
+            }
         }
     }
 
     fn held(&self) -> Vec<String> {
         let held = self.outcome.partitions.iter().filter(|partition| is_held(partition));
         held.map(|partition| format!("held back: {} (accept it with --accept-shrink)", partition.partition)).collect()
+    }
+
+    /// What waits for a person, whoever else is to be spared.
+    pub fn for_a_person(&self) -> Vec<String> {
+        self.held()
     }
 
     /// The summary for machines: in `--json` the last document but for an error's, and in `--report`.
