@@ -73,7 +73,9 @@ impl Checks {
                 Ok(if has_data { finding(FindingKind::ManifestMissing, detail.to_owned()) } else { Report::default() })
             }
             Err(error) if error.kind() == ErrorKind::ManifestDamaged => {
-                Ok(finding(FindingKind::ManifestDamaged, error.to_string()))
+                let message = error.to_string();
+                let detail = message.strip_prefix(&format!("{partition}: ")).unwrap_or(&message).to_owned();
+                Ok(finding(FindingKind::ManifestDamaged, detail))
             }
             Err(error) => Err(error),
         }

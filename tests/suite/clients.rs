@@ -175,7 +175,7 @@ fn simulate_a_bucket() -> (Child, Vec<(String, String)>) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(process.stdout.take().unwrap()).lines().take(10).map(Result::unwrap);
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines().take(11).map(Result::unwrap);
     let variables = lines.map(|line| {
         let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
         (name.to_owned(), value.trim_matches('\'').to_owned())

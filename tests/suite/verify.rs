@@ -210,6 +210,8 @@ fn a_selection_and_a_sample_look_at_their_days_only() {
     }
     codes.sort_unstable();
     assert_eq!((days, codes), (12, vec![0, 0, 5]), "three daily runs look at each day once");
+    let none = verify(folder.path()).args(["--sample", "1/3000"]).run().expect(0).stdout;
+    assert!(none.contains("nothing was compared"), "{none}");
     verify(folder.path()).args(["--sample", "2/3"]).run().expect(2).says("every thirtieth day");
 }
 

@@ -41,6 +41,12 @@ pub async fn run(arguments: DemoArgs) -> Outcome {
     if !arguments.output.json && !arguments.output.quiet {
         show_calendar(&destination, &present).await?;
     }
+    if !arguments.output.quiet {
+        output::message(match &arguments.keep {
+            None => "the mirror was in a temporary directory; keep one with: e3sync demo --keep ./demo".to_owned(),
+            Some(kept) => format!("the mirror stays; look after it with: e3sync verify {}", kept.display()),
+        });
+    }
     simulator.stop().await;
     Ok(code)
 }

@@ -40,6 +40,7 @@ pub async fn run(arguments: LsArgs) -> Outcome {
     let listings = there.map(|(cloud, partition)| list(cloud, partition, &selection.scope));
     let mut listings = futures::stream::iter(listings).buffered(LISTED_AT_ONCE);
     let names_cloud = clouds.len() > 1;
+    let columns = selected.partitions.iter().map(|partition| partition.to_string().chars().count()).max().unwrap_or(0);
     let mut partitions: u64 = 0;
     while let Some(listing) = listings.next().await {
         let (cloud, partition, mut listing) = listing?;
@@ -48,7 +49,7 @@ pub async fn run(arguments: LsArgs) -> Outcome {
         let is_read = if arguments.paths {
             show_paths(&partition, &mut listing, &cloud.location)?
         } else {
-            show(&partition, &listing, location, arguments.json)
+            show(&partition, &listing, location, columns, arguments.json)
         };
         if !is_read {
             return success();
@@ -77,7 +78,13 @@ async fn list(
 }
 
 /// Prints a partition, with its cloud where there are several; `false` once nobody reads any more.
-fn show(partition: &Partition, listing: &Listing, location: Option<&ExportLocation>, is_json: bool) -> bool {
+fn show(
+    partition: &Partition,
+    listing: &Listing,
+    location: Option<&ExportLocation>,
+    columns: usize,
+    is_json: bool,
+) -> bool {
     let summary = listing.summary;
     if is_json {
         return output::json(&json!({
@@ -89,7 +96,8 @@ fn show(partition: &Partition, listing: &Listing, location: Option<&ExportLocati
     let marker = if summary.has_success_marker { "_SUCCESS" } else { "no _SUCCESS" };
     let cloud = location.map_or("", |location| if location.scheme == "gs" { "  gcs" } else { "  s3" });
     let (objects, bytes) = (Count(summary.objects).to_string(), Bytes(summary.bytes).to_string());
-    output::line(format_args!("{partition}  {objects:>9} objects  {bytes:>9}  {marker}{cloud}"))
+    let partition = partition.to_string();
+    output::line(format_args!("{partition:<columns$}  {objects:>9} objects  {bytes:>9}  {marker}{cloud}"))
 }
 
 fn show_paths(partition: &Partition, listing: &mut Listing, location: &ExportLocation) -> Result<bool> {

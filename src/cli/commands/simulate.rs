@@ -130,6 +130,7 @@ fn bucket_variables(bucket: &CustomerBucket) -> Vec<String> {
         format!("export AWS_ACCESS_KEY_ID='{}'", settings.access_key.access_key_id),
         format!("export AWS_SECRET_ACCESS_KEY='{}'", settings.access_key.secret_access_key),
         format!("export AWS_REGION='{}'", settings.region),
+        format!("export GOOGLE_OAUTH_ACCESS_TOKEN='{}'", settings.bearer),
         format!("export E3SYNC_DEST='s3://{}/mirror'", settings.bucket),
         format!("export E3SYNC_DEST_ENDPOINT_URL='{}'", bucket.url()),
     ]

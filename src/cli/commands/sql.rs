@@ -121,7 +121,10 @@ async fn published(arguments: &DestinationArgs) -> Result<Vec<MirroredType>> {
         Watch { clock: present.clock.clone(), observer: Arc::new(Silent), counters: Arc::new(Counters::default()) };
     let days = destination.look(&watch).await?.days().await?;
     if days.is_empty() {
-        output::message(format_args!("{} is no mirror yet; these are the documented types, for after the first sync", destination.address));
+        output::message(format_args!(
+            "{} is no mirror yet; these are the documented types, for after the first sync",
+            destination.address
+        ));
         return named(&TypeName::DOCUMENTED);
     }
     Ok(days.into_iter().map(|(name, days)| MirroredType { name, first_day: days.first().copied() }).collect())

@@ -46,7 +46,14 @@ pub async fn run(arguments: VerifyArgs) -> Outcome {
         Some((source, transfer)) if !found.damaged.is_empty() => {
             repair(&decided, found, source.clone(), transfer.clone(), stopping).await
         }
-        _ => Ok(found.exit_code()),
+        repair => {
+            let is_told = repair.is_none() && !decided.output.quiet && !decided.output.json;
+            if is_told && !found.damaged.is_empty() {
+                let address = &decided.destination.address;
+                output::message(format_args!("e3sync verify {address} --repair fetches what differs"));
+            }
+            Ok(found.exit_code())
+        }
     }
 }
 

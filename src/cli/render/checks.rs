@@ -143,6 +143,9 @@ pub fn summary_line(outcome: &VerifyOutcome, is_quick: bool, elapsed: Duration) 
     };
     let what = if is_quick { "names and sizes" } else { "SHA-256" };
     let differences: u64 = outcome.differences.values().sum();
+    if outcome.days + outcome.days_resumed == 0 && outcome.stopped_by.is_none() {
+        return "no day of the selected ones has its turn today; nothing was compared".to_owned();
+    }
     let found = if differences == 0 {
         if outcome.stopped_by.is_some() { "stopped; nothing differs so far" } else { "nothing differs" }.to_owned()
     } else {

@@ -67,10 +67,10 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
         Event::ObjectFailed { partition, key, error } => {
             format!("failed {partition}/{}: {error}", e3sync::export::printable(key))
         }
+        // What ends the run is told at its end, once for all partitions that it kept from being published.
+        Event::PartitionFailed { error, .. } if error.kind().stops_the_run() && !is_verbose => return None,
         Event::PartitionFailed { partition, error } => {
-            // What ends the run is told once more at its end, with what to do about it.
-            let hint = error.hint().filter(|_| !error.kind().stops_the_run());
-            let hint = hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
+            let hint = error.hint().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
             let (partition, error) = (partition.to_string(), error.to_string());
             let subject = if error.starts_with(&partition) { String::new() } else { format!(" {partition}") };
             format!("not published{subject}: {error}{hint}")

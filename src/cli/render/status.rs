@@ -62,7 +62,7 @@ fn parts(totals: &Totals) -> Vec<String> {
     let published = totals.count(DayState::Published);
     let mut parts = vec![format!("{} {} published", Count(published), if published == 1 { "day" } else { "days" })];
     for (state, count) in totals.days.iter().filter(|(state, _)| **state != DayState::Published) {
-        parts.push(format!("{} {}", Count(*count), state.name()));
+        parts.push(format!("{} {}", Count(*count), calendar::words(*state)));
     }
     parts.push(format!("{} objects", Count(totals.objects)));
     parts.push(Bytes(totals.bytes).to_string());

@@ -41,7 +41,7 @@ impl Simulation {
             .spawn()
             .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let variables = lines.take(10).map(|line| variable(&line.unwrap()));
+        let variables = lines.take(11).map(|line| variable(&line.unwrap()));
         // What the documents show names its destination.
         let variables = variables.filter(|(name, _)| name != "E3SYNC_DEST").collect();
         Self { process, variables }

@@ -2,6 +2,7 @@ use e3sync::status::{self, DayState, Status, Totals};
 
 use super::writer::Html;
 use super::{Column, class_of, column_heads, scroll_box};
+use crate::cli::render::calendar::words;
 use crate::cli::render::status::{range, verified};
 use crate::cli::render::text::{partitions, result};
 use crate::cli::units::{Bytes, Count};
@@ -73,7 +74,7 @@ fn numbers(html: &mut Html, status: &Status) {
 
 fn row(html: &mut Html, name: &str, newest: &str, totals: &Totals) {
     let others = totals.days.iter().filter(|(state, _)| **state != DayState::Published);
-    let others: Vec<String> = others.map(|(state, count)| format!("{} {}", Count(*count), state.name())).collect();
+    let others: Vec<String> = others.map(|(state, count)| format!("{} {}", Count(*count), words(*state))).collect();
     html.raw("<tr>");
     html.element("th", &[("scope", "row")], name);
     html.element("td", &[], newest);
