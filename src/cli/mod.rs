@@ -26,22 +26,24 @@ use self::settings::Failure;
 /// Parses, runs, and gives the exit code.
 pub fn main() -> ProcessExitCode {
     raise_open_files_limit();
-    let arguments = match parse() {
-        Ok(arguments) => arguments,
-        Err(failure) => return ProcessExitCode::from(tell(failure) as u8),
+    let code = match parse() {
+        Ok(arguments) => obey(arguments),
+        Err(failure) => tell(failure),
     };
-    let is_json = arguments.is_json();
-    let code = match run(arguments) {
-        Ok(code) => code,
-        Err(error) => {
-            output::error(&error);
-            if is_json {
-                output::json(&render::json::of_error(&error));
-            }
-            error.exit_code()
-        }
-    };
+    let is_success = matches!(code, ExitCode::Success | ExitCode::Changes);
+    let code = if output::finish() || !is_success { code } else { ExitCode::Failure };
     ProcessExitCode::from(code as u8)
+}
+
+fn obey(arguments: Arguments) -> ExitCode {
+    let is_json = arguments.is_json();
+    run(arguments).unwrap_or_else(|error| {
+        output::error(&error);
+        if is_json {
+            output::json(&render::json::of_error(&error));
+        }
+        error.exit_code()
+    })
 }
 
 /// The command line over the environment and the settings files.
@@ -60,7 +62,15 @@ fn tell(failure: Failure) -> ExitCode {
             output::usage(&error);
             ExitCode::Usage
         }
-        Failure::CommandLine(error) => error.exit(),
+        Failure::CommandLine(error) if error.use_stderr() => {
+            // Where even this cannot be told, the exit code tells it.
+            let _ = error.print();
+            ExitCode::Usage
+        }
+        Failure::CommandLine(help) => {
+            output::is_written(help.print());
+            ExitCode::Success
+        }
         Failure::Settings(error) => {
             output::error(&error);
             error.exit_code()

@@ -12,7 +12,7 @@ use super::{BUCKET_RETRIES, Outcome};
 use crate::cli::args::{ExportManifestArgs, FormArg};
 use crate::cli::decide::{self, Present};
 use crate::cli::render::lines::Lines;
-use crate::cli::success;
+use crate::cli::{output, success};
 
 /// Runs `e3sync export-manifest`.
 pub async fn run(arguments: &ExportManifestArgs) -> Outcome {
@@ -27,15 +27,14 @@ pub async fn run(arguments: &ExportManifestArgs) -> Outcome {
     let watch = Watch { clock: present.clock.clone(), observer, counters: Arc::new(Counters::default()) };
     let files = destination.look(&watch).await?;
     let partitions = selection.of_published(&files.days().await?)?;
-    let mut output = BufWriter::with_capacity(64 * 1024, std::io::stdout());
+    let mut writer = BufWriter::with_capacity(64 * 1024, std::io::stdout());
     let form = arguments.format.into();
-    match export_manifest::export(files.as_ref(), &partitions, &selection.scope, form, &mut output).await {
+    match export_manifest::export(files.as_ref(), &partitions, &selection.scope, form, &mut writer).await {
         Ok(()) => success(),
         Err(ExportError::Unreadable(error)) => Err(error),
-        // A reader that has seen enough is no failure.
-        Err(ExportError::Unwritable(cause)) if cause.kind() == std::io::ErrorKind::BrokenPipe => success(),
         Err(ExportError::Unwritable(cause)) => {
-            Err(Error::new(ErrorKind::Usage, "cannot write to standard output").with_cause(cause))
+            output::is_written(Err(cause));
+            success()
         }
     }
 }
