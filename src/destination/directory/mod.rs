@@ -27,6 +27,7 @@ use super::failure::failed;
 use super::identity::Identity;
 use super::{Claim, Damage, Destination, Published, PublishedDays};
 
+pub(super) use self::layout::SIDE_FOLDER;
 pub use self::read_only::ReadOnlyDirectory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, FilePath, Partition, TypeName};
