@@ -98,26 +98,25 @@ impl PublishedSets for ReadOnlyDirectory {
         Ok(staged)
     }
 
-    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
+    async fn reports(&self, count_max: usize) -> Result<Vec<Option<Vec<u8>>>> {
         let Some(runs) = &self.runs else { return Ok(Vec::new()) };
         let names = runs.entries()?.into_iter().map(|(name, _)| name).filter(|name| name.ends_with(".json"));
-        let mut reports = Vec::new();
-        for name in newest_first(names.collect(), count_max) {
-            let Some(mut file) = runs.file(&name)? else { continue };
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(|cause| failed("read", &runs.path().join(&name), cause))?;
-            reports.push(bytes);
-        }
-        Ok(reports)
+        let names = newest_first(names.collect(), count_max);
+        // A report that is gone by now is none; one that cannot be read is one all the same.
+        Ok(names.iter().filter_map(|name| read_whole(runs, name).map_or(Some(None), |bytes| bytes.map(Some))).collect())
     }
 
     async fn verification(&self) -> Result<Option<Vec<u8>>> {
-        let Some(mut file) = self.side.file(layout::VERIFICATION)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let told = |cause| failed("read", &self.side.path().join(layout::VERIFICATION), cause);
-        file.read_to_end(&mut bytes).map_err(told)?;
-        Ok(Some(bytes))
+        read_whole(&self.side, layout::VERIFICATION)
     }
+}
+
+/// The bytes of a file; `None` where there is none.
+fn read_whole(folder: &Folder, name: &str) -> Result<Option<Vec<u8>>> {
+    let Some(mut file) = folder.file(name)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|cause| failed("read", &folder.path().join(name), cause))?;
+    Ok(Some(bytes))
 }
 
 #[async_trait]
