@@ -205,7 +205,7 @@ fn without_colours(line: &str) -> String {
 fn a_narrow_terminal_wraps_nothing_and_no_color_is_heard() {
     let folder = tempfile::tempdir().unwrap();
     every_state(folder.path());
-    for columns in [40, 120] {
+    for columns in [30, 40, 120] {
         let coloured = on_a_terminal(folder.path(), columns, "");
         assert!(coloured.contains("\u{1b}[32m■\u{1b}[0m"), "{coloured}");
         let plain = on_a_terminal(folder.path(), columns, "1");
