@@ -1,6 +1,6 @@
 //! The time that requests are signed with.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ pub struct Clock {
     started_at: Timestamp,
     started: Instant,
     correction_ms: AtomicI64,
+    is_compared: AtomicBool,
 }
 
 impl Clock {
@@ -22,7 +23,12 @@ impl Clock {
 
     /// A clock that shows `now` at this moment.
     pub fn starting_at(now: Timestamp) -> Self {
-        Self { started_at: now, started: Instant::now(), correction_ms: AtomicI64::new(0) }
+        Self {
+            started_at: now,
+            started: Instant::now(),
+            correction_ms: AtomicI64::new(0),
+            is_compared: AtomicBool::new(false),
+        }
     }
 
     /// The present time.
@@ -32,9 +38,11 @@ impl Clock {
         self.started_at.saturating_add(elapsed.saturating_add(correction)).unwrap_or(self.started_at)
     }
 
-    /// By how much a server has set the clock right; zero where it agreed.
-    pub fn correction(&self) -> SignedDuration {
-        SignedDuration::from_millis(self.correction_ms.load(Ordering::Relaxed))
+    /// By how much a server has set the clock right; zero where it agreed, `None` where none has told
+    /// its time.
+    pub fn correction(&self) -> Option<SignedDuration> {
+        let is_compared = self.is_compared.load(Ordering::Acquire);
+        is_compared.then(|| SignedDuration::from_millis(self.correction_ms.load(Ordering::Relaxed)))
     }
 
     /// Sets the clock to a server's time where it is clearly wrong; says whether it was.
@@ -47,6 +55,7 @@ impl Clock {
             let difference = SignedDuration::from_millis(needed_ms.saturating_sub(present_ms));
             (difference.abs() > Self::TOLERANCE).then_some(needed_ms)
         });
+        self.is_compared.store(true, Ordering::Release);
         correction.is_ok()
     }
 }
@@ -58,10 +67,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_wrong_clock_is_set_right_and_a_right_one_left_alone() {
         let clock = Clock::starting_at(Timestamp::UNIX_EPOCH);
+        assert_eq!(clock.correction(), None);
         tokio::time::advance(std::time::Duration::from_secs(10)).await;
         assert_eq!(clock.now(), Timestamp::from_second(10).unwrap());
         assert!(!clock.correct(Timestamp::from_second(12).unwrap()));
         assert_eq!(clock.now(), Timestamp::from_second(10).unwrap());
+        assert_eq!(clock.correction(), Some(SignedDuration::ZERO));
         assert!(clock.correct(Timestamp::from_second(7200).unwrap()));
         assert_eq!(clock.now(), Timestamp::from_second(7200).unwrap());
     }

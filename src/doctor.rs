@@ -1,12 +1,15 @@
 //! The verb `doctor`: tries everything that a run needs, one after the other, and says what to do
 //! about whatever does not work. Nothing is left behind.
 
+use std::time::Duration;
+
 use futures::TryStreamExt as _;
 use jiff::civil::Date;
 
+use crate::credentials::RenewalSettings;
 use crate::destination::{DamagedDay, DestinationSettings, VerificationRecord};
 use crate::error::{ErrorKind, Result};
-use crate::export::{Partition, TypeName};
+use crate::export::{AccountId, Partition, TypeName};
 use crate::finding::Finding;
 use crate::source::{Access, Cloud, CloudChoice, ReadRequest, SourceSettings, Watch};
 use crate::transfer::has_success_marker;
@@ -20,29 +23,34 @@ const BYTES_READ: u64 = 4;
 /// Receives findings as they come.
 pub type Tell<'a> = &'a mut (dyn FnMut(Finding) + Send);
 
-/// Checks the way to the export: credentials, clock, listings, and reading.
-pub async fn examine_source(settings: &SourceSettings, watch: &Watch, tell: Tell<'_>) {
+/// A request that fails is repeated once, and the exchange asked again for so long: somebody waits
+/// for the answer.
+const REPEATS: u32 = 1;
+const OUTAGE_MAX: Duration = Duration::from_secs(2);
+
+/// Checks the way to the export: credentials, clock, listings, and reading. Returns the account that
+/// the export is of, where somebody said so.
+pub async fn examine_source(settings: &SourceSettings, watch: &Watch, tell: Tell<'_>) -> Option<AccountId> {
     let clouds = match (settings.cloud, &settings.access) {
         (CloudChoice::Auto, Access::Exchange(_)) => vec![CloudChoice::Gcs, CloudChoice::S3],
         (CloudChoice::Auto, Access::Ambient { .. }) => vec![CloudChoice::S3],
         (cloud, _) => vec![cloud],
     };
     let mut refused = Vec::new();
-    let mut is_any_there = false;
+    let mut account_id = None;
     for choice in clouds {
-        let settings = SourceSettings { cloud: choice, ..settings.clone() };
-        match settings.connect(watch).await {
+        match hasty(settings, choice).connect(watch).await {
             Ok(connected) => {
-                is_any_there = true;
                 for cloud in connected {
                     examine_cloud(&cloud, tell).await;
+                    account_id = Some(cloud.location.account_id.clone());
                 }
             }
             Err(error) => refused.push((choice, error)),
         }
     }
     for (choice, error) in refused {
-        if is_any_there && error.kind() != ErrorKind::TokenRefused {
+        if account_id.is_some() && error.kind() != ErrorKind::TokenRefused {
             let name = if choice == CloudChoice::S3 { "S3" } else { "Google Cloud Storage" };
             tell(Finding::notable(
                 "exchange",
@@ -54,11 +62,24 @@ pub async fn examine_source(settings: &SourceSettings, watch: &Watch, tell: Tell
         }
     }
     tell(clock_finding(watch));
+    account_id
+}
+
+/// The settings for one cloud, with little patience.
+fn hasty(settings: &SourceSettings, cloud: CloudChoice) -> SourceSettings {
+    let renewal = RenewalSettings {
+        first_outage_max: settings.renewal.first_outage_max.min(OUTAGE_MAX),
+        ..settings.renewal.clone()
+    };
+    SourceSettings { cloud, renewal, attempts_max: settings.attempts_max.min(REPEATS), ..settings.clone() }
 }
 
 /// The clock is compared with the one of whoever answered.
 fn clock_finding(watch: &Watch) -> Finding {
-    let correction = watch.clock.correction();
+    let Some(correction) = watch.clock.correction() else {
+        let hint = "the Authentication API tells its time with the credentials";
+        return Finding::notable("clock", "not compared: no server has told its time", hint);
+    };
     if correction.is_zero() {
         return Finding::fine("clock", "agrees with the servers' to half a minute");
     }
@@ -137,41 +158,45 @@ async fn read_some(cloud: &Cloud, partition: &Partition) -> Result<bool> {
     Ok(true)
 }
 
-/// Checks the destination: whether it can be written, read and deleted from, and what lies about.
-pub async fn examine_destination(settings: &DestinationSettings, watch: &Watch, tell: Tell<'_>) {
-    match settings.examine(watch).await {
+/// Checks the destination: whether it can be written, read and deleted from, whose mirror it is, and
+/// what lies about. `account_id` is the export's, where it is known.
+pub async fn examine_destination(
+    settings: &DestinationSettings,
+    account_id: Option<&AccountId>,
+    watch: &Watch,
+    tell: Tell<'_>,
+) {
+    let settings = DestinationSettings { attempts_max: settings.attempts_max.min(REPEATS), ..settings.clone() };
+    match settings.examine(account_id, watch).await {
         Ok(findings) => findings.into_iter().for_each(&mut *tell),
         Err(error) => return tell(Finding::broken("destination", &error)),
     }
-    match verification(settings, watch).await {
-        Ok(finding) => finding.into_iter().for_each(tell),
-        Err(error) => tell(Finding::broken("verification", &error)),
-    }
+    verification(&settings, watch).await.into_iter().for_each(tell);
 }
 
 /// What is known of the mirror's days from the last verifications.
-async fn verification(settings: &DestinationSettings, watch: &Watch) -> Result<Option<Finding>> {
-    let published = settings.look(watch).await?;
-    if published.account_id().is_none() {
-        return Ok(None);
-    }
-    let record = match VerificationRecord::parse(published.verification().await?.as_deref()) {
+async fn verification(settings: &DestinationSettings, watch: &Watch) -> Option<Finding> {
+    // What keeps the mirror from being looked at has been told by then.
+    let published = settings.look(watch).await.ok()?;
+    published.account_id()?;
+    let noted = published.verification().await;
+    let record = match noted.and_then(|noted| VerificationRecord::parse(noted.as_deref())) {
         Ok(record) => record,
         Err(error) => {
             let hint = error.hint().unwrap_or_default().to_owned();
-            return Ok(Some(Finding::notable("verification", error.to_string(), hint)));
+            return Some(Finding::notable("verification", error.to_string(), hint));
         }
     };
     let mut damaged = Vec::new();
     for partition in record.damaged().iter().filter_map(DamagedDay::partition) {
-        let published_at = match published.published(&partition).await {
-            Ok(found) => found.header.map(|header| header.published_at),
-            Err(error) if error.kind() == ErrorKind::ManifestDamaged => None,
-            Err(error) => return Err(error),
+        let is_damaged = match published.published(&partition).await {
+            Ok(found) => record.damage_of(&partition, found.header.map(|header| header.published_at)).is_some(),
+            // A day that cannot even be looked at now is no better than it was found.
+            Err(_) => true,
         };
-        damaged.extend(record.damage_of(&partition, published_at).map(|_| partition));
+        damaged.extend(is_damaged.then_some(partition));
     }
-    Ok(Some(match (damaged.first(), record.last) {
+    Some(match (damaged.first(), record.last) {
         (Some(first), _) => Finding::notable(
             "verification",
             format!("days that differ from their manifests: {}, the first of them {first}", damaged.len()),
@@ -186,5 +211,5 @@ async fn verification(settings: &DestinationSettings, watch: &Watch) -> Result<O
             )
         }
         (None, None) => Finding::fine("verification", "there was none yet: e3sync verify"),
-    }))
+    })
 }

@@ -17,6 +17,7 @@ mod units;
 use std::process::ExitCode as ProcessExitCode;
 
 use clap::FromArgMatches as _;
+use clap::error::{ContextKind, ContextValue};
 use e3sync::error::{Error, ErrorKind, ExitCode};
 
 use self::args::{Arguments, Command};
@@ -26,22 +27,24 @@ use self::settings::Failure;
 /// Parses, runs, and gives the exit code.
 pub fn main() -> ProcessExitCode {
     raise_open_files_limit();
-    let arguments = match parse() {
-        Ok(arguments) => arguments,
-        Err(failure) => return ProcessExitCode::from(tell(failure) as u8),
+    let code = match parse() {
+        Ok(arguments) => obey(arguments),
+        Err(failure) => tell(failure),
     };
-    let is_json = arguments.is_json();
-    let code = match run(arguments) {
-        Ok(code) => code,
-        Err(error) => {
-            output::error(&error);
-            if is_json {
-                output::json(&render::json::of_error(&error));
-            }
-            error.exit_code()
-        }
-    };
+    let is_success = matches!(code, ExitCode::Success | ExitCode::Changes);
+    let code = if output::finish() || !is_success { code } else { ExitCode::Failure };
     ProcessExitCode::from(code as u8)
+}
+
+fn obey(arguments: Arguments) -> ExitCode {
+    let is_json = arguments.is_json();
+    run(arguments).unwrap_or_else(|error| {
+        output::error(&error);
+        if is_json {
+            output::json(&render::json::of_error(&error));
+        }
+        error.exit_code()
+    })
 }
 
 /// The command line over the environment and the settings files.
@@ -56,16 +59,31 @@ fn parse() -> Result<Arguments, Failure> {
 /// Says why nothing runs: help that was asked for, or wrong usage.
 fn tell(failure: Failure) -> ExitCode {
     match failure {
-        Failure::CommandLine(error) if error.use_stderr() && output::logs_json() => {
-            output::usage(&error);
+        Failure::CommandLine(error) if error.use_stderr() => {
+            output::usage(&with_our_word(error));
             ExitCode::Usage
         }
-        Failure::CommandLine(error) => error.exit(),
+        Failure::CommandLine(help) => {
+            output::is_written(help.print());
+            ExitCode::Success
+        }
         Failure::Settings(error) => {
             output::error(&error);
             error.exit_code()
         }
     }
+}
+
+/// Says what the verbs of the vendor's tool are called here; what merely looks similar misleads.
+fn with_our_word(mut error: clap::Error) -> clap::Error {
+    let hint = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(verb)) if verb == "load" => "what oevents called load is 'e3sync sync'",
+        Some(ContextValue::String(verb)) if verb == "paths" => "what oevents called paths is 'e3sync ls --paths'",
+        _ => return error,
+    };
+    error.remove(ContextKind::SuggestedSubcommand);
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+    error
 }
 
 fn run(arguments: Arguments) -> Outcome {

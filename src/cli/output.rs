@@ -1,8 +1,9 @@
 //! Printing: results to standard output, messages to standard error. A reader that goes away is
-//! no reason to fail, let alone to panic.
+//! no reason to fail, let alone to panic; results that a full disk swallows are.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use clap::ValueEnum;
 use e3sync::error::Error;
@@ -11,6 +12,9 @@ use serde_json::{Value, json};
 
 /// How messages look. One for the process, as standard error is; set before the first message.
 static LOGS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Why results were lost first. One for the process, as standard output is; told at the end.
+static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// How messages on standard error look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,14 +53,33 @@ pub fn logs_json() -> bool {
     LOGS_JSON.load(Ordering::Relaxed)
 }
 
-/// Prints a line of results; `false` once nobody reads them any more.
+/// Prints a line of results; `false` once they arrive nowhere any more.
 pub fn line(text: impl std::fmt::Display) -> bool {
-    writeln!(std::io::stdout().lock(), "{text}").is_ok()
+    is_written(writeln!(io::stdout().lock(), "{text}"))
 }
 
 /// Prints a whole text of results as it is.
 pub fn text(text: &str) -> bool {
-    std::io::stdout().lock().write_all(text.as_bytes()).is_ok()
+    is_written(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// Whether results were written. Why not is kept for the end, unless the reader has seen enough.
+pub fn is_written(outcome: io::Result<()>) -> bool {
+    let Err(cause) = outcome else { return true };
+    if cause.kind() != ErrorKind::BrokenPipe {
+        LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(cause);
+    }
+    false
+}
+
+/// Writes what is left of the results and tells whether any were lost; `false` if so.
+pub fn finish() -> bool {
+    is_written(io::stdout().flush());
+    let lost = LOST.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some(cause) = lost else { return true };
+    let hint = "the results are incomplete; make room where they go, or send them elsewhere";
+    log(Level::Error, format_args!("cannot write to standard output: {cause}"), Some(hint));
+    false
 }
 
 /// Prints a JSON document on one line of results.
@@ -88,7 +111,7 @@ pub fn log(level: Level, text: impl std::fmt::Display, hint: Option<&str>) {
 }
 
 fn to_stderr(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Prints an error and its hint.
@@ -98,6 +121,11 @@ pub fn error(error: &Error) {
 
 /// Prints what is wrong with a command line.
 pub fn usage(error: &clap::Error) {
+    if !logs_json() {
+        // Where even this cannot be told, the exit code tells it.
+        let _ = error.print();
+        return;
+    }
     let text = error.render().to_string();
     let (message, hint) = text.split_once("\n\n").unwrap_or((&text, ""));
     let hint = Some(hint.trim()).filter(|hint| !hint.is_empty());
@@ -106,7 +134,7 @@ pub fn usage(error: &clap::Error) {
 
 /// Whether a person at a terminal that can redraw lines sees the messages.
 pub fn is_stderr_interactive() -> bool {
-    let is_terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    let is_terminal = io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
     is_terminal && !logs_json()
 }
 
@@ -115,7 +143,7 @@ const COLUMNS_DEFAULT: usize = 80;
 
 /// How many columns a line of results may have: the terminal's, or else always the same.
 pub fn stdout_columns() -> usize {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    let size = rustix::termios::tcgetwinsize(io::stdout());
     size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS_DEFAULT)
 }
 
@@ -128,12 +156,12 @@ pub struct Paint {
 impl Paint {
     /// For standard error.
     pub fn for_stderr() -> Self {
-        Self { is_on: std::io::stderr().is_terminal() && allows_colour() }
+        Self { is_on: io::stderr().is_terminal() && allows_colour() }
     }
 
     /// For standard output.
     pub fn for_stdout() -> Self {
-        Self { is_on: std::io::stdout().is_terminal() && allows_colour() }
+        Self { is_on: io::stdout().is_terminal() && allows_colour() }
     }
 
     /// Without colours.

@@ -6,7 +6,7 @@ use super::bucket::{BucketDestination, BucketSettings, LeaseSettings, Store};
 use super::directory::{DirectoryDestination, DirectorySettings};
 use super::gcs::{GcsStore, GcsStoreSettings};
 use super::s3::{S3Store, S3StoreSettings};
-use super::{Damage, Destination, NothingPublished, PublishedFiles};
+use super::{Damage, Destination, NothingPublished, PublishedFiles, directory};
 use crate::error::Result;
 use crate::export::AccountId;
 use crate::source::Watch;
@@ -67,7 +67,7 @@ impl DestinationSettings {
     /// Where long listings are kept while they are needed.
     pub fn spill_folder(&self) -> PathBuf {
         match &self.address {
-            Address::Directory(path) => path.join("_e3sync").join("staging"),
+            Address::Directory(path) => path.join(directory::SIDE_FOLDER).join("staging"),
             Address::S3 { .. } | Address::Gcs { .. } => self.temporary_folder.clone(),
         }
     }

@@ -6,9 +6,11 @@ use std::path::Path;
 use super::PublishedSets;
 use super::bucket::{BucketDestination, Examined};
 use super::connect::{Address, DestinationSettings, Medium};
-use super::directory::DirectoryDestination;
+use super::directory::{DirectoryDestination, SIDE_FOLDER};
 use super::failure::failed;
-use crate::error::Result;
+use super::identity::check_account;
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::{AccountId, Partition};
 use crate::finding::Finding;
 use crate::source::Watch;
 
@@ -17,17 +19,18 @@ const FREE_BYTES_WANTED: u64 = 1024 * 1024 * 1024;
 
 impl DestinationSettings {
     /// Tries what a run does to the destination, and looks for what earlier runs left. Nothing stays.
+    /// Where the export's account is known, the mirror must be its.
     ///
     /// # Errors
-    /// What keeps runs from using it.
-    pub async fn examine(&self, watch: &Watch) -> Result<Vec<Finding>> {
+    /// What keeps runs from using a bucket; of a directory that is a finding among the others.
+    pub async fn examine(&self, account_id: Option<&AccountId>, watch: &Watch) -> Result<Vec<Finding>> {
         let mut findings = match self.medium(watch).await? {
-            Medium::Directory(path) => examine_directory(path).await?,
+            Medium::Directory(path) => examine_directory(path, account_id).await,
             Medium::Bucket(store, prefix) => {
                 let settings = self.bucket_settings(prefix);
                 let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
                 let examined = BucketDestination::examine(store, &settings, observer, counters).await?;
-                bucket_findings(&self.address, &examined)
+                bucket_findings(&self.address, &examined, account_id)
             }
         };
         if matches!(self.address, Address::Directory(_)) {
@@ -46,29 +49,58 @@ impl DestinationSettings {
     }
 }
 
-async fn examine_directory(path: &Path) -> Result<Vec<Finding>> {
-    let existing = path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
-    try_out(existing)?;
-    let mut findings = Vec::new();
-    if existing == path {
-        findings
-            .push(Finding::fine("destination", format!("{} can be written, read and deleted from", path.display())));
-    } else {
-        findings.push(Finding::fine("destination", format!("{} is not there yet and can be made", path.display())));
-    }
+/// A check that fails does not keep the others from being made: a full disk is understood by them.
+async fn examine_directory(path: &Path, account_id: Option<&AccountId>) -> Vec<Finding> {
+    // The empty path is above the first name of a relative one.
+    let existing = path.ancestors().find(|above| above.symlink_metadata().is_ok()).unwrap_or(Path::new("."));
+    let mut findings = vec![match try_out_directory(path, existing) {
+        Ok(message) => Finding::fine("destination", message),
+        Err(error) => Finding::broken("destination", &error),
+    }];
     findings.extend(free_space(existing));
-    let Some(directory) = DirectoryDestination::read_only(path)? else { return Ok(findings) };
-    findings.push(mirror(directory.account_id(), directory.days().await?));
-    let staged = directory.staged().await?;
-    findings.push(match staged.first() {
+    match DirectoryDestination::read_only(path) {
+        Ok(Some(directory)) => {
+            let days = directory.days().await.map(|days| mirror(directory.account_id(), account_id, days));
+            findings.push(days.unwrap_or_else(|error| Finding::broken("mirror", &error)));
+            let staged = directory.staged().await.map(|staged| leftovers(&staged));
+            findings.push(staged.unwrap_or_else(|error| Finding::broken("leftovers", &error)));
+        }
+        Ok(None) => {}
+        // That the path itself is no folder has been told.
+        Err(_) if !path.is_dir() => {}
+        Err(error) => findings.push(Finding::broken("mirror", &error)),
+    }
+    findings
+}
+
+/// Tries what a run does in the directory, or above it where it is not there yet.
+fn try_out_directory(path: &Path, existing: &Path) -> Result<String> {
+    if !existing.is_dir() {
+        let what = format!("{} is a link or a file, not a folder", existing.display());
+        return Err(
+            Error::new(ErrorKind::DestinationUnusable, what).with_hint("move it away, or choose another destination")
+        );
+    }
+    try_out(existing)?;
+    if existing != path {
+        return Ok(format!("{} is not there yet and can be made", path.display()));
+    }
+    let side = path.join(SIDE_FOLDER);
+    if side.is_dir() {
+        try_out(&side)?;
+    }
+    Ok(format!("{} can be written, read and deleted from", path.display()))
+}
+
+fn leftovers(staged: &[Partition]) -> Finding {
+    match staged.first() {
         None => Finding::fine("leftovers", "nothing is staged"),
         Some(first) => Finding::notable(
             "leftovers",
             format!("days staged and not published: {}, the first of them {first}", staged.len()),
             "the next run that selects them goes on with them",
         ),
-    });
-    Ok(findings)
+    }
 }
 
 /// Writes, reads and deletes a file.
@@ -99,15 +131,20 @@ fn free_space(folder: &Path) -> Option<Finding> {
     })
 }
 
-fn mirror(account_id: Option<&str>, days: super::PublishedDays) -> Finding {
+fn mirror(held: Option<&str>, account_id: Option<&AccountId>, days: super::PublishedDays) -> Finding {
+    if let (Some(held), Some(account_id)) = (held, account_id)
+        && let Err(error) = check_account(held, account_id)
+    {
+        return Finding::broken("mirror", &error);
+    }
     let count: usize = days.iter().map(|(_, days)| days.len()).sum();
     let newest = days.iter().filter_map(|(_, days)| days.last()).max();
     let newest = newest.map_or_else(String::new, |date| format!(", the newest of {date}"));
-    let account = account_id.map_or_else(|| "no account".to_owned(), |account| format!("account {account}"));
+    let account = held.map_or_else(|| "no account".to_owned(), |account| format!("account {account}"));
     Finding::fine("mirror", format!("{account}, published days: {count}{newest}"))
 }
 
-fn bucket_findings(address: &Address, examined: &Examined) -> Vec<Finding> {
+fn bucket_findings(address: &Address, examined: &Examined, account_id: Option<&AccountId>) -> Vec<Finding> {
     let mut findings =
         vec![Finding::fine("destination", format!("{address} can be listed, written, read and deleted from"))];
     if !examined.minds_conditions {
@@ -117,7 +154,7 @@ fn bucket_findings(address: &Address, examined: &Examined) -> Vec<Finding> {
             "run one at a time",
         ));
     }
-    findings.push(mirror(examined.account_id.as_deref(), examined.days.clone()));
+    findings.push(mirror(examined.account_id.as_deref(), account_id, examined.days.clone()));
     findings.push(match examined.claimed.first() {
         None => Finding::fine("leftovers", "no day is begun"),
         Some(first) => Finding::notable(

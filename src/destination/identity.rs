@@ -33,10 +33,19 @@ impl Identity {
             ))
             .with_hint("a newer e3sync wrote it; update this one"));
         }
-        if self.account_id != account_id.as_str() {
-            return Err(foreign(format!("the destination holds account {}, not {account_id}", self.account_id))
-                .with_hint("one destination holds one account; give each its own"));
-        }
-        Ok(())
+        check_account(&self.account_id, account_id)
     }
+}
+
+/// Whether a mirror of the account `held` may take this account's export.
+///
+/// # Errors
+/// [`ErrorKind::DestinationForeign`] for another account's mirror.
+pub fn check_account(held: &str, account_id: &AccountId) -> Result<()> {
+    if held == account_id.as_str() {
+        return Ok(());
+    }
+    let what = format!("the destination holds account {held}, not {account_id}");
+    Err(Error::new(ErrorKind::DestinationForeign, what)
+        .with_hint("one destination holds one account; give each its own"))
 }

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use connect::{Address, DestinationSettings};
+pub use identity::check_account;
 pub use listing::{Listing, ListingBuilder};
 pub use published::{
     ByteTaker, Damage, Entries, NothingPublished, Published, PublishedDays, PublishedFiles, PublishedManifest,

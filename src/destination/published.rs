@@ -67,11 +67,12 @@ pub trait PublishedSets: Send + Sync {
     /// As [`PublishedSets::days`].
     async fn staged(&self) -> Result<Vec<Partition>>;
 
-    /// The reports of the last runs, the newest first, `count_max` at most.
+    /// The reports of the last runs, the newest first, `count_max` at most; `None` in the place of a
+    /// file that cannot be read.
     ///
     /// # Errors
     /// As [`PublishedSets::days`].
-    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>>;
+    async fn reports(&self, count_max: usize) -> Result<Vec<Option<Vec<u8>>>>;
 
     /// What verifications have noted: a JSON document, `_e3sync/verification.json`; `None` where
     /// none has.
@@ -208,7 +209,7 @@ impl PublishedSets for NothingPublished {
         Ok(Vec::new())
     }
 
-    async fn reports(&self, _count_max: usize) -> Result<Vec<Vec<u8>>> {
+    async fn reports(&self, _count_max: usize) -> Result<Vec<Option<Vec<u8>>>> {
         Ok(Vec::new())
     }
 

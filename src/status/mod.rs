@@ -22,6 +22,10 @@ pub const RUNS_MAX: usize = 30;
 /// A type's calendar has so many days at most: a hundred years; the export is younger.
 const CALENDAR_DAYS_MAX: i64 = 36_500;
 
+/// A calendar ends so many days after the newest day asked for at most: a manifest's name may hold
+/// any day, and one of the year 9999 would leave no room for the real ones.
+const DAYS_AHEAD_MAX: i64 = 366;
+
 /// The state of one day (design.md section 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DayState {
@@ -118,6 +122,8 @@ pub struct Status {
     pub account_id: Option<String>,
     /// Each type's days from the oldest known to the newest day asked for, without holes.
     pub types: BTreeMap<TypeName, Vec<Day>>,
+    /// The published days that are too far ahead for a calendar.
+    pub far_ahead: Vec<Partition>,
     /// The last runs, the newest first.
     pub runs: Vec<Run>,
     /// So many reports of runs could not be read.
@@ -128,15 +134,18 @@ pub struct Status {
     pub unreadable_verification: Option<Error>,
 }
 
-/// Looks at the days in `days`, or at all from the oldest known one to `until`.
+/// Looks at the days in `days`, or at all from the oldest known one to `until`; to later ones only
+/// where they are known, and not a year ahead.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::DestinationUnusable`] when the folders cannot be read; a single
-/// manifest that cannot be read is a day's state, and a report that cannot be read is counted.
+/// manifest that cannot be read is a day's state, a report that cannot be read is counted, and what
+/// verifications found is then not known.
 pub async fn look(published: &dyn PublishedSets, days: Option<Days>, until: Date) -> Result<Status> {
     let (runs, unreadable_reports) = runs::parse(&published.reports(RUNS_MAX).await?);
     let said = runs::last_words(&runs);
-    let verification = VerificationRecord::parse(published.verification().await?.as_deref());
+    let verification = published.verification().await;
+    let verification = verification.and_then(|noted| VerificationRecord::parse(noted.as_deref()));
     let (verification, unreadable_verification) = match verification {
         Ok(record) => (record, None),
         Err(error) => (VerificationRecord::default(), Some(error)),
@@ -162,11 +171,27 @@ pub async fn look(published: &dyn PublishedSets, days: Option<Days>, until: Date
     Ok(Status {
         account_id: published.account_id().map(str::to_owned),
         types,
+        far_ahead: far_ahead(published, until).await?,
         runs,
         unreadable_reports,
         last_verification: verification.last,
         unreadable_verification,
     })
+}
+
+/// The last day that a calendar can have.
+fn end_of_calendars(until: Date) -> Date {
+    until.saturating_add(DAYS_AHEAD_MAX.days())
+}
+
+async fn far_ahead(published: &dyn PublishedSets, until: Date) -> Result<Vec<Partition>> {
+    let end = end_of_calendars(until);
+    let days = published.days().await?;
+    let partitions = days.into_iter().flat_map(|(type_name, dates)| {
+        let far = dates.into_iter().filter(move |date| *date > end);
+        far.map(move |date| Partition { type_name: type_name.clone(), date })
+    });
+    Ok(partitions.collect())
 }
 
 /// The days to look at, type by type.
@@ -179,12 +204,16 @@ async fn ranges(
     until: Date,
 ) -> Result<BTreeMap<TypeName, Days>> {
     let mut ends: BTreeMap<TypeName, Days> = BTreeMap::new();
+    let end = end_of_calendars(until);
     let mut widen = |type_name: &TypeName, date: Date| {
+        if date > end {
+            return;
+        }
         let known = ends.entry(type_name.clone()).or_insert(Days { from: date, to: until.max(date) });
         *known = Days { from: known.from.min(date), to: known.to.max(date) };
     };
     for (type_name, dates) in published.days().await? {
-        dates.first().into_iter().chain(dates.last()).for_each(|date| widen(&type_name, *date));
+        dates.iter().for_each(|date| widen(&type_name, *date));
     }
     staged.iter().for_each(|partition| widen(&partition.type_name, partition.date));
     let damaged = verification.damaged().iter().filter_map(DamagedDay::partition);

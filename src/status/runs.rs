@@ -165,8 +165,8 @@ pub(super) type LastWords<'a> = BTreeMap<(TypeName, Date), (Timestamp, &'a RunDa
 
 /// The runs behind reports, the newest first, and how many reports are no report at all. They are
 /// files that anybody may have cut or altered; one that cannot be read costs nothing but itself.
-pub(super) fn parse(reports: &[Vec<u8>]) -> (Vec<Run>, usize) {
-    let mut runs: Vec<Run> = reports.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();
+pub(super) fn parse(reports: &[Option<Vec<u8>>]) -> (Vec<Run>, usize) {
+    let mut runs: Vec<Run> = reports.iter().flatten().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();
     let unreadable = reports.len() - runs.len();
     runs.sort_by(|one, other| (other.started_at, &other.id).cmp(&(one.started_at, &one.id)));
     (runs, unreadable)
@@ -202,9 +202,9 @@ mod tests {
         let torn = report("19", "")[..40].to_vec();
         let strange = br#"{"run":7,"days":"none"}"#.to_vec();
         let deep = "[".repeat(100_000).into_bytes();
-        let reports = [report("18", ""), torn, strange, deep, Vec::new(), vec![0xff; 9], report("20", "")];
-        let (runs, unreadable) = parse(&reports);
-        assert_eq!(unreadable, 5);
+        let reports = [report("18", ""), torn, strange, deep, Vec::new(), vec![0xff; 9], report("20", "")].map(Some);
+        let (runs, unreadable) = parse(&[reports.as_slice(), &[None]].concat());
+        assert_eq!(unreadable, 6);
         assert_eq!(runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["20", "18"]);
     }
 
@@ -213,7 +213,7 @@ mod tests {
         let expired = r#"{"type":"events","date":"2026-01-01","action":"expired"}"#;
         let unlisted = r#"{"type":"events","date":"2026-01-01","action":"keep","objects":0}"#;
         let odd = r#"{"type":"../events","date":"2026-01-01","action":"hold"}"#;
-        let (runs, _) = parse(&[report("18", expired), report("19", &format!("{unlisted},{odd}"))]);
+        let (runs, _) = parse(&[report("18", expired), report("19", &format!("{unlisted},{odd}"))].map(Some));
         let words = last_words(&runs);
         assert_eq!(words.len(), 1);
         assert_eq!(words.values().next().unwrap().1.action, "expired");

@@ -1,6 +1,9 @@
 //! The verb `doctor`: each thing that can be wrong is found, explained, and leaves nothing behind.
 
 use std::path::Path;
+use std::process::Command;
+
+use e3sync::simulator::Operation;
 
 use crate::harness::{E3sync, Export, Finished};
 
@@ -65,8 +68,18 @@ fn what_verifications_found_is_told() {
     std::fs::write(&marker, "").unwrap();
     E3sync::new("verify").arg(folder.path()).run().expect(0);
     assert_found(&doctor(&export, folder.path()).run().expect(0), "verification", "fine", "looked at 4");
-    std::fs::write(folder.path().join("_e3sync/verification.json"), "cut").unwrap();
+    std::fs::remove_file(&marker).unwrap();
+    E3sync::new("verify").arg(folder.path()).run().expect(5);
+    let manifest = folder.path().join("_e3sync/manifests/type=events/date=2026-11-19.jsonl");
+    std::fs::remove_file(&manifest).unwrap();
+    std::fs::create_dir(&manifest).unwrap();
+    assert_found(&doctor(&export, folder.path()).run().expect(0), "verification", "notable", found);
+    let noted = folder.path().join("_e3sync/verification.json");
+    std::fs::write(&noted, "cut").unwrap();
     assert_found(&doctor(&export, folder.path()).run().expect(0), "verification", "notable", "unreadable");
+    std::fs::remove_file(&noted).unwrap();
+    std::fs::create_dir(&noted).unwrap();
+    assert_found(&doctor(&export, folder.path()).run().expect(0), "verification", "notable", "verification.json");
 }
 
 #[test]
@@ -77,6 +90,71 @@ fn a_folder_that_is_not_there_is_not_made() {
     assert_found(&finished, "destination", "fine", "is not there yet and can be made");
     assert_eq!(file_count(folder.path()), 0);
     assert!(!folder.path().join("a").exists());
+}
+
+#[test]
+fn a_file_where_a_folder_must_be_is_told() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("plain"), "text").unwrap();
+    for path in ["plain", "plain/below", "plain/far/below"] {
+        let finished = doctor(&export, &folder.path().join(path)).run().expect(1);
+        assert_found(&finished, "destination", "broken", "plain is a link or a file, not a folder");
+        assert_eq!(findings(&finished, "mirror").len() + findings(&finished, "verification").len(), 0);
+    }
+}
+
+#[test]
+fn another_accounts_mirror_is_told_before_a_run_refuses_it() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    let identity = folder.path().join("_e3sync/destination.json");
+    let text = std::fs::read_to_string(&identity).unwrap();
+    std::fs::write(&identity, text.replace("21468570738", "999")).unwrap();
+    let finished = doctor(&export, folder.path()).run().expect(2);
+    assert_found(&finished, "mirror", "broken", "the destination holds account 999, not 21468570738");
+}
+
+#[test]
+fn a_server_that_is_away_is_asked_again_once_and_sets_no_clock() {
+    let export = Export::of_noise(1, 1);
+    export.inject("exchange:status=503 times=always");
+    let finished = export.command("doctor").args(["--json", "--source", "auto"]).run().expect(75);
+    assert_found(&finished, "exchange", "broken", "is not available");
+    assert_found(&finished, "clock", "notable", "not compared");
+    let asked = export.simulator().requests().of(Operation::Exchange);
+    assert!((2..=8).contains(&asked), "asked {asked} times");
+}
+
+/// Runs `doctor` on a mirror after `mount`, which knows it as `$target`; `None` where this machine
+/// lets nobody mount.
+fn doctor_on(export: &Export, folder: &Path, mount: &str) -> Option<Finished> {
+    let may_mount = Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success());
+    if !may_mount {
+        // No package helps where a container forbids it, so that these never are required.
+        eprintln!("skipped: this user may not mount");
+        return None;
+    }
+    let script = format!("set -e; target='{}'; {mount}; exec \"$0\" \"$@\"", folder.display());
+    Some(doctor(export, folder).under(&["unshare", "-m", "sh", "-c", &script]).run())
+}
+
+#[test]
+fn a_mirror_that_cannot_be_written_is_told_with_all_else_that_is_found() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    let read_only = |path: &str| format!("mount --bind {path} {path}; mount -o remount,bind,ro {path}");
+    for path in ["\"$target\"", "\"$target/_e3sync\""] {
+        let Some(finished) = doctor_on(&export, folder.path(), &read_only(path)) else { return };
+        let finished = finished.expect(1);
+        assert_found(&finished, "destination", "broken", "Read-only file system");
+        assert_eq!(findings(&finished, "free space").len(), 1);
+        assert_found(&finished, "mirror", "fine", "published days: 2");
+        assert_found(&finished, "leftovers", "fine", "nothing is staged");
+        assert_found(&finished, "verification", "fine", "there was none yet");
+    }
 }
 
 #[test]

@@ -205,7 +205,7 @@ fn without_colours(line: &str) -> String {
 fn a_narrow_terminal_wraps_nothing_and_no_color_is_heard() {
     let folder = tempfile::tempdir().unwrap();
     every_state(folder.path());
-    for columns in [40, 120] {
+    for columns in [30, 40, 120] {
         let coloured = on_a_terminal(folder.path(), columns, "");
         assert!(coloured.contains("\u{1b}[32m■\u{1b}[0m"), "{coloured}");
         let plain = on_a_terminal(folder.path(), columns, "1");
@@ -214,6 +214,41 @@ fn a_narrow_terminal_wraps_nothing_and_no_color_is_heard() {
         assert!(plain.lines().all(|line| line.chars().count() <= columns as usize), "{plain}");
         assert_eq!(plain.lines().next().unwrap().contains("events"), columns == 120, "side by side: {plain}");
     }
+}
+
+#[test]
+fn what_cannot_be_read_is_left_out_and_told() {
+    let export = Export::of_noise(2, 2);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    let runs = folder.path().join("_e3sync/runs");
+    let report = std::fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
+    std::fs::copy(&report, runs.join("20991231T000000Z-copy.json")).unwrap();
+    std::fs::remove_file(&report).unwrap();
+    // Tests may run as root, who may read every file; but nobody reads a folder as one.
+    std::fs::create_dir(&report).unwrap();
+    std::fs::create_dir(folder.path().join("_e3sync/verification.json")).unwrap();
+    let finished = status(folder.path()).arg("--json").run().expect(0);
+    let finished = finished.says("the report of one run cannot be read and is left out").says("verification.json");
+    assert_eq!((documents(&finished, "day").len(), documents(&finished, "run").len()), (4, 1));
+}
+
+#[test]
+fn a_day_far_ahead_does_not_stretch_the_calendar() {
+    let export = Export::of_noise(2, 2);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    let copy = |day: &str| {
+        std::fs::copy(manifest(folder.path(), "events", "2026-11-20"), manifest(folder.path(), "events", day)).unwrap();
+    };
+    copy("9999-12-31");
+    copy("2026-11-23");
+    let told = "type=events/date=9999-12-31 is more than a year ahead and left out";
+    let days: Vec<String> = states(folder.path(), "events").into_keys().collect();
+    assert_eq!(days, ["2026-11-19", "2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23"]);
+    status(folder.path()).run().expect(0).says(told);
+    copy("9999-12-30");
+    status(folder.path()).run().expect(0).says("2 days are more than a year ahead and left out");
 }
 
 #[test]

@@ -87,6 +87,42 @@ fn the_words_of_the_vendors_tool_work() {
         .expect(0);
     assert!(folder.path().join("type=events/date=2026-11-19/_SUCCESS").exists());
     assert!(!folder.path().join("type=events/date=2026-11-20").exists());
+    for (verb, here) in [("load", "'e3sync sync'"), ("paths", "'e3sync ls --paths'")] {
+        let told = E3sync::new(verb).arg("--type=events").run().expect(2).says(here);
+        assert!(!told.stderr.contains("similar"), "{}", told.stderr);
+        E3sync::new(verb).args(["--log-format", "json"]).run().expect(2).says(here);
+    }
+}
+
+#[test]
+fn results_that_a_full_disk_swallows_are_a_failure() {
+    let export = Export::of_noise(2, 2);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    let destination = folder.path().to_str().unwrap();
+    let calls: [(&str, &[&str]); 12] = [
+        ("sync", &[destination, "--last", "2d", "--json"]),
+        ("plan", &[destination, "--last", "2d"]),
+        ("ls", &[]),
+        ("auth", &[]),
+        ("doctor", &[]),
+        ("status", &[destination]),
+        ("status", &[destination, "--html", "-"]),
+        ("verify", &[destination, "--json"]),
+        ("export-manifest", &[destination]),
+        ("sql", &["duckdb", destination]),
+        ("config", &[]),
+        ("completions", &["bash"]),
+    ];
+    for (verb, arguments) in calls {
+        let command = export.command(verb).env("E3SYNC_TODAY", TODAY).args(arguments);
+        let finished = command.under(&["sh", "-c", "exec \"$0\" \"$@\" > /dev/full"]).run().expect(1);
+        let told = finished.stderr.matches("cannot write to standard output: No space left").count();
+        assert_eq!(told, 1, "{verb}: {}", finished.stderr);
+    }
+    E3sync::new("--help").under(&["sh", "-c", "exec \"$0\" \"$@\" > /dev/full"]).run().expect(1);
+    let refused = export.command("ls").env("OPTIMIZELY_API_TOKEN", "2:another").arg("--json");
+    refused.under(&["sh", "-c", "exec \"$0\" \"$@\" > /dev/full"]).run().expect(4);
 }
 
 #[test]

@@ -39,7 +39,8 @@ Examples:
   e3sync doctor                             the token and the export
   e3sync doctor ./events                    and a directory: room, leftovers
   e3sync doctor s3://my-lake/optimizely     and a bucket: permissions, unfinished uploads
-Exits with what a run would end with that meets the first failure; 0 where all is well.")]
+Exits with what a run would end with that meets the first failure; 0 where all is well. What is away
+is asked again once at most, whatever --retries and --outage say.")]
 pub struct DoctorArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,

@@ -24,15 +24,20 @@ pub async fn run(arguments: DoctorArgs) -> Outcome {
         }
         show(&finding, arguments.json);
     };
-    match decide::source(&arguments.source) {
+    let account_id = match decide::source(&arguments.source) {
         Ok(source) => {
             tell(Finding::fine("token", token_origin(&arguments)));
-            doctor::examine_source(&source, &watch, &mut tell).await;
+            doctor::examine_source(&source, &watch, &mut tell).await
         }
-        Err(error) => tell(Finding::broken("token", &error)),
-    }
+        Err(error) => {
+            tell(Finding::broken("token", &error));
+            None
+        }
+    };
     match decide::destination(&arguments.destination, &present, false, arguments.source.retries) {
-        Ok(destination) => doctor::examine_destination(&destination, &watch, &mut tell).await,
+        Ok(destination) => {
+            doctor::examine_destination(&destination, account_id.as_ref(), &watch, &mut tell).await;
+        }
         Err(error) if error.kind() == ErrorKind::Usage && !arguments.destination.is_given() => {
             tell(Finding::notable("destination", "none is given, none was checked", "e3sync doctor DEST"));
         }

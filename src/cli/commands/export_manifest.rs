@@ -12,7 +12,7 @@ use super::{BUCKET_RETRIES, Outcome};
 use crate::cli::args::{ExportManifestArgs, FormArg};
 use crate::cli::decide::{self, Present};
 use crate::cli::render::lines::Lines;
-use crate::cli::success;
+use crate::cli::{output, success};
 
 /// Runs `e3sync export-manifest`.
 pub async fn run(arguments: &ExportManifestArgs) -> Outcome {
@@ -39,10 +39,6 @@ pub async fn run(arguments: &ExportManifestArgs) -> Outcome {
     }
     let mut list = list.into_inner().map_err(|error| told(error.into_error()))?;
     list.rewind().map_err(told)?;
-    match std::io::copy(&mut list, &mut std::io::stdout().lock()) {
-        Ok(_) => success(),
-        // A reader that has seen enough is no failure.
-        Err(cause) if cause.kind() == std::io::ErrorKind::BrokenPipe => success(),
-        Err(cause) => Err(Error::new(ErrorKind::Usage, "cannot write to standard output").with_cause(cause)),
-    }
+    output::is_written(std::io::copy(&mut list, &mut std::io::stdout().lock()).map(drop));
+    success()
 }

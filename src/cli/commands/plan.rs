@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
-use e3sync::destination::PublishedSets;
-use e3sync::error::{Error, ErrorKind, ExitCode, Result};
-use e3sync::export::AccountId;
+use e3sync::destination::check_account;
+use e3sync::error::ExitCode;
 use e3sync::progress::{Counters, Event};
 use e3sync::select::DaysWanted;
 use e3sync::source::Watch;
@@ -56,7 +55,7 @@ pub async fn run(arguments: PlanArgs) -> Outcome {
         credentials_remaining: render::remaining(&clouds),
     });
     let published = destination.look(&watch).await?;
-    check_account(published.as_ref(), account_id)?;
+    published.account_id().map_or(Ok(()), |held| check_account(held, account_id))?;
     let mut totals = Totals::default();
     sync::plan(request, &clouds, published.as_ref(), observer.as_ref(), |plan| match plan {
         Ok(plan) => {
@@ -72,17 +71,6 @@ pub async fn run(arguments: PlanArgs) -> Outcome {
     display.clear();
     totals.tell(&arguments);
     Ok(totals.exit_code(arguments.exit_code))
-}
-
-fn check_account(published: &dyn PublishedSets, account_id: &AccountId) -> Result<()> {
-    match published.account_id() {
-        Some(other) if other != account_id.as_str() => Err(Error::new(
-            ErrorKind::DestinationForeign,
-            format!("the destination holds account {other}, not {account_id}"),
-        )
-        .with_hint("one destination holds one account; give each its own")),
-        _ => Ok(()),
-    }
 }
 
 /// Prints a partition's plan, with the cloud where there is a choice.

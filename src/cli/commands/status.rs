@@ -33,6 +33,14 @@ pub async fn run(arguments: &StatusArgs) -> Outcome {
         1 => output::message("the report of one run cannot be read and is left out"),
         count => output::message(format_args!("the reports of {count} runs cannot be read and are left out")),
     }
+    match status.far_ahead.as_slice() {
+        [] => {}
+        [day] => output::message(format_args!("{day} is more than a year ahead and left out")),
+        [first, ..] => output::message(format_args!(
+            "{} days are more than a year ahead and left out, the first of them {first}",
+            status.far_ahead.len()
+        )),
+    }
     if let Some(error) = &status.unreadable_verification {
         output::message(format_args!("{error}; {}", error.hint().unwrap_or_default()));
     }

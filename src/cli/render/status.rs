@@ -75,7 +75,8 @@ fn details(days: &[Day], indent: usize, columns: usize) -> Vec<String> {
     let indent = if columns < DETAILS_INDENTED_FROM_COLUMNS { 3 } else { indent };
     let blank = " ".repeat(indent);
     let newest = status::newest_complete(days);
-    let mut lines: Vec<String> = newest.into_iter().map(|date| format!("{blank}newest complete day {date}")).collect();
+    let newest = newest.map(|date| wrapped(&blank, indent, &format!("newest complete day {date}"), columns));
+    let mut lines = newest.unwrap_or_default();
     for (head, state) in [("gaps", DayState::Missing), ("damaged", DayState::Damaged)] {
         let ranges = status::ranges_in(state, days);
         if !ranges.is_empty() {

@@ -57,12 +57,12 @@ impl PublishedSets for ReadOnlyBucket {
         Ok(staged)
     }
 
-    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
+    async fn reports(&self, count_max: usize) -> Result<Vec<Option<Vec<u8>>>> {
         let prefix = self.layout.reports();
         let keys = self.requests.objects(&prefix).map_ok(|object| object.key).try_collect().await?;
         let mut reports = Vec::new();
         for key in newest_first(keys, count_max) {
-            reports.extend(self.requests.get_start(&key, u64::MAX).await?.map(|(bytes, _)| bytes));
+            reports.extend(self.requests.get_start(&key, u64::MAX).await?.map(|(bytes, _)| Some(bytes)));
         }
         Ok(reports)
     }

@@ -10,7 +10,7 @@ use super::layout;
 use super::ledger::{self, Ledger};
 use super::lock::Lock;
 use super::writer::DirectoryWriter;
-use super::{Shared, assemble, publish, read_verification};
+use super::{Shared, assemble, publish};
 use crate::destination::failure::failed;
 use crate::destination::record::{Place, Record};
 use crate::destination::{Claim, Inventory, Listing, ObjectWriter, Position, PublishTerms, VerificationRecord, Work};
@@ -125,7 +125,7 @@ impl DirectoryClaim {
     /// Whether files of the published set may have other bytes than its manifest says, so that none is
     /// taken over unread: a verification found that some have, and may not have looked at all.
     fn is_suspect(&self, header: &Header) -> Result<bool> {
-        let record = VerificationRecord::parse(read_verification(&self.shared.side)?.as_deref());
+        let record = VerificationRecord::parse(self.shared.side.file_bytes(layout::VERIFICATION)?.as_deref());
         let is_noted =
             |record: &VerificationRecord| record.damage_of(&self.partition, Some(header.published_at)).is_some();
         Ok(self.is_damaged() || record.as_ref().map_or(true, is_noted))

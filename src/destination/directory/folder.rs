@@ -1,5 +1,6 @@
 use std::ffi::CStr;
 use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -97,6 +98,14 @@ impl Folder {
         rustix::fs::openat(&self.descriptor, name, flags, Mode::from_raw_mode(0o666))
             .map(File::from)
             .map_err(|errno| failed("create", &self.path.join(name), errno.into()))
+    }
+
+    /// The bytes of a file; `None` where there is none.
+    pub fn file_bytes(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some(mut file) = self.file(name)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|cause| failed("read", &self.path.join(name), cause))?;
+        Ok(Some(bytes))
     }
 
     /// Opens a file for reading; `None` where there is none.

@@ -7,7 +7,7 @@ use crate::export::{Object, Partition};
 use crate::manifest;
 
 /// The one folder beside the data.
-pub(super) const SIDE_FOLDER: &str = "_e3sync";
+pub(in crate::destination) const SIDE_FOLDER: &str = "_e3sync";
 
 /// Says whose mirror this is.
 pub(super) const DESTINATION_FILE: &str = "destination.json";

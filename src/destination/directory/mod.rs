@@ -13,7 +13,7 @@ mod read_only;
 mod walk;
 mod writer;
 
-use std::io::{BufReader, Read as _};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +27,7 @@ use super::failure::failed;
 use super::identity::Identity;
 use super::{Claim, Damage, Destination, Published, PublishedDays};
 
+pub(super) use self::layout::SIDE_FOLDER;
 pub use self::read_only::ReadOnlyDirectory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, FilePath, Partition, TypeName};
@@ -224,15 +225,6 @@ fn read_header(manifests: &Folder, partition: &Partition) -> Result<Option<Heade
     let header = manifest::read_header(BufReader::new(file)).map_err(|error| error.within(partition))?;
     header.check_is_of(partition)?;
     Ok(Some(header))
-}
-
-/// What verifications have noted.
-fn read_verification(side: &Folder) -> Result<Option<Vec<u8>>> {
-    let Some(mut file) = side.file(layout::VERIFICATION)? else { return Ok(None) };
-    let mut bytes = Vec::new();
-    let told = |cause| failed("read", &side.path().join(layout::VERIFICATION), cause);
-    file.read_to_end(&mut bytes).map_err(told)?;
-    Ok(Some(bytes))
 }
 
 fn is_publication_begun(manifests: &Folder, partition: &Partition) -> bool {

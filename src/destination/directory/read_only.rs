@@ -11,7 +11,7 @@ use rustix::fs::FileType;
 use super::folder::Folder;
 use super::lock::Lock;
 use super::walk::Walk;
-use super::{durable, is_publication_begun, layout, read_published, read_published_days, read_verification};
+use super::{durable, is_publication_begun, layout, read_published, read_published_days};
 use crate::destination::failure::failed;
 use crate::destination::{
     ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile,
@@ -105,21 +105,16 @@ impl PublishedSets for ReadOnlyDirectory {
         Ok(staged)
     }
 
-    async fn reports(&self, count_max: usize) -> Result<Vec<Vec<u8>>> {
+    async fn reports(&self, count_max: usize) -> Result<Vec<Option<Vec<u8>>>> {
         let Some(runs) = &self.runs else { return Ok(Vec::new()) };
         let names = runs.entries()?.into_iter().map(|(name, _)| name).filter(|name| name.ends_with(".json"));
-        let mut reports = Vec::new();
-        for name in newest_first(names.collect(), count_max) {
-            let Some(mut file) = runs.file(&name)? else { continue };
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(|cause| failed("read", &runs.path().join(&name), cause))?;
-            reports.push(bytes);
-        }
-        Ok(reports)
+        let names = newest_first(names.collect(), count_max);
+        // A report that is gone by now is none; one that cannot be read is one all the same.
+        Ok(names.iter().filter_map(|name| runs.file_bytes(name).map_or(Some(None), |bytes| bytes.map(Some))).collect())
     }
 
     async fn verification(&self) -> Result<Option<Vec<u8>>> {
-        read_verification(&self.side)
+        self.side.file_bytes(layout::VERIFICATION)
     }
 }
 
