@@ -22,7 +22,6 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use secrecy::SecretString;
-use sha2::{Digest as _, Sha256};
 
 use super::address;
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
@@ -110,15 +109,30 @@ pub fn plain_address(address: &Address) -> String {
     }
 }
 
-/// The file in which a verification notes how far it is: outside of the destination, which is only
+/// The folder in which verifications note how far they are: outside of the destination, which is only
 /// read. `None` where the user has no folder for such things.
-pub fn progress_file(address: &str) -> Option<PathBuf> {
-    let home = || Some(PathBuf::from(environment("HOME")?)).filter(|home| home.is_dir());
-    let state = environment("XDG_STATE_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".local/state")))?;
-    let folder = state.join("e3sync");
-    std::fs::create_dir_all(&folder).ok()?;
-    let name: String = Sha256::digest(address.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(folder.join(format!("verify-{name}.jsonl")))
+pub fn state_folder() -> Option<PathBuf> {
+    // By the XDG specification a relative path there is none.
+    let absolute = |name| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || absolute("HOME").filter(|home| home.is_dir());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(home()?.join(".local/state")))?;
+    Some(state.join("e3sync"))
+}
+
+/// The days in the words in which they were asked for.
+pub fn days_asked(arguments: &SelectionArgs) -> String {
+    if !arguments.date.is_empty() {
+        let mut dates: Vec<String> = arguments.date.iter().map(ToString::to_string).collect();
+        dates.sort();
+        dates.dedup();
+        return dates.join(",");
+    }
+    match (arguments.last, arguments.from, arguments.to) {
+        (Some(days), ..) => format!("last {days}d"),
+        (None, Some(from), Some(to)) => format!("from {from} to {to}"),
+        (None, Some(from), None) => format!("from {from}"),
+        (None, None, _) => "all".to_owned(),
+    }
 }
 
 /// What the command is about. `default_days` is what no choice of days means.
