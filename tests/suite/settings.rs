@@ -195,16 +195,29 @@ fn a_token_stands_in_no_file() {
 fn a_folder_runs_no_command_and_sends_credentials_nowhere() {
     for (text, says) in [
         ("token-command = \"touch ran\"", "`token-command` is not taken from the working directory"),
-        ("api-url = \"https://example.com\"", "`api-url` of another machine is not taken"),
-        ("source-endpoint-url = \"https://example.com\"", "`source-endpoint-url` of another machine"),
-        ("dest-endpoint-url = \"https://example.com\"", "`dest-endpoint-url` of another machine"),
+        ("api-url = \"http://127.0.0.1:9\"", "`api-url` is not taken from the working directory"),
+        ("source-endpoint-url = \"https://example.com\"", "`source-endpoint-url` is not taken"),
+        ("dest-endpoint-url = \"http://127.0.0.1:9\"", "`dest-endpoint-url` is not taken"),
+        ("token-file = \"/etc/hostname\"", "`token-file` outside of the working directory"),
         ("report = \"../report.json\"", "`report` outside of the working directory"),
+        ("progress-file = \"/home/x/.bashrc\"", "`progress-file` outside of the working directory"),
         ("[profile.x]\ntoken-command = \"touch ran\"", "line 2: `token-command` is not taken"),
     ] {
         refused(text).says(says).says("your own settings");
         User::with("", text).call("status").arg("here").run().expect(0);
     }
-    User::with("api-url = \"http://127.0.0.1:9\"", "").call("config").run().expect(0);
+}
+
+#[test]
+fn a_folder_overwrites_no_file_through_a_link() {
+    let user = User::with("report = \"out/.profile\"", "");
+    std::os::unix::fs::symlink(user.folder.path(), user.folder.path().join("work/out")).unwrap();
+    user.call("status").run().expect(2).says("`report` outside of the working directory");
+    put(&user.local(), "report = \"link\"");
+    std::os::unix::fs::symlink(user.folder.path().join(".profile"), user.folder.path().join("work/link")).unwrap();
+    user.call("status").run().expect(2).says("`report` outside of the working directory");
+    put(&user.local(), "report = \"run/report.json\"");
+    user.call("config").run().expect(0);
 }
 
 #[test]
