@@ -126,6 +126,14 @@ fn a_choice_is_made_by_one_layer() {
     assert_eq!(user.setting("token-command", token), is("null", "default"));
     let profile = |call: E3sync| call.env("E3SYNC_SOURCE_PROFILE", "p");
     assert_eq!(user.setting("token-command", profile), is("null", "default"));
+    // Of several options only those are set aside that the chosen one excludes.
+    put(&user.local(), "from = \"5d\"");
+    let range = |name: &str| user.setting(name, |call| call.args(["sync", "--to", "2d"]));
+    assert_eq!((range("from"), range("to")), (is("5d", "./e3sync.toml:1"), is("2d", "flag")));
+    let last = |call: E3sync| call.env("E3SYNC_LAST", "9d").args(["sync", "--to", "2d"]);
+    assert_eq!(user.setting("last", last), is("null", "default"));
+    assert_eq!(user.setting("from", last), is("5d", "./e3sync.toml:1"));
+    assert_eq!(user.setting("from", |call| call.env("E3SYNC_LAST", "9d")), is("null", "default"));
     // What is only turned off leaves the choice to others.
     put(&user.local(), "quiet = false");
     assert_eq!(user.setting("verbose", |call| call), is("true", "~/.config/e3sync/config.toml:2"));

@@ -2,8 +2,8 @@
 //! that one set of parsers, types and messages serves every layer.
 //!
 //! The layers, highest first: what is typed, variables, `./e3sync.toml`, the user's own file; inside
-//! a file the chosen profile stands above the rest. Options that exclude each other are one choice:
-//! the highest layer that makes it sets what lower ones say about any of them aside.
+//! a file the chosen profile stands above the rest. What a layer turns on sets aside what lower ones
+//! say about the options that it excludes.
 
 mod catalog;
 mod file;
