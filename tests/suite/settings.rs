@@ -147,7 +147,7 @@ fn a_run_goes_by_the_files() {
     let finished = user.at_home(export.command("sync")).run().expect(0);
     assert_eq!(finished.summary()["partitions"]["published"], 2);
     assert!(user.folder.path().join("work/mirror/type=events/date=2026-11-19/_SUCCESS").exists());
-    let text = user.at_home(export.command("ls")).env("E3SYNC_JSON", "").args(["--last", "1d"]).run().expect(0).stdout;
+    let text = user.at_home(export.command("ls")).env("E3SYNC_JSON", "0").args(["--last", "1d"]).run().expect(0).stdout;
     assert_eq!(text.lines().count(), 1, "{text}");
     // `status` has no variable for its days, and so no setting.
     put(&user.local(), "dest = \"mirror\"\nlast = \"1d\"");
@@ -226,6 +226,25 @@ fn a_folder_overwrites_no_file_through_a_link() {
     user.call("status").run().expect(2).says("`report` outside of the working directory");
     put(&user.local(), "report = \"run/report.json\"");
     user.call("config").run().expect(0);
+}
+
+#[test]
+fn an_empty_variable_says_nothing() {
+    let user = User::with("dest = \"here\"\ntype = [\"a\"]\nquiet = true", "");
+    let names = ["DEST", "LAST", "REPORT", "TOKEN_FILE", "TYPE", "BWLIMIT", "QUIET", "PROFILE", "LOG_FORMAT"];
+    let empty = |call: E3sync| {
+        let variables = names.iter().map(|name| format!("E3SYNC_{name}"));
+        variables.fold(call, |call, name| call.env(&name, ""))
+    };
+    assert_eq!(user.setting("dest", empty), is("here", "./e3sync.toml:1"));
+    assert_eq!(user.setting("type", empty), is("[\"a\"]", "./e3sync.toml:2"));
+    assert_eq!(user.setting("quiet", empty), is("true", "./e3sync.toml:3"));
+    assert_eq!(user.setting("last", empty), is("null", "default"));
+    assert_eq!(user.setting("log-format", empty), is("text", "default"));
+    std::fs::remove_file(user.local()).unwrap();
+    let elsewhere = |call: E3sync| empty(call).env("OPTIMIZELY_DATA_DIR", "/data");
+    assert_eq!(user.setting("dest", elsewhere), is("/data", "OPTIMIZELY_DATA_DIR"));
+    empty(E3sync::new("completions")).arg("bash").run().expect(0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Which layer decides which option.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::builder::{FalseyValueParser, TypedValueParser as _};
 use clap::parser::ValueSource;
@@ -89,9 +89,24 @@ fn id_of(argument: &Arg) -> String {
     argument.get_id().as_str().to_owned()
 }
 
+/// Schedulers leave a variable empty that they have nothing for: it says nothing.
+pub fn without_empty_variables(command: Command) -> Command {
+    let unset = |argument: Arg| {
+        let value = argument.get_env().and_then(std::env::var_os);
+        let is_empty = value.is_some_and(|value| value.is_empty());
+        if is_empty { without_variable(argument) } else { argument }
+    };
+    command.mut_args(unset).mut_subcommands(|verb| verb.mut_args(unset))
+}
+
+/// A variable's value, where it is set and not empty.
+fn variable(name: &OsStr) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// Whether a variable says something about an option, and if so, whether it only turns it off.
 fn is_off_by_variable(argument: &Arg) -> Option<bool> {
-    let value = std::env::var_os(argument.get_env()?)?;
+    let value = variable(argument.get_env()?)?;
     let is_on = || FalseyValueParser::new().parse_ref(&Command::new("switch"), None, &value).unwrap_or(true);
     Some(is_switch(argument) && !is_on())
 }
