@@ -51,7 +51,7 @@ pub async fn run(arguments: VerifyArgs) -> Outcome {
 }
 
 fn decide(arguments: VerifyArgs) -> Result<Decided> {
-    let present = Present::read(arguments.selection.today.as_deref())?;
+    let present = Present::read(arguments.selection.today)?;
     let (how, retries) = (arguments.how, arguments.source.retries);
     let destination = decide::destination(&arguments.destination, &present, how.keep_superseded, retries)?;
     // What a repair needs is asked for before hours of verification, not after.
