@@ -149,9 +149,8 @@ fn a_run_goes_by_the_files() {
     assert!(user.folder.path().join("work/mirror/type=events/date=2026-11-19/_SUCCESS").exists());
     let text = user.at_home(export.command("ls")).env("E3SYNC_JSON", "0").args(["--last", "1d"]).run().expect(0).stdout;
     assert_eq!(text.lines().count(), 1, "{text}");
-    // `status` has no variable for its days, and so no setting.
     put(&user.local(), "dest = \"mirror\"\nlast = \"1d\"");
-    assert!(user.call("status").run().expect(0).stdout.contains("2 days published"));
+    assert!(user.call("status").run().expect(0).stdout.contains("1 day published"));
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub struct StatusArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,
     /// Only so many days up to yesterday
-    #[arg(long, help_heading = "Selection", value_name = "DAYS", value_parser = parse_days)]
+    #[arg(long, help_heading = "Selection", value_name = "DAYS", value_parser = parse_days, env = "E3SYNC_LAST")]
     pub last: Option<u32>,
     /// Write one self-contained page to this file instead; - for standard output
     #[arg(long, help_heading = "Output", value_name = "FILE", conflicts_with = "json")]
