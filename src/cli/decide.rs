@@ -10,19 +10,18 @@ use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource};
 use e3sync::destination::bucket::LeaseSettings;
 use e3sync::destination::{Address, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, Result};
-use e3sync::export::{AccountId, DaySpec, Days, Filter, NamePattern, Scope, TypeName};
+use e3sync::export::{DaySpec, Days, Filter, Scope};
 use e3sync::net::{self, NetSettings};
 use e3sync::plan::{PlanOptions, Ready};
 use e3sync::select::{DaysWanted, Selection};
 use e3sync::source::gcs::GcsSettings;
 use e3sync::source::s3::S3Settings;
 use e3sync::source::{Access, CloudChoice, SourceSettings};
-use e3sync::transfer::{Concurrency, TransferSettings};
+use e3sync::transfer::TransferSettings;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use secrecy::SecretString;
-use sha2::{Digest as _, Sha256};
 
 use super::address;
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
@@ -51,13 +50,13 @@ pub struct Present {
 
 impl Present {
     /// Reads the wall clock, unless `--today` says otherwise.
-    pub fn read(today: Option<&str>) -> Result<Self> {
+    pub fn read(today: Option<DaySpec>) -> Result<Self> {
         let real_now = Timestamp::now();
         let clock = Arc::new(Clock::starting_at(real_now));
-        let Some(text) = today else {
+        let Some(day) = today else {
             return Ok(Self { clock, today: utc_day(real_now), now: real_now });
         };
-        let today = text.parse::<DaySpec>()?.resolve(utc_day(real_now))?;
+        let today = day.resolve(utc_day(real_now))?;
         // Another day than today is looked at as a whole: from its last moment.
         let now = if today == utc_day(real_now) { real_now } else { end_of(today).unwrap_or(real_now) };
         Ok(Self { clock, today, now })
@@ -110,28 +109,41 @@ pub fn plain_address(address: &Address) -> String {
     }
 }
 
-/// The file in which a verification notes how far it is: outside of the destination, which is only
+/// The folder in which verifications note how far they are: outside of the destination, which is only
 /// read. `None` where the user has no folder for such things.
-pub fn progress_file(address: &str) -> Option<PathBuf> {
-    let home = || Some(PathBuf::from(environment("HOME")?)).filter(|home| home.is_dir());
-    let state = environment("XDG_STATE_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".local/state")))?;
-    let folder = state.join("e3sync");
-    std::fs::create_dir_all(&folder).ok()?;
-    let name: String = Sha256::digest(address.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(folder.join(format!("verify-{name}.jsonl")))
+pub fn state_folder() -> Option<PathBuf> {
+    // By the XDG specification a relative path there is none.
+    let absolute = |name| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || absolute("HOME").filter(|home| home.is_dir());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(home()?.join(".local/state")))?;
+    Some(state.join("e3sync"))
+}
+
+/// The days in the words in which they were asked for.
+pub fn days_asked(arguments: &SelectionArgs) -> String {
+    if !arguments.date.is_empty() {
+        let mut dates: Vec<String> = arguments.date.iter().map(ToString::to_string).collect();
+        dates.sort();
+        dates.dedup();
+        return dates.join(",");
+    }
+    match (arguments.last, arguments.from, arguments.to) {
+        (Some(days), ..) => format!("last {days}d"),
+        (None, Some(from), Some(to)) => format!("from {from} to {to}"),
+        (None, Some(from), None) => format!("from {from}"),
+        (None, None, _) => "all".to_owned(),
+    }
 }
 
 /// What the command is about. `default_days` is what no choice of days means.
 pub fn selection(arguments: &SelectionArgs, present: &Present, default_days: DaysWanted) -> Result<Selection> {
-    let types = arguments.types.iter().map(|name| TypeName::parse(name)).collect::<Result<_>>()?;
-    let patterns = |texts: &[String]| texts.iter().map(|text| NamePattern::parse(text)).collect::<Result<Vec<_>>>();
     let filter = Filter {
-        experiments: patterns(&arguments.experiment)?,
-        events: patterns(&arguments.event)?,
-        exclude_events: patterns(&arguments.exclude_event)?,
+        experiments: arguments.experiment.clone(),
+        events: arguments.event.clone(),
+        exclude_events: arguments.exclude_event.clone(),
     };
     let days = days(arguments, present.today, default_days)?;
-    let selection = Selection { types, days, scope: Scope::of_filter(filter) };
+    let selection = Selection { types: arguments.types.clone(), days, scope: Scope::of_filter(filter) };
     selection.check_days(present.today)?;
     Ok(selection)
 }
@@ -175,17 +187,7 @@ pub fn planning(arguments: &PlanningArgs, present: &Present) -> Result<PlanOptio
 
 /// How to transfer to this address.
 pub fn transfer(arguments: &TransferArgs, retries: u32, address: &Address) -> Result<TransferSettings> {
-    let concurrency = match arguments.concurrency.as_str() {
-        "auto" => Concurrency::Adaptive { max: 256 },
-        text => match text.parse() {
-            Ok(limit @ 1..=4096) => Concurrency::Fixed(limit),
-            _ => return Err(usage(format!("`{text}` is not a concurrency"), "give auto, or a number from 1 to 4096")),
-        },
-    };
     let part_size_bytes = arguments.part_size.0;
-    if part_size_bytes < 64 * 1024 {
-        return Err(usage("--part-size is too small", "parts have at least 64KiB; 16MiB is the default"));
-    }
     if !matches!(address, Address::Directory(_)) && part_size_bytes < BUCKET_PART_BYTES_MIN {
         return Err(usage(
             "--part-size is too small for a bucket",
@@ -199,7 +201,7 @@ pub fn transfer(arguments: &TransferArgs, retries: u32, address: &Address) -> Re
         ));
     }
     Ok(TransferSettings {
-        concurrency,
+        concurrency: arguments.concurrency,
         part_size_bytes,
         ranged_from_bytes: part_size_bytes.saturating_mul(4),
         memory_bytes_max: arguments.memory.0,
@@ -211,24 +213,7 @@ pub fn transfer(arguments: &TransferArgs, retries: u32, address: &Address) -> Re
 
 /// How to reach the export.
 pub fn source(arguments: &SourceArgs) -> Result<SourceSettings> {
-    let account_id = arguments.account_id.as_deref().map(AccountId::parse).transpose()?;
     let endpoint_url = arguments.source_endpoint_url.as_deref();
-    if arguments.stall_timeout.0.is_zero() {
-        return Err(usage("--stall-timeout is zero", "20s is the default"));
-    }
-    let is_host_part = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
-    };
-    for (flag, text) in
-        [("--source-region", Some(&arguments.source_region)), ("--source-bucket", arguments.source_bucket.as_ref())]
-    {
-        if text.is_some_and(|text| !is_host_part(text)) {
-            return Err(usage(
-                format!("{flag} has a character that no such name has"),
-                "letters, digits, - . and _ are all that can stand there",
-            ));
-        }
-    }
     let endpoint_url = endpoint_url.map(|url| net::parse_endpoint("--source-endpoint-url", url)).transpose()?;
     let net = NetSettings { stall_timeout: arguments.stall_timeout.0, proxy: proxy(), ..NetSettings::default() };
     let cloud = match arguments.source {
@@ -241,7 +226,7 @@ pub fn source(arguments: &SourceArgs) -> Result<SourceSettings> {
     };
     Ok(SourceSettings {
         cloud,
-        access: access(arguments, account_id)?,
+        access: access(arguments)?,
         gcs: GcsSettings {
             endpoint_url: endpoint_url.clone(),
             user_project: arguments.user_project.clone(),
@@ -258,7 +243,8 @@ fn renewal(outage_max: std::time::Duration) -> RenewalSettings {
     RenewalSettings { outage_max, first_outage_max: default.first_outage_max.min(outage_max), ..default }
 }
 
-fn access(arguments: &SourceArgs, account_id: Option<AccountId>) -> Result<Access> {
+fn access(arguments: &SourceArgs) -> Result<Access> {
+    let account_id = arguments.account_id.clone();
     let bucket = arguments.source_bucket.clone();
     if arguments.source_profile.is_some() || arguments.source_ambient {
         let account_id = account_id.ok_or_else(|| {

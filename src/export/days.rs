@@ -1,3 +1,4 @@
+use std::fmt;
 use std::str::FromStr;
 
 use jiff::ToSpan;
@@ -69,6 +70,15 @@ impl DaySpec {
     }
 }
 
+impl fmt::Display for DaySpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Day(day) => write!(formatter, "{day}"),
+            Self::DaysAgo(days) => write!(formatter, "{days}d"),
+        }
+    }
+}
+
 impl FromStr for DaySpec {
     type Err = Error;
 
@@ -116,6 +126,7 @@ mod tests {
         {
             let spec: DaySpec = text.parse().unwrap();
             assert_eq!(spec.resolve(today).unwrap(), day(expected), "{text}");
+            assert_eq!(spec.to_string().parse::<DaySpec>().unwrap(), spec, "{text}");
         }
     }
 

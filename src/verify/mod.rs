@@ -10,7 +10,6 @@ mod partition;
 mod record;
 mod sample;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use finding::{Finding, FindingKind};
+pub use journal::ProgressFile;
 pub use outcome::{Damaged, VerifyOutcome};
 pub use sample::Sample;
 
@@ -51,8 +51,13 @@ pub struct VerifyRequest {
     pub readers_max: usize,
     /// Where the destination is, for the journal.
     pub destination: String,
-    /// A file in which to note what is verified, to go on behind it after an interruption.
-    pub journal: Option<PathBuf>,
+    /// The days as they were asked for, for the journal: the last seven days are the same request
+    /// tomorrow.
+    pub days_asked: String,
+    /// Where to note what is verified, to go on behind it after an interruption.
+    pub progress: Option<ProgressFile>,
+    /// Whether to begin anew, whatever an interrupted verification had verified.
+    pub is_fresh: bool,
     /// Whether it is merely another look at days that were just repaired.
     pub is_recheck: bool,
 }
@@ -67,12 +72,9 @@ pub async fn verify(
     files: Arc<dyn PublishedFiles>,
     handles: RunHandles,
 ) -> Result<VerifyOutcome> {
-    // What cannot be read is told when this verification is to be noted.
-    let known = files.verification().await.and_then(|bytes| VerificationRecord::parse(bytes.as_deref()));
-    let known = known.unwrap_or_default();
+    let known = known_damage(files.as_ref()).await;
     let partitions = select(&request, files.as_ref(), &known).await?;
-    let now = handles.clock.now();
-    let journal = request.journal.as_deref().map(|path| Journal::open(path, &subject(&request), now)).transpose()?;
+    let journal = open_journal(&request, &handles)?;
     announce(&partitions, files.as_ref(), &handles).await;
     let hashing = Hashing {
         files: files.clone(),
@@ -104,13 +106,25 @@ fn check_scope(request: &VerifyRequest, outcome: &VerifyOutcome) -> Result<()> {
         .with_hint("`e3sync ls` shows what there is; names are compared with upper and lower case"))
 }
 
-fn subject(request: &VerifyRequest) -> Subject {
-    Subject {
-        verification: 1,
-        destination: request.destination.clone(),
-        is_quick: request.is_quick,
-        selection: request.selection.scope.clone(),
+/// A journal that nobody named is not worth refusing a verification for.
+fn open_journal(request: &VerifyRequest, handles: &RunHandles) -> Result<Option<Journal>> {
+    let (subject, is_fresh, now) = (Subject::of(request), request.is_fresh, handles.clock.now());
+    let opened = match &request.progress {
+        None => return Ok(None),
+        Some(ProgressFile::Named(path)) => return Journal::open(path, &subject, is_fresh, now).map(Some),
+        Some(ProgressFile::InFolder(folder)) => Journal::open_in(folder, &subject, is_fresh, now),
+    };
+    if let Err(error) = &opened {
+        let message = format!("how far this gets is not noted, and an interruption loses it: {error}");
+        handles.observer.observe(&Event::Warning { message: &message });
     }
+    Ok(opened.ok())
+}
+
+/// What verifications have found before. One that cannot be read is told when it is to be written.
+async fn known_damage(files: &dyn PublishedFiles) -> VerificationRecord {
+    let noted = files.verification().await.unwrap_or_default();
+    VerificationRecord::parse(noted.as_deref()).unwrap_or_default()
 }
 
 /// The selected days of all that have a manifest or data, as far as their turn is today.
@@ -198,6 +212,7 @@ impl Verification {
         let Some(journal) = &self.journal else { return false };
         let Ok(published) = self.checks.hashing.files.published(partition).await else { return false };
         let Some(header) = published.header.filter(|header| journal.has(partition, header)) else { return false };
+        // It may have been harmed after it was noted as being in order.
         if self.known.damage_of(partition, Some(header.published_at)).is_some() {
             return false;
         }

@@ -126,6 +126,14 @@ fn a_choice_is_made_by_one_layer() {
     assert_eq!(user.setting("token-command", token), is("null", "default"));
     let profile = |call: E3sync| call.env("E3SYNC_SOURCE_PROFILE", "p");
     assert_eq!(user.setting("token-command", profile), is("null", "default"));
+    // Of several options only those are set aside that the chosen one excludes.
+    put(&user.local(), "from = \"5d\"");
+    let range = |name: &str| user.setting(name, |call| call.args(["sync", "--to", "2d"]));
+    assert_eq!((range("from"), range("to")), (is("5d", "./e3sync.toml:1"), is("2d", "flag")));
+    let last = |call: E3sync| call.env("E3SYNC_LAST", "9d").args(["sync", "--to", "2d"]);
+    assert_eq!(user.setting("last", last), is("null", "default"));
+    assert_eq!(user.setting("from", last), is("5d", "./e3sync.toml:1"));
+    assert_eq!(user.setting("from", |call| call.env("E3SYNC_LAST", "9d")), is("null", "default"));
     // What is only turned off leaves the choice to others.
     put(&user.local(), "quiet = false");
     assert_eq!(user.setting("verbose", |call| call), is("true", "~/.config/e3sync/config.toml:2"));
@@ -139,11 +147,10 @@ fn a_run_goes_by_the_files() {
     let finished = user.at_home(export.command("sync")).run().expect(0);
     assert_eq!(finished.summary()["partitions"]["published"], 2);
     assert!(user.folder.path().join("work/mirror/type=events/date=2026-11-19/_SUCCESS").exists());
-    let text = user.at_home(export.command("ls")).env("E3SYNC_JSON", "").args(["--last", "1d"]).run().expect(0).stdout;
+    let text = user.at_home(export.command("ls")).env("E3SYNC_JSON", "0").args(["--last", "1d"]).run().expect(0).stdout;
     assert_eq!(text.lines().count(), 1, "{text}");
-    // `status` has no variable for its days, and so no setting.
     put(&user.local(), "dest = \"mirror\"\nlast = \"1d\"");
-    assert!(user.call("status").run().expect(0).stdout.contains("2 days published"));
+    assert!(user.call("status").run().expect(0).stdout.contains("1 day published"));
 }
 
 #[test]
@@ -154,17 +161,33 @@ fn mistakes_are_told_with_file_line_and_what_was_meant() {
         ("part_size = 3", "there is no setting `part_size`", "write part-size"),
         ("start = \"7d\"", "there is no setting `start`", "write from"),
         ("paths = true", "`paths` cannot stand in a settings file", "give --paths"),
-        ("[sync]\nlast = 3", "line 1: there is no setting `sync`", "hint: "),
+        ("output = \"x\"", "there is no setting `output`", "write dest"),
+        ("[sync]\nlast = 3", "line 1: there is no setting `sync`", "[profile.sync]"),
+        ("[profiles.x]\nlast = 3", "line 1: there is no setting `profiles`", "write [profile.x]"),
+        (
+            "[profile.x.y]\nlast = 3",
+            "line 1: there is no setting `y`",
+            "a profile has no tables; write its settings below [profile.x]",
+        ),
+        ("[profile.x.type]\nlast = 3", "`type` is a list of strings, not a table", "write type"),
         ("[profile.a]\n[profile.b]\nreris = 3", "line 3: there is no setting `reris`", "did you mean retries?"),
         ("profile = \"a\"", "`profile` holds named tables", "[profile.NAME]"),
         ("[profile]\nlast = 3", "line 2: `profile` holds named tables", "[profile.NAME]"),
         ("quiet = \"yes\"", "`quiet` is true or false, not a string", "write quiet = true"),
         ("type = true", "`type` is a list of strings, not a boolean", "write type = [\"...\"]"),
+        ("retries = 1.5", "`retries` is a number, not a float", "write retries = 5"),
+        ("last = 1.5", "`last` is a string, not a float", "write last = \"...\""),
         ("last = [\"7d\"]", "`last` is a string, not an array", "write last = \"...\""),
         ("type = [[]]", "`type` is a list of strings, not an array", "write type"),
         ("last = \"0d\"", "`last` cannot be `0d`: must be at least one day", "hint: "),
         ("from = \"last week\"", "`from` cannot be `last week`", "hint: "),
         ("ready = \"soon\"", "`ready` cannot be `soon`", "one of: success, grace, any"),
+        ("concurrency = \"lots\"", "`concurrency` cannot be `lots`: give auto, or a number", "write concurrency"),
+        ("concurrency = 0", "line 1: `concurrency` cannot be `0`", "hint: "),
+        ("account-id = \"abc\"", "line 1: `account-id` cannot be `abc`", "all digits"),
+        ("type = [\"../x\"]", "`type` cannot be `../x`", "write type"),
+        ("event = [\"\"]", "`event` cannot be ``", "write the name as it is in the application"),
+        ("today = \"someday\"", "`today` cannot be `someday`", "write YYYY-MM-DD"),
         ("credential-minutes = 5", "`credential-minutes` cannot be `5`", "hint: "),
         ("dest = \"~/events\"", "`~` in `dest` is not replaced", "whole path"),
         ("\"\\u001b[31m\" = 1", "there is no setting `\\u{1b}[31m`", "hint: "),
@@ -195,16 +218,48 @@ fn a_token_stands_in_no_file() {
 fn a_folder_runs_no_command_and_sends_credentials_nowhere() {
     for (text, says) in [
         ("token-command = \"touch ran\"", "`token-command` is not taken from the working directory"),
-        ("api-url = \"https://example.com\"", "`api-url` of another machine is not taken"),
-        ("source-endpoint-url = \"https://example.com\"", "`source-endpoint-url` of another machine"),
-        ("dest-endpoint-url = \"https://example.com\"", "`dest-endpoint-url` of another machine"),
+        ("api-url = \"http://127.0.0.1:9\"", "`api-url` is not taken from the working directory"),
+        ("source-endpoint-url = \"https://example.com\"", "`source-endpoint-url` is not taken"),
+        ("dest-endpoint-url = \"http://127.0.0.1:9\"", "`dest-endpoint-url` is not taken"),
+        ("token-file = \"/etc/hostname\"", "`token-file` outside of the working directory"),
         ("report = \"../report.json\"", "`report` outside of the working directory"),
+        ("progress-file = \"/home/x/.bashrc\"", "`progress-file` outside of the working directory"),
         ("[profile.x]\ntoken-command = \"touch ran\"", "line 2: `token-command` is not taken"),
     ] {
         refused(text).says(says).says("your own settings");
         User::with("", text).call("status").arg("here").run().expect(0);
     }
-    User::with("api-url = \"http://127.0.0.1:9\"", "").call("config").run().expect(0);
+}
+
+#[test]
+fn a_folder_overwrites_no_file_through_a_link() {
+    let user = User::with("report = \"out/.profile\"", "");
+    std::os::unix::fs::symlink(user.folder.path(), user.folder.path().join("work/out")).unwrap();
+    user.call("status").run().expect(2).says("`report` outside of the working directory");
+    put(&user.local(), "report = \"link\"");
+    std::os::unix::fs::symlink(user.folder.path().join(".profile"), user.folder.path().join("work/link")).unwrap();
+    user.call("status").run().expect(2).says("`report` outside of the working directory");
+    put(&user.local(), "report = \"run/report.json\"");
+    user.call("config").run().expect(0);
+}
+
+#[test]
+fn an_empty_variable_says_nothing() {
+    let user = User::with("dest = \"here\"\ntype = [\"a\"]\nquiet = true", "");
+    let names = ["DEST", "LAST", "REPORT", "TOKEN_FILE", "TYPE", "BWLIMIT", "QUIET", "PROFILE", "LOG_FORMAT"];
+    let empty = |call: E3sync| {
+        let variables = names.iter().map(|name| format!("E3SYNC_{name}"));
+        variables.fold(call, |call, name| call.env(&name, ""))
+    };
+    assert_eq!(user.setting("dest", empty), is("here", "./e3sync.toml:1"));
+    assert_eq!(user.setting("type", empty), is("[\"a\"]", "./e3sync.toml:2"));
+    assert_eq!(user.setting("quiet", empty), is("true", "./e3sync.toml:3"));
+    assert_eq!(user.setting("last", empty), is("null", "default"));
+    assert_eq!(user.setting("log-format", empty), is("text", "default"));
+    std::fs::remove_file(user.local()).unwrap();
+    let elsewhere = |call: E3sync| empty(call).env("OPTIMIZELY_DATA_DIR", "/data");
+    assert_eq!(user.setting("dest", elsewhere), is("/data", "OPTIMIZELY_DATA_DIR"));
+    empty(E3sync::new("completions")).arg("bash").run().expect(0);
 }
 
 #[test]
@@ -280,7 +335,8 @@ fn the_users_file_is_found_by_xdg_and_home() {
 
 #[test]
 fn effective_values_are_shown_without_secrets() {
-    let user = User::with("dest = \"here\"\n[profile.p]\ntype = [\"a\", \"b\"]", "token-command = \"echo 2:secret\"");
+    let own = "[profile.p]\ntoken-command = \"echo 2:secret\"";
+    let user = User::with("dest = \"here\"\n[profile.p]\ntype = [\"a\", \"b\"]", own);
     let call = || user.call("config").env("OPTIMIZELY_PAT", "2:secret").secret("2:secret").args(["--profile", "p"]);
     let text = call().run().expect(0).stdout;
     let line = |name: &str| {
@@ -290,13 +346,19 @@ fn effective_values_are_shown_without_secrets() {
     assert_eq!(line("dest"), "dest here ./e3sync.toml line 1");
     assert_eq!(line("type"), "type a,b ./e3sync.toml line 3, profile p");
     assert!(line("token-command").starts_with("token-command (set) /"));
-    assert_eq!(line("(token)"), "(token) (set) OPTIMIZELY_PAT");
+    assert!(!text.contains("(token)"), "the command decides: {text}");
     assert_eq!(line("source"), "source s3 E3SYNC_SOURCE");
     assert_eq!(line("./e3sync.toml:"), "./e3sync.toml: read, with profiles p");
     let documents = call().args(["status", "--json"]).run().expect(0).json();
     assert_eq!(documents[0]["verb"], "status");
     assert!(documents.iter().any(|document| document["event"] == "settings_file" && document["found"] == true));
     call().arg("nonsense").run().expect(2).says("nonsense");
+    let token = |call: E3sync| call.env("OPTIMIZELY_PAT", "2:secret");
+    assert_eq!(user.setting("(token)", token), is("(set)", "OPTIMIZELY_PAT"));
+    for option in ["--token-file=t", "--source-profile=p", "--source-ambient"] {
+        let call = user.call("config").env("OPTIMIZELY_PAT", "2:secret").args(["--json", "sync", option]);
+        assert!(!call.run().expect(0).stdout.contains("(token)"), "{option}");
+    }
     let fallback = User::new().setting("dest", |call| call.env("OPTIMIZELY_DATA_DIR", "/data"));
     assert_eq!(fallback, is("/data", "OPTIMIZELY_DATA_DIR"));
 }

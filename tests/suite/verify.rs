@@ -237,7 +237,8 @@ fn an_interrupted_verification_goes_on() {
     let header = &manifest_lines(folder.path(), "type=decisions/date=2026-11-19")[0];
     let destination = folder.path().canonicalize().unwrap();
     let subject = serde_json::json!({
-        "verification": 1, "destination": destination, "is_quick": false, "selection": "all",
+        "verification": 2, "destination": destination, "is_quick": false, "types": [], "days": "all",
+        "one_of": null, "selection": "all",
     });
     let line = serde_json::json!({
         "type": "decisions", "date": "2026-11-19", "listing_digest": header["listing_digest"],
@@ -250,8 +251,73 @@ fn an_interrupted_verification_goes_on() {
     std::fs::write(&progress, format!("{subject}\n{}\n", line.to_string().replace("2026-11-19", "2026-11-20")))
         .unwrap();
     assert_eq!(verification(&run().expect(0))["days_resumed"], 0);
-    std::fs::write(&progress, format!("{}\n{line}\n", subject.to_string().replace("false", "true"))).unwrap();
-    assert_eq!(verification(&run().expect(0))["days_resumed"], 0);
+    for (ours, others) in [
+        ("false", "true"),
+        ("[]", "[\"events\"]"),
+        ("\"days\":\"all\"", "\"days\":\"last 7d\""),
+        ("null", "30"),
+        ("\"verification\":2", "\"verification\":1"),
+    ] {
+        assert!(subject.to_string().contains(ours));
+        std::fs::write(&progress, format!("{}\n{line}\n", subject.to_string().replace(ours, others))).unwrap();
+        assert_eq!(verification(&run().expect(0))["days_resumed"], 0, "{others}");
+    }
+    // Harmed since it was noted, and found so by a verification of another kind.
+    let file = &manifest_lines(folder.path(), "type=decisions/date=2026-11-19")[1]["key"];
+    edit(&folder.path().join("type=decisions/date=2026-11-19").join(file.as_str().unwrap()));
+    verify(folder.path()).args(["--date", "2026-11-19"]).run().expect(5);
+    std::fs::write(&progress, format!("{subject}\n{line}\n")).unwrap();
+    assert_eq!(verification(&run().expect(5))["days_resumed"], 0);
+}
+
+#[test]
+fn a_file_of_something_else_is_no_progress_file_and_stays_as_it_is() {
+    let (_export, folder) = mirror();
+    let notes = folder.path().join("notes.txt");
+    std::fs::write(&notes, "mine").unwrap();
+    let account = folder.path().join("_e3sync/destination.json");
+    let manifest = folder.path().join(format!("_e3sync/manifests/{DAY}.jsonl"));
+    for file in [&notes, &account, &manifest] {
+        let before = std::fs::read(file).unwrap();
+        for more in [&[][..], &["--fresh"]] {
+            let finished = verify(folder.path()).arg("--progress-file").arg(file).args(more).run().expect(2);
+            finished.says("is no progress file of a verification").says("it is left as it is");
+            assert_eq!(std::fs::read(file).unwrap(), before);
+        }
+    }
+    verify(&folder.path().join("nothing")).arg("--progress-file").arg(&notes).arg("--fresh").run().expect(2);
+    assert_eq!(std::fs::read_to_string(&notes).unwrap(), "mine");
+}
+
+#[test]
+fn a_progress_file_is_written_by_one_verification_at_a_time() {
+    let (_export, folder) = mirror();
+    let path = folder.path().join("progress.jsonl");
+    let file = std::fs::File::create(&path).unwrap();
+    file.lock().unwrap();
+    let run = || verify(folder.path()).arg("--progress-file").arg(&path).run();
+    run().expect(7).says("another verification notes its progress in");
+    drop(file);
+    run().expect(0);
+}
+
+#[test]
+fn without_a_place_for_notes_a_verification_does_its_work() {
+    let (_export, folder) = mirror();
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("state")).unwrap();
+    let state = home.path().join("state").to_str().unwrap().to_owned();
+    let at_home = || verify(folder.path()).folder(home.path());
+    let finished = at_home().env("XDG_STATE_HOME", &state).run().expect(0);
+    assert_eq!(finished.stderr, "");
+    std::fs::remove_dir(home.path().join("state/e3sync")).unwrap();
+    // A file in the folder's place cannot be written into, even by those who may write everything.
+    std::fs::write(home.path().join("state/e3sync"), "").unwrap();
+    let finished = at_home().env("XDG_STATE_HOME", &state).run().expect(0);
+    finished.says("warning: how far this gets is not noted");
+    at_home().env("XDG_STATE_HOME", "relative").run().expect(0);
+    assert!(!home.path().join("relative").exists());
+    at_home().arg("--progress-file").arg(home.path()).run().expect(2);
 }
 
 #[test]

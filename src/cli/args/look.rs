@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use e3sync::export::DaySpec;
 
-use super::selection::parse_days;
+use super::parsers::{parse_day, parse_days};
 use super::{DestinationArgs, SourceArgs};
 
 #[derive(Debug, Args)]
@@ -20,14 +21,14 @@ pub struct StatusArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,
     /// Only so many days up to yesterday
-    #[arg(long, help_heading = "Selection", value_name = "DAYS", value_parser = parse_days)]
+    #[arg(long, help_heading = "Selection", value_name = "DAYS", value_parser = parse_days, env = "E3SYNC_LAST")]
     pub last: Option<u32>,
     /// Write one self-contained page to this file instead; - for standard output
     #[arg(long, help_heading = "Output", value_name = "FILE", conflicts_with = "json")]
     pub html: Option<PathBuf>,
     /// The day to count as today [default: the present day in UTC]
-    #[arg(long, help_heading = "Selection", value_name = "DAY", env = "E3SYNC_TODAY")]
-    pub today: Option<String>,
+    #[arg(long, help_heading = "Selection", value_name = "DAY", value_parser = parse_day, env = "E3SYNC_TODAY")]
+    pub today: Option<DaySpec>,
     /// Print one JSON document on each line
     #[arg(long, help_heading = "Output", env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,

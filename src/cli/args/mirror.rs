@@ -97,7 +97,7 @@ pub struct AuthArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// The form to print them in
-    #[arg(long, help_heading = "Output", value_enum, default_value_t = AuthFormat::Env)]
+    #[arg(long, help_heading = "Output", value_enum, default_value_t = AuthFormat::Env, env = "E3SYNC_AUTH_FORMAT")]
     pub format: AuthFormat,
 }
 

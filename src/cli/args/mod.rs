@@ -3,6 +3,7 @@
 mod destination;
 mod look;
 mod mirror;
+mod parsers;
 mod selection;
 #[cfg(feature = "simulator")]
 mod simulate;
@@ -16,6 +17,7 @@ use clap::{Parser, Subcommand};
 pub use self::destination::{BucketArgs, DestinationArgs};
 pub use self::look::{DoctorArgs, StatusArgs};
 pub use self::mirror::{AuthArgs, AuthFormat, LsArgs, PlanArgs, SyncArgs};
+pub use self::parsers::parse_type;
 pub use self::selection::{PlanningArgs, ReadyArg, SelectionArgs};
 #[cfg(feature = "simulator")]
 pub use self::simulate::{DemoArgs, SimulateArgs, SimulatorArgs};

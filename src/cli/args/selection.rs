@@ -2,40 +2,41 @@
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
-use e3sync::export::DaySpec;
+use e3sync::export::{DaySpec, NamePattern, TypeName};
 
+use super::parsers::{parse_day, parse_days, parse_pattern, parse_type};
 use crate::cli::units::Span;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Selection (days are UTC, both ends included)")]
 pub struct SelectionArgs {
     /// The first day: YYYY-MM-DD, today, yesterday, or 7d for seven days ago
-    #[arg(long, visible_aliases = ["start", "since"], value_name = "DAY", env = "E3SYNC_FROM")]
+    #[arg(long, visible_aliases = ["start", "since"], value_name = "DAY", value_parser = parse_day, env = "E3SYNC_FROM")]
     pub from: Option<DaySpec>,
     /// The last day; needs --from [default: yesterday]
-    #[arg(long, visible_alias = "end", value_name = "DAY", env = "E3SYNC_TO")]
+    #[arg(long, visible_alias = "end", value_name = "DAY", value_parser = parse_day, env = "E3SYNC_TO")]
     pub to: Option<DaySpec>,
     /// A single day; repeatable
-    #[arg(long, value_name = "DAY", value_delimiter = ',', conflicts_with_all = ["from", "to", "last"], env = "E3SYNC_DATE")]
+    #[arg(long, value_name = "DAY", value_delimiter = ',', conflicts_with_all = ["from", "to", "last"], value_parser = parse_day, env = "E3SYNC_DATE")]
     pub date: Vec<DaySpec>,
     /// The last so many days, up to yesterday
     #[arg(long, value_name = "DAYS", value_parser = parse_days, conflicts_with_all = ["from", "to"], env = "E3SYNC_LAST")]
     pub last: Option<u32>,
     /// A type that the export has; repeatable [default: decisions and events]
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', env = "E3SYNC_TYPE")]
-    pub types: Vec<String>,
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = parse_type, env = "E3SYNC_TYPE")]
+    pub types: Vec<TypeName>,
     /// Only this experiment's decisions; repeatable
-    #[arg(long, value_name = "ID", value_delimiter = ',', env = "E3SYNC_EXPERIMENT")]
-    pub experiment: Vec<String>,
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = parse_pattern, env = "E3SYNC_EXPERIMENT")]
+    pub experiment: Vec<NamePattern>,
     /// Only events of this name or pattern (* and ?); repeatable
-    #[arg(long, value_name = "NAME", env = "E3SYNC_EVENT")]
-    pub event: Vec<String>,
+    #[arg(long, value_name = "NAME", value_parser = parse_pattern, env = "E3SYNC_EVENT")]
+    pub event: Vec<NamePattern>,
     /// No events of this name or pattern; repeatable
-    #[arg(long, value_name = "NAME", env = "E3SYNC_EXCLUDE_EVENT")]
-    pub exclude_event: Vec<String>,
+    #[arg(long, value_name = "NAME", value_parser = parse_pattern, env = "E3SYNC_EXCLUDE_EVENT")]
+    pub exclude_event: Vec<NamePattern>,
     /// The day to count as today [default: the present day in UTC]
-    #[arg(long, value_name = "DAY", env = "E3SYNC_TODAY", hide_short_help = true)]
-    pub today: Option<String>,
+    #[arg(long, value_name = "DAY", value_parser = parse_day, env = "E3SYNC_TODAY", hide_short_help = true)]
+    pub today: Option<DaySpec>,
 }
 
 #[derive(Debug, Args)]
@@ -63,14 +64,4 @@ pub enum ReadyArg {
     Grace,
     /// As it is
     Any,
-}
-
-/// Reads `7d` or `7` as a number of days.
-pub(super) fn parse_days(text: &str) -> Result<u32, String> {
-    let number = text.strip_suffix('d').unwrap_or(text);
-    match number.parse() {
-        Ok(days @ 1..=36_500) => Ok(days),
-        Ok(0) => Err("must be at least one day".to_owned()),
-        _ => Err("write a number of days, as in 7d".to_owned()),
-    }
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
+use e3sync::export::AccountId;
 
+use super::parsers::{parse_account_id, parse_host_part, parse_patience};
 use crate::cli::units::Span;
 
 #[derive(Debug, Args)]
@@ -14,8 +16,8 @@ pub struct SourceArgs {
     #[arg(long, value_enum, default_value_t = SourceArg::Auto, env = "E3SYNC_SOURCE")]
     pub source: SourceArg,
     /// The account that the token must belong to
-    #[arg(long, value_name = "ID", env = "E3SYNC_ACCOUNT_ID")]
-    pub account_id: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = parse_account_id, env = "E3SYNC_ACCOUNT_ID")]
+    pub account_id: Option<AccountId>,
     /// Read the token from this file at every exchange; - for standard input, once
     #[arg(long, value_name = "FILE", conflicts_with = "token_command", env = "E3SYNC_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
@@ -52,13 +54,14 @@ pub struct SourceArgs {
     #[arg(long, value_name = "URL", env = "E3SYNC_SOURCE_ENDPOINT_URL", hide_short_help = true)]
     pub source_endpoint_url: Option<String>,
     /// The bucket, if the vendor moved the export
-    #[arg(long, visible_alias = "bucket", value_name = "BUCKET", env = "E3SYNC_SOURCE_BUCKET", hide_short_help = true)]
+    #[arg(long, visible_alias = "bucket", value_name = "BUCKET", value_parser = parse_host_part, env = "E3SYNC_SOURCE_BUCKET", hide_short_help = true)]
     pub source_bucket: Option<String>,
     /// The bucket's region
     #[arg(
         long,
         value_name = "REGION",
         default_value = "us-east-1",
+        value_parser = parse_host_part,
         env = "E3SYNC_SOURCE_REGION",
         hide_short_help = true
     )]
@@ -67,7 +70,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "PROJECT", env = "E3SYNC_USER_PROJECT", hide_short_help = true)]
     pub user_project: Option<String>,
     /// Drop a connection that brings nothing for so long
-    #[arg(long, value_name = "TIME", default_value = "20s", env = "E3SYNC_STALL_TIMEOUT", hide_short_help = true)]
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = parse_patience, env = "E3SYNC_STALL_TIMEOUT", hide_short_help = true)]
     pub stall_timeout: Span,
     /// Repeat a failing request so often
     #[arg(long, value_name = "NUMBER", default_value_t = 8, env = "E3SYNC_RETRIES")]

@@ -2,17 +2,19 @@
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
+use e3sync::transfer::Concurrency;
 
+use super::parsers::{parse_concurrency, parse_part_size};
 use crate::cli::units::{ByteRate, ByteSize, Span};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Transfer")]
 pub struct TransferArgs {
     /// Objects in flight: a number, or auto to find the best one
-    #[arg(long, value_name = "auto|N", default_value = "auto", env = "E3SYNC_CONCURRENCY")]
-    pub concurrency: String,
+    #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = parse_concurrency, env = "E3SYNC_CONCURRENCY")]
+    pub concurrency: Concurrency,
     /// The size of the ranges that large objects are fetched in
-    #[arg(long, value_name = "SIZE", default_value = "16MiB", env = "E3SYNC_PART_SIZE")]
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = parse_part_size, env = "E3SYNC_PART_SIZE")]
     pub part_size: ByteSize,
     /// The memory that transfers may use
     #[arg(long, value_name = "SIZE", default_value = "256MiB", env = "E3SYNC_MEMORY")]

@@ -50,7 +50,7 @@ pub struct VerifyHowArgs {
     #[arg(long, env = "E3SYNC_KEEP_SUPERSEDED", value_parser = FalseyValueParser::new())]
     pub keep_superseded: bool,
     /// Note in this file what is verified, to go on there after an interruption [default: one for each
-    /// destination in the user's state folder]
+    /// kind of request in the user's state folder]
     #[arg(long, value_name = "FILE", env = "E3SYNC_PROGRESS_FILE")]
     pub progress_file: Option<PathBuf>,
     /// Begin anew, whatever an interrupted verification had verified

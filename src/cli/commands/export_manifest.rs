@@ -16,7 +16,7 @@ use crate::cli::{output, success};
 
 /// Runs `e3sync export-manifest`.
 pub async fn run(arguments: &ExportManifestArgs) -> Outcome {
-    let present = Present::read(arguments.selection.today.as_deref())?;
+    let present = Present::read(arguments.selection.today)?;
     let destination = decide::destination(&arguments.destination, &present, false, BUCKET_RETRIES)?;
     let selection = decide::selection(&arguments.selection, &present, DaysWanted::All)?;
     if arguments.format == FormArg::Redshift && !matches!(destination.address, Address::S3 { .. }) {

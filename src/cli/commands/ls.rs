@@ -23,7 +23,7 @@ const LISTED_AT_ONCE: usize = 8;
 
 /// Runs `e3sync ls`.
 pub async fn run(arguments: LsArgs) -> Outcome {
-    let present = Present::read(arguments.selection.today.as_deref())?;
+    let present = Present::read(arguments.selection.today)?;
     let selection = decide::selection(&arguments.selection, &present, DaysWanted::All)?;
     let settings = decide::source(&arguments.source)?;
     let watch = Watch {

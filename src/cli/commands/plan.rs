@@ -31,7 +31,7 @@ impl SyncArgs {
 
 /// Runs `e3sync plan`, and `e3sync sync --dry-run`.
 pub async fn run(arguments: PlanArgs) -> Outcome {
-    let present = Present::read(arguments.selection.today.as_deref())?;
+    let present = Present::read(arguments.selection.today)?;
     let destination = decide::destination(&arguments.destination, &present, false, arguments.source.retries)?;
     let request = SyncRequest {
         selection: decide::selection(&arguments.selection, &present, DaysWanted::Incremental)?,

@@ -10,7 +10,7 @@ use e3sync::sql::{self, Engine, MirroredType, Names, Place, Request};
 
 use super::Outcome;
 use crate::cli::address;
-use crate::cli::args::DestinationArgs;
+use crate::cli::args::{DestinationArgs, parse_type};
 use crate::cli::decide::{self, Present};
 use crate::cli::output;
 use crate::cli::success;
@@ -36,8 +36,8 @@ pub struct SqlArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,
     /// A type to make a table for; repeatable [default: the published ones]
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', env = "E3SYNC_TYPE", help_heading = "Tables")]
-    pub types: Vec<String>,
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = parse_type, env = "E3SYNC_TYPE", help_heading = "Tables")]
+    pub types: Vec<TypeName>,
     /// What the names of tables and views begin with
     #[arg(long, value_name = "NAME", default_value = "", env = "E3SYNC_SQL_PREFIX", help_heading = "Tables")]
     pub prefix: String,
@@ -83,8 +83,8 @@ pub async fn run(arguments: SqlArgs) -> Outcome {
     sql::statements(engine, &request)?;
     request.types = match (arguments.types.is_empty(), is_named) {
         (true, true) => published(&arguments.destination).await?,
-        (true, false) => named(&TypeName::DOCUMENTED)?,
-        (false, _) => named(&arguments.types)?,
+        (true, false) => documented()?,
+        (false, _) => named(arguments.types),
     };
     output::line(sql::statements(engine, &request)?.trim_end());
     success()
@@ -108,9 +108,12 @@ fn place(address: &Address) -> Result<Place> {
     }
 }
 
-fn named(types: &[impl AsRef<str>]) -> Result<Vec<MirroredType>> {
-    let mirrored = |name: &_| Ok(MirroredType { name: TypeName::parse(AsRef::<str>::as_ref(name))?, first_day: None });
-    types.iter().map(mirrored).collect()
+fn named(types: Vec<TypeName>) -> Vec<MirroredType> {
+    types.into_iter().map(|name| MirroredType { name, first_day: None }).collect()
+}
+
+fn documented() -> Result<Vec<MirroredType>> {
+    Ok(named(TypeName::DOCUMENTED.into_iter().map(TypeName::parse).collect::<Result<_>>()?))
 }
 
 /// The types that have published days; the documented ones where nothing is published yet.
@@ -125,7 +128,7 @@ async fn published(arguments: &DestinationArgs) -> Result<Vec<MirroredType>> {
             "{} is no mirror yet; these are the documented types, for after the first sync",
             destination.address
         ));
-        return named(&TypeName::DOCUMENTED);
+        return documented();
     }
     Ok(days.into_iter().map(|(name, days)| MirroredType { name, first_day: days.first().copied() }).collect())
 }

@@ -17,7 +17,7 @@ use crate::cli::{file, success};
 
 /// Runs `e3sync status`.
 pub async fn run(arguments: &StatusArgs) -> Outcome {
-    let present = Present::read(arguments.today.as_deref())?;
+    let present = Present::read(arguments.today)?;
     let destination = decide::destination(&arguments.destination, &present, false, BUCKET_RETRIES)?;
     let yesterday = DaySpec::DaysAgo(1).resolve(present.today)?;
     let days = match arguments.last {

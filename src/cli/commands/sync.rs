@@ -35,7 +35,7 @@ pub async fn run(arguments: SyncArgs) -> Outcome {
     if arguments.dry_run {
         return plan::run(arguments.into_plan()).await;
     }
-    let present = Present::read(arguments.selection.today.as_deref())?;
+    let present = Present::read(arguments.selection.today)?;
     let retries = arguments.source.retries;
     let destination = decide::destination(&arguments.destination, &present, arguments.keep_superseded, retries)?;
     let decided = Decided {

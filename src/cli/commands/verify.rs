@@ -10,7 +10,7 @@ use e3sync::select::{DaysWanted, Selection};
 use e3sync::source::{SourceSettings, Watch};
 use e3sync::sync::{RunHandles, SyncRequest};
 use e3sync::transfer::{PartitionOutcome, TransferSettings};
-use e3sync::verify::{self, VerifyOutcome, VerifyRequest};
+use e3sync::verify::{self, ProgressFile, VerifyOutcome, VerifyRequest};
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use tokio::sync::watch;
@@ -58,7 +58,7 @@ pub async fn run(arguments: VerifyArgs) -> Outcome {
 }
 
 fn decide(arguments: VerifyArgs) -> Result<Decided> {
-    let present = Present::read(arguments.selection.today.as_deref())?;
+    let present = Present::read(arguments.selection.today)?;
     let (how, retries) = (arguments.how, arguments.source.retries);
     let destination = decide::destination(&arguments.destination, &present, how.keep_superseded, retries)?;
     // What a repair needs is asked for before hours of verification, not after.
@@ -69,14 +69,7 @@ fn decide(arguments: VerifyArgs) -> Result<Decided> {
         )),
         false => None,
     };
-    let address = decide::plain_address(&destination.address);
-    let journal = how.progress_file.or_else(|| decide::progress_file(&address));
-    if how.fresh
-        && let Some(journal) = &journal
-    {
-        // One that is not there is as good as one that is removed.
-        let _ = std::fs::remove_file(journal);
-    }
+    let named = how.progress_file.map(ProgressFile::Named);
     let request = VerifyRequest {
         selection: decide::selection(&arguments.selection, &present, DaysWanted::All)?,
         sample: how.sample,
@@ -86,8 +79,10 @@ fn decide(arguments: VerifyArgs) -> Result<Decided> {
             Address::Directory(_) => std::thread::available_parallelism().map_or(2, usize::from),
             Address::S3 { .. } | Address::Gcs { .. } => BUCKET_READERS,
         },
-        destination: address,
-        journal,
+        destination: decide::plain_address(&destination.address),
+        days_asked: decide::days_asked(&arguments.selection),
+        progress: named.or_else(|| decide::state_folder().map(ProgressFile::InFolder)),
+        is_fresh: how.fresh,
         is_recheck: false,
     };
     let max_duration = arguments.transfer.max_duration.map(|span| span.0);
@@ -153,7 +148,8 @@ async fn repair(
         Err(error) => (Some(error), Vec::new()),
     };
     let selection = Selection { types: Vec::new(), days: DaysWanted::Each(partitions.clone()), scope: scope.clone() };
-    let request = VerifyRequest { selection, sample: None, journal: None, is_recheck: true, ..decided.request.clone() };
+    let request =
+        VerifyRequest { selection, sample: None, progress: None, is_recheck: true, ..decided.request.clone() };
     let left = check(decided, request, &mut stopping).await?;
     for partition in &partitions {
         let is_repaired = !left.damaged.contains_key(partition) && !left.being_replaced.contains(partition);

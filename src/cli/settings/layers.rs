@@ -1,7 +1,7 @@
 //! Which layer decides which option.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::builder::{FalseyValueParser, TypedValueParser as _};
 use clap::parser::ValueSource;
@@ -57,7 +57,7 @@ fn typed_or_variable(matches: &ArgMatches, id: &str) -> Option<String> {
 /// do, by option.
 pub fn apply(command: &Command, typed: &Typed, layers: Vec<&[Entry]>) -> (Command, BTreeMap<String, Entry>) {
     let Some(verb) = command.find_subcommand(&typed.verb) else { return (command.clone(), BTreeMap::new()) };
-    let mut decided = Decided { choices: choices(verb), ..Decided::default() };
+    let mut decided = Decided { rivals: rivals(verb), ..Decided::default() };
     decided.decide(typed.options.iter().map(|id| (id.clone(), false)).collect());
     let overruled: BTreeSet<String> =
         verb.get_arguments().map(id_of).filter(|id| decided.is_decided(id) && !typed.options.contains(id)).collect();
@@ -89,45 +89,58 @@ fn id_of(argument: &Arg) -> String {
     argument.get_id().as_str().to_owned()
 }
 
+/// Schedulers leave a variable empty that they have nothing for: it says nothing.
+pub fn without_empty_variables(command: Command) -> Command {
+    let unset = |argument: Arg| {
+        let value = argument.get_env().and_then(std::env::var_os);
+        let is_empty = value.is_some_and(|value| value.is_empty());
+        if is_empty { without_variable(argument) } else { argument }
+    };
+    command.mut_args(unset).mut_subcommands(|verb| verb.mut_args(unset))
+}
+
+/// A variable's value, where it is set and not empty.
+fn variable(name: &OsStr) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// Whether a variable says something about an option, and if so, whether it only turns it off.
 fn is_off_by_variable(argument: &Arg) -> Option<bool> {
-    let value = std::env::var_os(argument.get_env()?)?;
+    let value = variable(argument.get_env()?)?;
     let is_on = || FalseyValueParser::new().parse_ref(&Command::new("switch"), None, &value).unwrap_or(true);
     Some(is_switch(argument) && !is_on())
 }
 
-/// The options of a verb that exclude each other, directly or through a third, are one choice.
-fn choices(verb: &Command) -> BTreeMap<String, usize> {
-    let mut choices: BTreeMap<String, usize> =
-        verb.get_arguments().enumerate().map(|(number, argument)| (id_of(argument), number)).collect();
+/// The options of a verb that each option excludes, whichever of the two says so.
+fn rivals(verb: &Command) -> BTreeMap<String, BTreeSet<String>> {
+    let mut rivals: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for argument in verb.get_arguments() {
         for other in verb.get_arg_conflicts_with(argument) {
-            if let (Some(&from), Some(&to)) = (choices.get(&id_of(other)), choices.get(&id_of(argument))) {
-                choices.values_mut().filter(|choice| **choice == from).for_each(|choice| *choice = to);
-            }
+            rivals.entry(id_of(argument)).or_default().insert(id_of(other));
+            rivals.entry(id_of(other)).or_default().insert(id_of(argument));
         }
     }
-    choices
+    rivals
 }
 
 /// What the layers so far have decided.
 #[derive(Default)]
 struct Decided {
-    choices: BTreeMap<String, usize>,
+    rivals: BTreeMap<String, BTreeSet<String>>,
     options: BTreeSet<String>,
-    made: BTreeSet<usize>,
+    set_aside: BTreeSet<String>,
 }
 
 impl Decided {
     fn is_decided(&self, id: &str) -> bool {
-        self.options.contains(id) || self.choices.get(id).is_some_and(|choice| self.made.contains(choice))
+        self.options.contains(id) || self.set_aside.contains(id)
     }
 
-    /// Takes a layer's options; one that is only turned off leaves its choice to lower layers.
+    /// Takes a layer's options; one that is only turned off leaves the others to lower layers.
     fn decide(&mut self, layer: Vec<(String, bool)>) {
         for (id, is_off) in layer {
-            let choice = self.choices.get(&id).filter(|_| !is_off);
-            self.made.extend(choice);
+            let rivals = self.rivals.get(&id).filter(|_| !is_off);
+            self.set_aside.extend(rivals.into_iter().flatten().cloned());
             self.options.insert(id);
         }
     }

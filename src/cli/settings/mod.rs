@@ -2,8 +2,8 @@
 //! that one set of parsers, types and messages serves every layer.
 //!
 //! The layers, highest first: what is typed, variables, `./e3sync.toml`, the user's own file; inside
-//! a file the chosen profile stands above the rest. Options that exclude each other are one choice:
-//! the highest layer that makes it sets what lower ones say about any of them aside.
+//! a file the chosen profile stands above the rest. What a layer turns on sets aside what lower ones
+//! say about the options that it excludes.
 
 mod catalog;
 mod file;
@@ -68,7 +68,8 @@ pub fn resolve(arguments: &[OsString]) -> std::result::Result<Resolved, Failure>
     let mut decided = command.clone();
     let mut files = Vec::new();
     let mut chosen = BTreeMap::new();
-    if let Some(typed) = Typed::read(&command, arguments)
+    let typed = Typed::read(&command, arguments);
+    if let Some(typed) = &typed
         && !VERBS_WITHOUT_SETTINGS.contains(&typed.verb.as_str())
     {
         // The files are not read yet, and what is wrong with them is to be told in the right form.
@@ -80,8 +81,12 @@ pub fn resolve(arguments: &[OsString]) -> std::result::Result<Resolved, Failure>
         check_profile(typed.profile.as_deref(), &read).map_err(Failure::Settings)?;
         let layers = read.iter().filter_map(|seen| seen.file.as_ref());
         let layers = layers.flat_map(|file| file.layers(typed.profile.as_deref())).collect();
-        (decided, chosen) = layers::apply(&command, &typed, layers);
+        (decided, chosen) = layers::apply(&command, typed, layers);
         files = read;
+    }
+    // Help names the variables all the same.
+    if typed.is_some() {
+        decided = layers::without_empty_variables(decided);
     }
     let matches = decided.try_get_matches_from(arguments).map_err(Failure::CommandLine)?;
     Ok(Resolved { command, matches, files, chosen })

@@ -100,6 +100,41 @@ fn variables_are_documented_and_documented_variables_exist() {
     assert_eq!(words(&documents, "E3SYNC_", belongs), words(&help, "E3SYNC_", belongs));
 }
 
+/// The options of a help text that cannot be given by a variable.
+fn options_without_variable(help: &str) -> BTreeSet<String> {
+    let is_option = |line: &str| line.starts_with("--") || line.starts_with('-') && line.contains(", --");
+    let mut options = BTreeSet::new();
+    let mut open = None;
+    for line in help.split("\nExamples:\n").next().unwrap().lines().map(str::trim) {
+        if is_option(line) {
+            options.extend(open.take());
+            let name = line.split([' ', ',']).find(|word| word.starts_with("--"));
+            open = name.map(str::to_owned);
+        }
+        if line.contains("[env: E3SYNC_") {
+            open = None;
+        }
+    }
+    options.extend(open);
+    options
+}
+
+#[test]
+fn options_without_a_variable_are_named() {
+    let belongs = |character: char| character.is_ascii_lowercase() || character == '-';
+    let document = all().into_iter().find(|document| document.path == "docs/SCRIPTING.md").unwrap();
+    let section = document.text.split("## Environment variables\n").nth(1).unwrap();
+    let named: BTreeSet<String> =
+        words(section.split("\n|").next().unwrap(), "--", belongs).into_iter().map(str::to_owned).collect();
+    let is_simulator = |verb: &&str| ["simulate", "demo"].contains(verb);
+    let found: BTreeSet<String> = VERBS
+        .iter()
+        .filter(|verb| !is_simulator(verb))
+        .flat_map(|verb| options_without_variable(&help_of(Some(verb))))
+        .collect();
+    assert_eq!(found, named);
+}
+
 #[test]
 fn documented_options_exist() {
     let belongs = |character: char| character.is_ascii_lowercase() || character == '-';

@@ -1,0 +1,88 @@
+//! Values by the library's own rules, so that a mistake shows where it is typed or written.
+
+use std::str::FromStr;
+
+use e3sync::error::{self, Error};
+use e3sync::export::{AccountId, DaySpec, NamePattern, TypeName};
+use e3sync::transfer::Concurrency;
+
+use crate::cli::units::{ByteSize, Span};
+
+/// More objects in flight than this serve nobody.
+const CONCURRENCY_MAX: usize = 4096;
+
+/// What the search for the best concurrency does not go beyond.
+const CONCURRENCY_ADAPTIVE_MAX: usize = 256;
+
+/// In smaller parts requests would outweigh their content.
+const PART_BYTES_MIN: u64 = 64 * 1024;
+
+/// An error in the one line that the parser of the command line has room for.
+fn told<T>(result: error::Result<T>) -> Result<T, String> {
+    let with_hint = |error: Error| error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"));
+    result.map_err(with_hint)
+}
+
+/// Reads `7d` or `7` as a number of days.
+pub fn parse_days(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix('d').unwrap_or(text);
+    match number.parse() {
+        Ok(days @ 1..=36_500) => Ok(days),
+        Ok(0) => Err("must be at least one day".to_owned()),
+        _ => Err("write a number of days, as in 7d".to_owned()),
+    }
+}
+
+/// Reads a day as a person writes it.
+pub fn parse_day(text: &str) -> Result<DaySpec, String> {
+    told(text.parse())
+}
+
+/// Reads the name of a type.
+pub fn parse_type(text: &str) -> Result<TypeName, String> {
+    told(TypeName::parse(text))
+}
+
+/// Reads a name, or a pattern of names.
+pub fn parse_pattern(text: &str) -> Result<NamePattern, String> {
+    told(NamePattern::parse(text))
+}
+
+/// Reads an account's number.
+pub fn parse_account_id(text: &str) -> Result<AccountId, String> {
+    told(AccountId::parse(text))
+}
+
+/// Reads `auto` or a number of objects.
+pub fn parse_concurrency(text: &str) -> Result<Concurrency, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(Concurrency::Adaptive { max: CONCURRENCY_ADAPTIVE_MAX }),
+        (_, Ok(limit @ 1..=CONCURRENCY_MAX)) => Ok(Concurrency::Fixed(limit)),
+        _ => Err(format!("give auto, or a number from 1 to {CONCURRENCY_MAX}")),
+    }
+}
+
+/// Reads the size of a part.
+pub fn parse_part_size(text: &str) -> Result<ByteSize, String> {
+    match ByteSize::from_str(text)? {
+        ByteSize(bytes) if bytes < PART_BYTES_MIN => Err("parts have at least 64KiB; 16MiB is the default".to_owned()),
+        size => Ok(size),
+    }
+}
+
+/// Reads a length of time that is not none.
+pub fn parse_patience(text: &str) -> Result<Span, String> {
+    match Span::from_str(text)? {
+        Span(time) if time.is_zero() => Err("must be longer than no time".to_owned()),
+        span => Ok(span),
+    }
+}
+
+/// Reads what becomes a part of a server's name.
+pub fn parse_host_part(text: &str) -> Result<String, String> {
+    let belongs = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if text.is_empty() || !text.bytes().all(belongs) {
+        return Err("letters, digits, - . and _ are all that can stand there".to_owned());
+    }
+    Ok(text.to_owned())
+}
