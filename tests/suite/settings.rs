@@ -161,12 +161,22 @@ fn mistakes_are_told_with_file_line_and_what_was_meant() {
         ("part_size = 3", "there is no setting `part_size`", "write part-size"),
         ("start = \"7d\"", "there is no setting `start`", "write from"),
         ("paths = true", "`paths` cannot stand in a settings file", "give --paths"),
-        ("[sync]\nlast = 3", "line 1: there is no setting `sync`", "hint: "),
+        ("output = \"x\"", "there is no setting `output`", "write dest"),
+        ("[sync]\nlast = 3", "line 1: there is no setting `sync`", "[profile.sync]"),
+        ("[profiles.x]\nlast = 3", "line 1: there is no setting `profiles`", "write [profile.x]"),
+        (
+            "[profile.x.y]\nlast = 3",
+            "line 1: there is no setting `y`",
+            "a profile has no tables; write its settings below [profile.x]",
+        ),
+        ("[profile.x.type]\nlast = 3", "`type` is a list of strings, not a table", "write type"),
         ("[profile.a]\n[profile.b]\nreris = 3", "line 3: there is no setting `reris`", "did you mean retries?"),
         ("profile = \"a\"", "`profile` holds named tables", "[profile.NAME]"),
         ("[profile]\nlast = 3", "line 2: `profile` holds named tables", "[profile.NAME]"),
         ("quiet = \"yes\"", "`quiet` is true or false, not a string", "write quiet = true"),
         ("type = true", "`type` is a list of strings, not a boolean", "write type = [\"...\"]"),
+        ("retries = 1.5", "`retries` is a whole number, not a float", "write retries = 5"),
+        ("last = 1.5", "`last` is a string, not a float", "write last = \"...\""),
         ("last = [\"7d\"]", "`last` is a string, not an array", "write last = \"...\""),
         ("type = [[]]", "`type` is a list of strings, not an array", "write type"),
         ("last = \"0d\"", "`last` cannot be `0d`: must be at least one day", "hint: "),
@@ -325,7 +335,8 @@ fn the_users_file_is_found_by_xdg_and_home() {
 
 #[test]
 fn effective_values_are_shown_without_secrets() {
-    let user = User::with("dest = \"here\"\n[profile.p]\ntype = [\"a\", \"b\"]", "token-command = \"echo 2:secret\"");
+    let own = "[profile.p]\ntoken-command = \"echo 2:secret\"";
+    let user = User::with("dest = \"here\"\n[profile.p]\ntype = [\"a\", \"b\"]", own);
     let call = || user.call("config").env("OPTIMIZELY_PAT", "2:secret").secret("2:secret").args(["--profile", "p"]);
     let text = call().run().expect(0).stdout;
     let line = |name: &str| {
@@ -335,13 +346,19 @@ fn effective_values_are_shown_without_secrets() {
     assert_eq!(line("dest"), "dest here ./e3sync.toml line 1");
     assert_eq!(line("type"), "type a,b ./e3sync.toml line 3, profile p");
     assert!(line("token-command").starts_with("token-command (set) /"));
-    assert_eq!(line("(token)"), "(token) (set) OPTIMIZELY_PAT");
+    assert!(!text.contains("(token)"), "the command decides: {text}");
     assert_eq!(line("source"), "source s3 E3SYNC_SOURCE");
     assert_eq!(line("./e3sync.toml:"), "./e3sync.toml: read, with profiles p");
     let documents = call().args(["status", "--json"]).run().expect(0).json();
     assert_eq!(documents[0]["verb"], "status");
     assert!(documents.iter().any(|document| document["event"] == "settings_file" && document["found"] == true));
     call().arg("nonsense").run().expect(2).says("nonsense");
+    let token = |call: E3sync| call.env("OPTIMIZELY_PAT", "2:secret");
+    assert_eq!(user.setting("(token)", token), is("(set)", "OPTIMIZELY_PAT"));
+    for option in ["--token-file=t", "--source-profile=p", "--source-ambient"] {
+        let call = user.call("config").env("OPTIMIZELY_PAT", "2:secret").args(["--json", "sync", option]);
+        assert!(!call.run().expect(0).stdout.contains("(token)"), "{option}");
+    }
     let fallback = User::new().setting("dest", |call| call.env("OPTIMIZELY_DATA_DIR", "/data"));
     assert_eq!(fallback, is("/data", "OPTIMIZELY_DATA_DIR"));
 }

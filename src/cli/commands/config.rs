@@ -13,6 +13,9 @@ use crate::cli::{decide, output, success, tell};
 /// What is shown of a value that may hold a secret.
 const SECRET: &str = "(set)";
 
+/// The settings that say how to get in, in place of a token in a variable.
+const ACCESS: [&str; 4] = ["token-file", "token-command", "source-profile", "source-ambient"];
+
 /// Longer values push their origin to the right.
 const VALUE_COLUMNS_MAX: usize = 40;
 
@@ -63,11 +66,17 @@ fn settings_of(resolved: &Resolved, verb: &str, matches: &ArgMatches) -> Vec<Set
         let name = settings::name_of(argument).filter(|name| names.insert(name.clone()))?;
         Some(Setting::read(name, argument, matches, resolved.origin(argument, matches)))
     });
-    settings.map(Setting::or_elsewhere).chain(token()).collect()
+    let mut settings: Vec<Setting> = settings.map(Setting::or_elsewhere).collect();
+    settings.extend(token(&settings));
+    settings
 }
 
-/// The token itself, where a variable holds it.
-fn token() -> Option<Setting> {
+/// The token itself, where a variable holds the one that the verb would use.
+fn token(settings: &[Setting]) -> Option<Setting> {
+    let access: Vec<&Setting> = settings.iter().filter(|setting| ACCESS.contains(&setting.name.as_str())).collect();
+    if access.is_empty() || access.iter().any(|setting| setting.is_set()) {
+        return None;
+    }
     let variable = decide::TOKEN_VARIABLES.into_iter().find(|name| decide::environment(name).is_some())?;
     let origin = Origin::Variable(variable.to_owned());
     Some(Setting::new("(token)".to_owned(), SECRET.into(), origin))
@@ -106,6 +115,10 @@ impl Setting {
             Some(value) => Self::new(self.name, value.into(), Origin::Variable(variable.to_owned())),
             None => self,
         }
+    }
+
+    fn is_set(&self) -> bool {
+        !matches!(self.value, Value::Null | Value::Bool(false))
     }
 
     fn text(&self) -> String {

@@ -1,5 +1,6 @@
 //! Which settings there are: the options of any verb that have a variable.
 
+use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Arg, ArgAction, Command};
@@ -12,6 +13,9 @@ const NOT_IN_FILES: [&str; 1] = ["profile"];
 
 /// Names under which people would look for a place for the token itself.
 const TOKENS: [&str; 6] = ["token", "api-token", "optimizely-api-token", "optimizely-pat", "pat", "api-key"];
+
+/// The words of the vendor's own tool that are settings under another name.
+const WORDS: [(&str, &str); 1] = [("output", "dest")];
 
 /// So alike must a name be to be offered in place of an unknown one.
 const LIKENESS_MIN: f64 = 0.7;
@@ -36,6 +40,14 @@ pub fn is_switch(argument: &Arg) -> bool {
     matches!(argument.get_action(), ArgAction::SetTrue | ArgAction::SetFalse)
 }
 
+/// Whether an option takes a whole number.
+pub fn is_number(argument: &Arg) -> bool {
+    let kind = argument.get_value_parser().type_id();
+    // What counts days is written 7d as well.
+    let is_days = argument.get_value_names().is_some_and(|names| names == ["DAYS"]);
+    !is_days && [TypeId::of::<u8>(), TypeId::of::<u16>(), TypeId::of::<u32>()].into_iter().any(|number| kind == number)
+}
+
 /// Whether an option can be given more than once.
 pub fn is_list(argument: &Arg) -> bool {
     matches!(argument.get_action(), ArgAction::Append)
@@ -50,6 +62,7 @@ impl Catalog {
             typed_only: BTreeSet::new(),
             exclusions: BTreeSet::new(),
         };
+        catalog.aliases.extend(WORDS.map(|(word, name)| (word.to_owned(), name.to_owned())));
         for arguments in std::iter::once(command).chain(command.get_subcommands()) {
             for argument in arguments.get_arguments() {
                 catalog.add(argument);
@@ -59,7 +72,7 @@ impl Catalog {
             }
         }
         let is_setting = |name: &String| catalog.settings.contains_key(name);
-        catalog.typed_only.retain(|name| !is_setting(name));
+        catalog.typed_only.retain(|name| !is_setting(name) && !catalog.aliases.contains_key(name));
         catalog
     }
 

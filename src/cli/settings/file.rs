@@ -10,7 +10,7 @@ use e3sync::export::printable;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::catalog::{Catalog, is_list, is_switch};
+use super::catalog::{Catalog, is_list, is_number, is_switch};
 use super::places::Place;
 use super::trust;
 
@@ -129,6 +129,7 @@ impl Reader<'_> {
         let name = key.get_ref().to_string();
         let Some(argument) = self.catalog.get(&name) else {
             let (reason, hint) = self.catalog.explain(&name);
+            let hint = value.get_ref().as_table().map_or(hint, |table| about_table(&name, table, profile));
             return Err(self.refuse(key.span(), reason).with_hint(hint));
         };
         let values = values_of(argument, value.get_ref()).ok_or_else(|| {
@@ -197,11 +198,23 @@ fn text_of(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
+/// What to do about a table that is no setting.
+fn about_table(name: &str, table: &DeTable<'_>, profile: Option<&str>) -> String {
+    let hint = match (profile, in_order(table).first()) {
+        (Some(profile), _) => format!("a profile has no tables; write its settings below [profile.{profile}]"),
+        (None, Some((first, value))) if value.get_ref().is_table() => format!("write [profile.{}]", first.get_ref()),
+        (None, _) => format!("write settings above all tables, or below [profile.{name}] for --profile {name}"),
+    };
+    printable(&hint).into_owned()
+}
+
 fn expected(argument: &Arg) -> &'static str {
     if is_switch(argument) {
         "true or false"
     } else if is_list(argument) {
         "a list of strings"
+    } else if is_number(argument) {
+        "a whole number"
     } else {
         "a string"
     }
@@ -217,6 +230,8 @@ fn example(argument: &Arg, name: &str) -> String {
         format!("write {name} = true")
     } else if is_list(argument) {
         format!("write {name} = [\"...\"]; the help says what can stand there")
+    } else if is_number(argument) {
+        format!("write {name} = 5; the help says what can stand there")
     } else {
         format!("write {name} = \"...\"; the help says what can stand there")
     }
