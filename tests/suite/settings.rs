@@ -175,7 +175,7 @@ fn mistakes_are_told_with_file_line_and_what_was_meant() {
         ("[profile]\nlast = 3", "line 2: `profile` holds named tables", "[profile.NAME]"),
         ("quiet = \"yes\"", "`quiet` is true or false, not a string", "write quiet = true"),
         ("type = true", "`type` is a list of strings, not a boolean", "write type = [\"...\"]"),
-        ("retries = 1.5", "`retries` is a number, not a float", "write retries = 5"),
+        ("retries = 1.5", "`retries` is a whole number, not a float", "write retries = 5"),
         ("last = 1.5", "`last` is a string, not a float", "write last = \"...\""),
         ("last = [\"7d\"]", "`last` is a string, not an array", "write last = \"...\""),
         ("type = [[]]", "`type` is a list of strings, not an array", "write type"),

@@ -40,7 +40,7 @@ pub fn is_switch(argument: &Arg) -> bool {
     matches!(argument.get_action(), ArgAction::SetTrue | ArgAction::SetFalse)
 }
 
-/// Whether an option takes a plain number.
+/// Whether an option takes a whole number.
 pub fn is_number(argument: &Arg) -> bool {
     let kind = argument.get_value_parser().type_id();
     // What counts days is written 7d as well.

@@ -214,7 +214,7 @@ fn expected(argument: &Arg) -> &'static str {
     } else if is_list(argument) {
         "a list of strings"
     } else if is_number(argument) {
-        "a number"
+        "a whole number"
     } else {
         "a string"
     }
@@ -231,7 +231,7 @@ fn example(argument: &Arg, name: &str) -> String {
     } else if is_list(argument) {
         format!("write {name} = [\"...\"]; the help says what can stand there")
     } else if is_number(argument) {
-        format!("write {name} = 5 or another whole number; the help says what can stand there")
+        format!("write {name} = 5; the help says what can stand there")
     } else {
         format!("write {name} = \"...\"; the help says what can stand there")
     }
