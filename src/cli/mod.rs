@@ -17,6 +17,7 @@ mod units;
 use std::process::ExitCode as ProcessExitCode;
 
 use clap::FromArgMatches as _;
+use clap::error::{ContextKind, ContextValue};
 use e3sync::error::{Error, ErrorKind, ExitCode};
 
 use self::args::{Arguments, Command};
@@ -58,13 +59,8 @@ fn parse() -> Result<Arguments, Failure> {
 /// Says why nothing runs: help that was asked for, or wrong usage.
 fn tell(failure: Failure) -> ExitCode {
     match failure {
-        Failure::CommandLine(error) if error.use_stderr() && output::logs_json() => {
-            output::usage(&error);
-            ExitCode::Usage
-        }
         Failure::CommandLine(error) if error.use_stderr() => {
-            // Where even this cannot be told, the exit code tells it.
-            let _ = error.print();
+            output::usage(&with_our_word(error));
             ExitCode::Usage
         }
         Failure::CommandLine(help) => {
@@ -76,6 +72,18 @@ fn tell(failure: Failure) -> ExitCode {
             error.exit_code()
         }
     }
+}
+
+/// Says what the verbs of the vendor's tool are called here; what merely looks similar misleads.
+fn with_our_word(mut error: clap::Error) -> clap::Error {
+    let hint = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(verb)) if verb == "load" => "what oevents called load is 'e3sync sync'",
+        Some(ContextValue::String(verb)) if verb == "paths" => "what oevents called paths is 'e3sync ls --paths'",
+        _ => return error,
+    };
+    error.remove(ContextKind::SuggestedSubcommand);
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+    error
 }
 
 fn run(arguments: Arguments) -> Outcome {

@@ -121,6 +121,11 @@ pub fn error(error: &Error) {
 
 /// Prints what is wrong with a command line.
 pub fn usage(error: &clap::Error) {
+    if !logs_json() {
+        // Where even this cannot be told, the exit code tells it.
+        let _ = error.print();
+        return;
+    }
     let text = error.render().to_string();
     let (message, hint) = text.split_once("\n\n").unwrap_or((&text, ""));
     let hint = Some(hint.trim()).filter(|hint| !hint.is_empty());

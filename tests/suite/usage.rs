@@ -58,6 +58,11 @@ fn the_words_of_the_vendors_tool_work() {
         .expect(0);
     assert!(folder.path().join("type=events/date=2026-11-19/_SUCCESS").exists());
     assert!(!folder.path().join("type=events/date=2026-11-20").exists());
+    for (verb, here) in [("load", "'e3sync sync'"), ("paths", "'e3sync ls --paths'")] {
+        let told = E3sync::new(verb).arg("--type=events").run().expect(2).says(here);
+        assert!(!told.stderr.contains("similar"), "{}", told.stderr);
+        E3sync::new(verb).args(["--log-format", "json"]).run().expect(2).says(here);
+    }
 }
 
 #[test]
