@@ -46,6 +46,12 @@ fn bash_completes_verbs_and_options() {
     assert_eq!(completed("e3sync sta"), "status\n");
     assert_eq!(completed("e3sync sync --keep"), "--keep-superseded\n");
     assert_eq!(completed("e3sync sync --ready a"), "any\n");
+    assert_eq!(completed("e3sync config sta"), "status\n");
+    assert_eq!(completed("e3sync sync --outp").trim(), "", "hidden options are not offered");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = E3sync::new("completions").arg(shell).run().expect(0).stdout;
+        assert!(!script.contains("dest-lease") && script.contains("dest-region"), "{shell}");
+    }
 }
 
 #[test]
@@ -56,7 +62,11 @@ fn every_verb_has_a_manual_page_without_faults() {
     for name in ["e3sync", "e3sync-sync", "e3sync-status", "e3sync-config", "e3sync-man"] {
         let page = std::fs::read_to_string(pages.join(format!("{name}.1"))).unwrap();
         assert!(page.contains(".SH EXAMPLES\n.nf\n"), "{name}");
+        assert!(page.contains(".SH \"EXIT STATUS\"\n.TP\n0\nall published\n"), "{name}");
+        assert!(page.contains(".TP\n130, 143\nstopped\n"), "{name}");
     }
+    let page = std::fs::read_to_string(pages.join("e3sync-sync.1")).unwrap();
+    assert!(page.contains("E3SYNC_KEEP_SUPERSEDED"), "variables stand at their options");
     E3sync::new("man").arg(pages.join("e3sync.1")).run().expect(2).says("cannot write manual pages");
     if has("groff") {
         for entry in std::fs::read_dir(&pages).unwrap() {

@@ -40,7 +40,8 @@ Examples:
   eval \"$(e3sync auth)\"                     credentials for aws-cli, DuckDB, Spark
 
 Exit codes: 0 all published; 1 failed; 2 usage; 3 partly done, run again; 4 refused; 5 a difference;
-6 not ready at the source; 7 held by another run; 75 temporary, run again later; 130, 143 stopped.";
+6 not ready at the source; 7 held by another run; 10 plan --exit-code found changes;
+75 temporary, run again later; 130, 143 stopped.";
 
 /// Mirror Optimizely's Experimentation Events Export: every event exactly once, verified, resumable,
 /// with credentials renewed in the middle of anything.

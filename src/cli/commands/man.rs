@@ -21,19 +21,29 @@ pub fn run(arguments: &ManArgs) -> Outcome {
     std::fs::create_dir_all(folder).map_err(cannot)?;
     let mut command = Arguments::command().disable_help_subcommand(true);
     command.build();
-    write_page(&command, folder, "e3sync").map_err(cannot)?;
+    let (examples, codes) = examples_and_codes(&command);
+    let command = command.after_help(examples);
+    write_page(&command, &codes, folder, "e3sync").map_err(cannot)?;
     let mut pages = 1;
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        write_page(verb, folder, &format!("e3sync-{}", verb.get_name())).map_err(cannot)?;
+        write_page(verb, &codes, folder, &format!("e3sync-{}", verb.get_name())).map_err(cannot)?;
         pages += 1;
     }
     output::message(format_args!("{pages} manual pages are in {}", folder.display()));
     success()
 }
 
-fn write_page(command: &Command, folder: &Path, name: &str) -> std::io::Result<()> {
+/// What stands behind the help of the whole command: its examples, and the exit codes of all verbs.
+fn examples_and_codes(command: &Command) -> (String, String) {
+    let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let (examples, codes) = text.split_once("\n\nExit codes: ").unwrap_or((&text, ""));
+    (examples.to_owned(), codes.trim_end_matches('.').to_owned())
+}
+
+fn write_page(command: &Command, codes: &str, folder: &Path, name: &str) -> std::io::Result<()> {
     let mut page = Vec::new();
     render(command, name, &mut page)?;
+    render_codes(codes, &mut page)?;
     std::fs::write(folder.join(format!("{name}.1")), page)
 }
 
@@ -56,6 +66,17 @@ fn render(command: &Command, name: &str, page: &mut Vec<u8>) -> std::io::Result<
     Ok(())
 }
 
+/// The exit codes, `0 all published; 1 failed`, as a list.
+fn render_codes(codes: &str, page: &mut impl Write) -> std::io::Result<()> {
+    writeln!(page, ".SH \"EXIT STATUS\"")?;
+    for code in codes.split(';').map(str::trim) {
+        let words = code.find(|letter: char| letter.is_alphabetic()).unwrap_or(code.len());
+        let (numbers, meaning) = code.split_at(words);
+        writeln!(page, ".TP\n{}\n{}", numbers.trim_end(), escaped(&meaning.replace('\n', " ")))?;
+    }
+    Ok(())
+}
+
 fn as_it_is(text: &str, page: &mut impl Write) -> std::io::Result<()> {
     let (heading, text) = match text.strip_prefix("Examples:\n") {
         Some(text) => ("EXAMPLES", text),
@@ -63,10 +84,14 @@ fn as_it_is(text: &str, page: &mut impl Write) -> std::io::Result<()> {
     };
     writeln!(page, ".SH {heading}\n.nf")?;
     for line in text.lines() {
-        let line = line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
-        // A dot at the beginning of a line would be a request.
-        let guard = if line.starts_with('.') { "\\&" } else { "" };
-        writeln!(page, "{guard}{line}")?;
+        writeln!(page, "{}", escaped(line))?;
     }
     writeln!(page, ".fi")
+}
+
+/// A line of text that the formatter takes for nothing else.
+fn escaped(line: &str) -> String {
+    let line = line.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    // A dot at the beginning of a line would be a request.
+    if line.starts_with('.') { format!("\\&{line}") } else { line }
 }
