@@ -9,7 +9,7 @@ use e3sync::transfer::{PartitionOutcome, RunOutcome};
 use serde_json::{Value, json};
 
 use super::json::error_fields;
-use crate::cli::units::{Bytes, Count, Elapsed};
+use crate::cli::units::{Bytes, Count, Counted, Elapsed};
 
 /// A run in numbers.
 pub struct Summary<'a> {
@@ -91,16 +91,13 @@ impl Summary<'_> {
         let transferred = self.objects_transferred();
         if to_do == 0 {
             let kept = self.with_action(Action::Keep) + self.with_action(Action::Expired);
-            return format!(
-                "nothing to transfer: {} partitions are up to date · {}",
-                Count(kept),
-                Elapsed(self.elapsed)
-            );
+            let kept = Counted(kept, "partition is", "partitions are");
+            return format!("nothing to transfer: {kept} up to date · {}", Elapsed(self.elapsed));
         }
         format!(
-            "{} of {} partitions published · {} copied, {} unchanged, {} failed · {} in {}{}",
+            "{} of {} published · {} copied, {} unchanged, {} failed · {} in {}{}",
             Count(self.published()),
-            Count(to_do),
+            Counted(to_do, "partition", "partitions"),
             Count(transferred),
             Count(self.objects_unchanged()),
             Count(self.objects_failed()),
