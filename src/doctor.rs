@@ -126,7 +126,10 @@ async fn examine_type(cloud: &Cloud, type_name: &TypeName, tell: Tell<'_>) -> Re
         tell(Finding::notable("listing", format!("type={type_name} has no day"), "wait for its first one"));
         return Ok(());
     };
-    let from = format!("type={type_name} has {} days since {first}", days.len());
+    let from = match days.len() {
+        1 => format!("type={type_name} has 1 day, {first}"),
+        count => format!("type={type_name} has {count} days since {first}"),
+    };
     let date = match newest_complete {
         Some(date) => {
             tell(Finding::fine("listing", format!("{from}; the newest complete one is {date}")));

@@ -143,8 +143,13 @@ const COLUMNS_DEFAULT: usize = 80;
 
 /// How many columns a line of results may have: the terminal's, or else always the same.
 pub fn stdout_columns() -> usize {
+    terminal_columns().unwrap_or(COLUMNS_DEFAULT)
+}
+
+/// How many columns the terminal has that shows the results; `None` where none does.
+pub fn terminal_columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stdout());
-    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS_DEFAULT)
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Colours, where they are wanted: on a terminal, without NO_COLOR and TERM=dumb.

@@ -112,6 +112,15 @@ impl fmt::Display for Count {
     }
 }
 
+/// A number of things, with the word for one and the word for several: `1 day`, `1,204 days`.
+pub struct Counted(pub u64, pub &'static str, pub &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", Count(self.0), if self.0 == 1 { self.1 } else { self.2 })
+    }
+}
+
 /// A length of time for people: `1m22s`, `4.2s`, `59 min`.
 pub struct Elapsed(pub Duration);
 

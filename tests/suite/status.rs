@@ -7,7 +7,7 @@ use e3sync::simulator::{CustomerBucket, CustomerSettings};
 use jiff::civil::Date;
 use serde_json::Value;
 
-use crate::harness::{E3sync, Export, Finished, TODAY, output_of};
+use crate::harness::{E3sync, Export, Finished, TODAY};
 
 /// The types of the simulated export.
 const TYPES: [&str; 2] = ["decisions", "events"];
@@ -183,15 +183,7 @@ fn what_reports_and_names_say_stays_text_in_the_page() {
 
 /// What a terminal of so many columns gets to see.
 fn on_a_terminal(destination: &Path, columns: u32, no_color: &str) -> String {
-    let call = format!(
-        "stty cols {columns}; exec '{}' status '{}' --today {TODAY}",
-        env!("CARGO_BIN_EXE_e3sync"),
-        destination.display()
-    );
-    let mut command = std::process::Command::new("script");
-    command.args(["-qec", &call, "/dev/null"]).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("TERM", "xterm").env("NO_COLOR", no_color).stdin(std::process::Stdio::null());
-    output_of(&mut command).replace('\r', "")
+    status(destination).env("NO_COLOR", no_color).on_a_terminal(columns).run().expect(0).stdout.replace('\r', "")
 }
 
 /// A line without its colours.

@@ -129,6 +129,41 @@ fn results_that_a_full_disk_swallows_are_a_failure() {
 }
 
 #[test]
+fn results_break_between_words_on_a_narrow_terminal() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    export.sync(folder.path()).run().expect(0);
+    let call = |verb: &str| export.command(verb).arg(folder.path()).env("E3SYNC_TODAY", TODAY).env("NO_COLOR", "1");
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    for verb in ["sync", "doctor", "verify"] {
+        let told = words(&call(verb).run().expect(0).stdout);
+        for columns in [30, 40, 70] {
+            let shown = call(verb).on_a_terminal(columns).run().expect(0).stdout;
+            assert!(shown.lines().all(|line| line.chars().count() <= columns as usize), "{verb}: {shown}");
+            // Paths are longer than a line, and times differ from call to call.
+            let is_plain = |word: &&String| word.len() < 20 && word.chars().all(char::is_alphabetic);
+            let cut: Vec<&String> = told.iter().filter(is_plain).filter(|word| !words(&shown).contains(word)).collect();
+            assert!(cut.is_empty(), "{verb} at {columns}: {cut:?}\n{shown}");
+        }
+    }
+}
+
+#[test]
+fn one_thing_is_told_as_one() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let call = |verb: &str| export.command(verb).arg(folder.path()).args(["--type", "events", "--date", "2026-11-20"]);
+    assert!(call("plan").run().expect(0).stdout.contains("plan: 1 of 1 partition changes"));
+    assert!(call("sync").run().expect(0).stdout.starts_with("1 of 1 partition published"));
+    assert!(call("sync").run().expect(0).stdout.starts_with("nothing to transfer: 1 partition is up to date"));
+    let verified = call("verify").run().expect(0).stdout;
+    assert!(verified.starts_with("1 day · 1 file · "), "{verified}");
+    std::fs::remove_file(folder.path().join("type=events/date=2026-11-20/_SUCCESS")).unwrap();
+    let differing = call("verify").run().expect(5).stdout;
+    assert!(differing.ends_with(" · 1 differs: 1 marker missing\n"), "{differing}");
+}
+
+#[test]
 fn variables_stand_for_flags() {
     let export = Export::of_noise(3, 2);
     let folder = tempfile::tempdir().unwrap();

@@ -11,6 +11,10 @@ use super::Outcome;
 use crate::cli::args::DoctorArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::output::{self, Paint};
+use crate::cli::render;
+
+/// On a narrower terminal what was found stands below what was checked.
+const COLUMNS_FOR_A_TABLE: usize = 60;
 
 /// Runs `e3sync doctor`.
 pub async fn run(arguments: DoctorArgs) -> Outcome {
@@ -75,8 +79,15 @@ fn show(finding: &Finding, is_json: bool) {
         State::Notable => paint.yellow("note"),
         State::Broken => paint.bold_red("FAIL"),
     };
-    output::line(format_args!("{mark}  {:<18} {}", finding.check, finding.message));
+    let is_narrow = output::terminal_columns().is_some_and(|columns| columns < COLUMNS_FOR_A_TABLE);
+    let indent = if is_narrow { 6 } else { 25 };
+    if is_narrow {
+        output::line(format_args!("{mark}  {}", finding.check));
+        render::print_sentence("      ", indent, &finding.message);
+    } else {
+        render::print_sentence(&format!("{mark}  {:<18} ", finding.check), indent, &finding.message);
+    }
     if let Some(hint) = &finding.hint {
-        output::line(format_args!("{:24} -> {hint}", ""));
+        render::print_sentence(&format!("{:indent$}-> ", ""), indent + 3, hint);
     }
 }

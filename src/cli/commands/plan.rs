@@ -13,7 +13,7 @@ use crate::cli::args::{PlanArgs, SyncArgs};
 use crate::cli::decide::{self, Present};
 use crate::cli::output;
 use crate::cli::render::{self, Display, json};
-use crate::cli::units::{Bytes, Count};
+use crate::cli::units::{Bytes, Count, Counted};
 
 impl SyncArgs {
     /// The same request, to be planned only.
@@ -80,9 +80,9 @@ fn show(plan: &PartitionPlan, arguments: &PlanArgs, names_cloud: bool) {
     } else if !arguments.output.quiet {
         let amount = if plan.action.is_change() {
             format!(
-                " · {} of {} objects, {}",
+                " · {} of {}, {}",
                 Count(plan.objects_to_transfer),
-                Count(plan.objects),
+                Counted(plan.objects, "object", "objects"),
                 Bytes(plan.bytes_to_transfer)
             )
         } else {
@@ -117,10 +117,11 @@ impl Totals {
     fn tell(&self, arguments: &PlanArgs) {
         if !arguments.output.json && !arguments.output.quiet {
             output::line(format_args!(
-                "plan: {} of {} partitions change · {} objects to transfer · {}",
+                "plan: {} of {} {} · {} to transfer · {}",
                 Count(self.changes),
-                Count(self.partitions),
-                Count(self.objects),
+                Counted(self.partitions, "partition", "partitions"),
+                if self.changes == 1 { "changes" } else { "change" },
+                Counted(self.objects, "object", "objects"),
                 Bytes(self.bytes)
             ));
         }

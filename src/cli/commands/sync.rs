@@ -172,7 +172,7 @@ fn tell(summary: &Summary<'_>, arguments: &OutputArgs) {
         output::json(&summary.json(summary.exit_code()));
     } else if !arguments.quiet {
         for line in summary.lines() {
-            output::line(line);
+            render::print_sentence("", 2, &line);
         }
     } else {
         // A cron job mails what is printed, and not the exit code.

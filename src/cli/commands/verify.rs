@@ -19,6 +19,7 @@ use super::{Outcome, sync};
 use crate::cli::args::{OutputArgs, VerifyArgs};
 use crate::cli::decide::{self, Present};
 use crate::cli::render::{self, ChecksDisplay};
+use crate::cli::units::Counted;
 use crate::cli::{output, signals};
 
 /// So many objects of a bucket are read at once.
@@ -110,7 +111,7 @@ async fn check(decided: &Decided, request: VerifyRequest, stopping: &mut Stoppin
     if decided.output.json {
         output::json(&render::summary_json(&outcome, is_quick, began.elapsed(), outcome.exit_code()));
     } else if !decided.output.quiet {
-        output::line(render::summary_line(&outcome, is_quick, began.elapsed()));
+        render::print_sentence("", 2, &render::summary_line(&outcome, is_quick, began.elapsed()));
     }
     Ok(outcome)
 }
@@ -170,7 +171,9 @@ fn reason(partition: &Partition, outcomes: &[PartitionOutcome]) -> String {
     };
     match &outcome.error {
         Some(error) => error.to_string(),
-        None if outcome.published.is_some() => format!("{} files fetched", outcome.objects_transferred),
+        None if outcome.published.is_some() => {
+            format!("{} fetched", Counted(outcome.objects_transferred, "file", "files"))
+        }
         None => outcome.reason.to_owned(),
     }
 }

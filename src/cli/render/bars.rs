@@ -6,7 +6,7 @@ use e3sync::progress::{Counters, Event, Observer};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::lines::text_of;
-use crate::cli::units::{Bytes, Count, Elapsed};
+use crate::cli::units::{Bytes, Count, Counted, Elapsed};
 
 /// Bars on a terminal: one for each type, one for all, and a line about the rest.
 pub struct Bars {
@@ -65,14 +65,14 @@ impl Bars {
         let credentials =
             credentials_remaining.map_or_else(String::new, |left| format!(" · credentials {}", Elapsed(left)));
         self.footer.set_message(format!(
-            " {}/s · {} · {}/{} objects · {} in flight · {} retries · renewed {} times{credentials}",
+            " {}/s · {} · {}/{} · {} in flight · {} · renewed {}{credentials}",
             Bytes(self.overall.per_sec() as u64),
             Elapsed(self.overall.elapsed()),
             Count(counters.objects_done.get()),
-            Count(counters.objects_planned.get()),
+            Counted(counters.objects_planned.get(), "object", "objects"),
             counters.in_flight.get(),
-            counters.retries.get(),
-            counters.renewals.get(),
+            Counted(counters.retries.get(), "retry", "retries"),
+            Counted(counters.renewals.get(), "time", "times"),
         ));
     }
 

@@ -17,7 +17,7 @@ use super::json::{Json, error_fields};
 use super::lines::text_of;
 use super::{Ticker, output};
 use crate::cli::args::OutputArgs;
-use crate::cli::units::{Bytes, Count, Elapsed};
+use crate::cli::units::{Bytes, Count, Counted, Elapsed};
 
 /// On a narrower terminal there is no room for a bar, and the line would wrap.
 const BAR_COLUMNS_MIN: u16 = 60;
@@ -126,7 +126,8 @@ fn result_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
             if is_verbose =>
         {
             let when = if *state == "resumed" { " · by an interrupted verification" } else { "" };
-            format!("{:<16} {partition} · {} files · {}{when}", "in order", Count(*objects), Bytes(*bytes))
+            let files = Counted(*objects, "file", "files");
+            format!("{:<16} {partition} · {files} · {}{when}", "in order", Bytes(*bytes))
         }
         Event::PartitionRepaired { partition, is_repaired, reason } => {
             format!("{:<16} {partition} · {reason}", if *is_repaired { "repaired" } else { "not repaired" })
@@ -139,7 +140,7 @@ fn result_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
 pub fn summary_line(outcome: &VerifyOutcome, is_quick: bool, elapsed: Duration) -> String {
     let resumed = match outcome.days_resumed {
         0 => String::new(),
-        days => format!(" · {} days by an interrupted verification", Count(days)),
+        days => format!(" · {} by an interrupted verification", Counted(days, "day", "days")),
     };
     let what = if is_quick { "names and sizes" } else { "SHA-256" };
     let differences: u64 = outcome.differences.values().sum();
@@ -152,12 +153,12 @@ pub fn summary_line(outcome: &VerifyOutcome, is_quick: bool, elapsed: Duration) 
         let kinds = outcome.differences.iter();
         let kinds: Vec<String> =
             kinds.map(|(kind, count)| format!("{} {}", Count(*count), kind.name().replace('_', " "))).collect();
-        format!("{} differ: {}", Count(differences), kinds.join(", "))
+        format!("{}: {}", Counted(differences, "differs", "differ"), kinds.join(", "))
     };
     format!(
-        "{} days · {} files · {} compared by {what} in {}{resumed} · {found}",
-        Count(outcome.days),
-        Count(outcome.objects),
+        "{} · {} · {} compared by {what} in {}{resumed} · {found}",
+        Counted(outcome.days, "day", "days"),
+        Counted(outcome.objects, "file", "files"),
         Bytes(outcome.bytes),
         Elapsed(elapsed),
     )

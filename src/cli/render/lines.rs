@@ -1,7 +1,7 @@
 use e3sync::progress::{Counters, Event, Observer};
 
 use crate::cli::output::{self, Level};
-use crate::cli::units::{Bytes, Count, Elapsed};
+use crate::cli::units::{Bytes, Count, Counted, Elapsed};
 
 /// Messages for logs and pipes: one line each, no redrawing.
 pub struct Lines {
@@ -55,11 +55,14 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
             format!("account {account_id} · {}{valid}", clouds(sources))
         }
         Event::PartitionsSelected { partitions, days } => match days {
-            Some(days) => format!("{} partitions · {} .. {} UTC", Count(*partitions), days.from, days.to),
+            Some(days) => {
+                let partitions = Counted(*partitions, "partition", "partitions");
+                format!("{partitions} · {} .. {} UTC", days.from, days.to)
+            }
             None => "no partitions are selected".to_owned(),
         },
         Event::PartitionPublished { partition, objects, bytes, .. } if is_verbose => {
-            format!("published {partition} · {} objects · {}", Count(*objects), Bytes(*bytes))
+            format!("published {partition} · {} · {}", Counted(*objects, "object", "objects"), Bytes(*bytes))
         }
         Event::PartitionPlanned { partition, action, reason, .. } if is_verbose => {
             format!("{action} {partition}: {reason}")
@@ -102,13 +105,13 @@ fn clouds(sources: &[String]) -> String {
 /// One line about how far a run is.
 pub fn print_progress(counters: &Counters) {
     output::message(format_args!(
-        "{}/{} objects · {}/{} · {} in flight · {} retries · credentials renewed {} times",
+        "{}/{} · {}/{} · {} in flight · {} · credentials renewed {}",
         Count(counters.objects_done.get()),
-        Count(counters.objects_planned.get()),
+        Counted(counters.objects_planned.get(), "object", "objects"),
         Bytes(counters.bytes_done.get()),
         Bytes(counters.bytes_planned.get()),
         counters.in_flight.get(),
-        counters.retries.get(),
-        counters.renewals.get(),
+        Counted(counters.retries.get(), "retry", "retries"),
+        Counted(counters.renewals.get(), "time", "times"),
     ));
 }

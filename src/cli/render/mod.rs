@@ -26,6 +26,15 @@ pub use tally::Tally;
 use super::args::OutputArgs;
 use super::output;
 
+/// Prints a sentence as a result: on a terminal in lines that end between its words, those after the
+/// first one behind so many spaces; elsewhere it stays one line.
+pub fn print_sentence(head: &str, indent: usize, text: &str) {
+    match output::terminal_columns() {
+        Some(columns) => text::wrapped(head, indent, text, columns).into_iter().all(output::line),
+        None => output::line(format_args!("{head}{text}")),
+    };
+}
+
 /// Everything that watches a run.
 pub struct Display {
     /// Receives the run's events.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::calendar;
 use super::text::{ago, flow, harmless, partitions, result, wrapped};
 use crate::cli::output::Paint;
-use crate::cli::units::{Bytes, Count};
+use crate::cli::units::{Bytes, Count, Counted};
 
 /// So many ranges of a type's days are shown; `--json` has every day.
 const RANGES_MAX: usize = 8;
@@ -59,14 +59,14 @@ fn headed(name: &str, indent: usize) -> String {
 }
 
 fn parts(totals: &Totals) -> Vec<String> {
-    let published = totals.count(DayState::Published);
-    let mut parts = vec![format!("{} {} published", Count(published), if published == 1 { "day" } else { "days" })];
+    let published = Counted(totals.count(DayState::Published), "day", "days");
+    let mut parts = vec![format!("{published} published")];
     for (state, count) in totals.days.iter().filter(|(state, _)| **state != DayState::Published) {
         parts.push(format!("{} {}", Count(*count), calendar::words(*state)));
     }
-    parts.push(format!("{} objects", Count(totals.objects)));
+    parts.push(Counted(totals.objects, "object", "objects").to_string());
     parts.push(Bytes(totals.bytes).to_string());
-    parts.extend(totals.rows.map(|rows| format!("{} rows", Count(rows))));
+    parts.extend(totals.rows.map(|rows| Counted(rows, "row", "rows").to_string()));
     parts
 }
 
@@ -123,9 +123,9 @@ pub fn verified(last: &LastVerification, when: &str) -> String {
         Mode::Quick => "names and sizes",
     };
     let part = if last.look.selection == Scope::All { "" } else { "a part of " };
-    let days = if last.days == 1 { "day" } else { "days" };
+    let days = Counted(last.days, "day", "days");
     let end = if last.complete { "" } else { ", stopped before its end" };
-    format!("last verification {when}: {what} of {part}{} {days}{end}", Count(last.days))
+    format!("last verification {when}: {what} of {part}{days}{end}")
 }
 
 #[cfg(test)]

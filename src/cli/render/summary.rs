@@ -9,7 +9,7 @@ use e3sync::transfer::{PartitionOutcome, RunOutcome};
 use serde_json::{Value, json};
 
 use super::json::error_fields;
-use crate::cli::units::{Bytes, Count, Elapsed};
+use crate::cli::units::{Bytes, Count, Counted, Elapsed};
 
 /// So many partitions that wait for the source are named.
 const WAITING_SHOWN_MAX: usize = 4;
@@ -97,16 +97,13 @@ impl Summary<'_> {
             if kept == 0 && self.with_action(Action::Missing) > 0 {
                 return "neither the source nor the destination has anything of the selected days".to_owned();
             }
-            return format!(
-                "nothing to transfer: {} partitions are up to date · {}",
-                Count(kept),
-                Elapsed(self.elapsed)
-            );
+            let kept = Counted(kept, "partition is", "partitions are");
+            return format!("nothing to transfer: {kept} up to date · {}", Elapsed(self.elapsed));
         }
         format!(
-            "{} of {} partitions published · {} copied, {} unchanged, {} failed · {} in {}{}",
+            "{} of {} published · {} copied, {} unchanged, {} failed · {} in {}{}",
             Count(self.published()),
-            Count(to_do),
+            Counted(to_do, "partition", "partitions"),
             Count(transferred),
             Count(self.objects_unchanged()),
             Count(self.objects_failed()),

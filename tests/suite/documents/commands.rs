@@ -8,7 +8,7 @@ use crate::harness::{E3sync, empty_folder, output_of, python};
 /// What no test runs: it installs something, builds this project, never ends by itself, or needs what
 /// only the reader has, such as an old tree.
 const NOT_RUN: [&str; 15] = [
-    "sudo useradd --system --shell /usr/sbin/nologin e3sync",
+    "sudo useradd -r -s /usr/sbin/nologin e3sync",
     "sudo install -d -o e3sync -g e3sync /data/events",
     "e3sync sync ./mirror --from 2025-12-01",
     "diff -rq old mirror",

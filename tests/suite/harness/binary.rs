@@ -77,9 +77,23 @@ impl E3sync {
     }
 
     /// Another program that runs the call, as `strace` or `sh -c 'ulimit ...'` do.
-    pub fn under(mut self, wrapper: &[&str]) -> Self {
+    pub fn under(self, wrapper: &[&str]) -> Self {
         let mut command = Command::new(wrapper[0]);
         command.args(&wrapper[1..]).arg(self.command.get_program()).args(self.command.get_args());
+        self.replaced_by(command)
+    }
+
+    /// The call with its results on a terminal of so many columns; messages are left out.
+    pub fn on_a_terminal(self, columns: u32) -> Self {
+        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        let words: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap().replace('\'', r"'\''"))).collect();
+        let call = format!("stty cols {columns}; exec {} 2> /dev/null", words.join(" "));
+        let mut command = Command::new("script");
+        command.args(["-qec", &call, "/dev/null"]);
+        self.replaced_by(command).env("TERM", "xterm")
+    }
+
+    fn replaced_by(mut self, mut command: Command) -> Self {
         command.env_clear();
         for (name, value) in self.command.get_envs() {
             if let Some(value) = value {

@@ -7,7 +7,7 @@ use jiff::civil::{Date, Weekday};
 use super::writer::Html;
 use crate::cli::render::calendar::{mark, words};
 use crate::cli::render::text::harmless;
-use crate::cli::units::{Bytes, Count};
+use crate::cli::units::{Bytes, Counted};
 
 /// Shades of a day with data, from little to much.
 const LEVELS: u64 = 4;
@@ -145,8 +145,8 @@ fn cell(html: &mut Html, day: &Day, scale: &Scale) {
 pub fn sentence(day: &Day) -> String {
     let mut text = format!("{}: {}", day.date, words(day.state));
     if day.objects > 0 {
-        text += &format!(" · {} objects · {}", Count(day.objects), Bytes(day.bytes));
-        text += &day.rows.map_or_else(String::new, |rows| format!(" · {} rows", Count(rows)));
+        text += &format!(" · {} · {}", Counted(day.objects, "object", "objects"), Bytes(day.bytes));
+        text += &day.rows.map_or_else(String::new, |rows| format!(" · {}", Counted(rows, "row", "rows")));
     }
     if let Some(reason) = &day.reason {
         text += &format!(" · {}", harmless(reason));

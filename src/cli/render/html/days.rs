@@ -6,7 +6,7 @@ use super::writer::Html;
 use super::{Column, column_heads, scroll_box};
 use crate::cli::render::calendar::words;
 use crate::cli::render::text::harmless;
-use crate::cli::units::{Bytes, Count};
+use crate::cli::units::{Bytes, Count, Counted};
 
 const COLUMNS: [Column; 7] = [
     ("day", false),
@@ -21,7 +21,8 @@ const COLUMNS: [Column; 7] = [
 /// Every day as a row, for those who do not see the plots or want the numbers.
 pub fn section(html: &mut Html, name: &TypeName, days: &[Day]) {
     html.raw("<details>");
-    html.element("summary", &[], format!("All {} days of {name} as a table", Count(days.len() as u64)));
+    let count = Counted(days.len() as u64, "day", "days");
+    html.element("summary", &[], format!("All {count} of {name} as a table"));
     scroll_box(html, "scroll", &format!("Days of {name}"), |html| table(html, name, days));
     html.close_line("details");
 }

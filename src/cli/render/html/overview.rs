@@ -5,7 +5,7 @@ use super::{Column, class_of, column_heads, scroll_box};
 use crate::cli::render::calendar::words;
 use crate::cli::render::status::{range, verified};
 use crate::cli::render::text::{partitions, result};
-use crate::cli::units::{Bytes, Count};
+use crate::cli::units::{Bytes, Count, Counted};
 
 /// So many ranges of a type's days are named.
 const RANGES_MAX: usize = 30;
@@ -27,9 +27,10 @@ pub fn sentence(html: &mut Html, status: &Status) {
         html.element("p", &[], "Nothing is published here yet.");
         return;
     }
-    let rows = totals.rows.map_or_else(String::new, |rows| format!(", {} rows", Count(rows)));
-    let published = Count(totals.count(DayState::Published));
-    let text = format!("{published} days published: {} objects, {}{rows}.", Count(totals.objects), Bytes(totals.bytes));
+    let rows = totals.rows.map_or_else(String::new, |rows| format!(", {}", Counted(rows, "row", "rows")));
+    let published = Counted(totals.count(DayState::Published), "day", "days");
+    let objects = Counted(totals.objects, "object", "objects");
+    let text = format!("{published} published: {objects}, {}{rows}.", Bytes(totals.bytes));
     html.element("p", &[("class", "sentence")], text);
 }
 

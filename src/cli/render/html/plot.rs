@@ -4,7 +4,7 @@ use e3sync::status::Day;
 use super::calendar::{Measure, sentence};
 use super::scroll_box;
 use super::writer::Html;
-use crate::cli::units::{Bytes, Count};
+use crate::cli::units::{Bytes, Count, Counted};
 
 /// The height of the area that bars stand in, in pixels.
 const PLOT_HEIGHT: f64 = 150.0;
@@ -93,7 +93,7 @@ impl<'a> Plot<'a> {
         let number = u64::try_from(number).unwrap_or(u64::MAX);
         match self.measure {
             Measure::Bytes => Bytes(number).to_string(),
-            Measure::Rows => format!("{} rows", Count(number)),
+            Measure::Rows => Counted(number, "row", "rows").to_string(),
         }
     }
 
