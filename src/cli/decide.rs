@@ -311,5 +311,17 @@ pub fn proxy() -> Option<(String, String)> {
 /// Who this run is, for another run that finds a partition locked.
 pub fn holder(present: &Present) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("process {} on {host} since {:.0}", std::process::id(), present.now)
+    format!("process {} on {host} since {:.0}", std::process::id(), present.clock.now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_of_a_lock_tells_the_real_time_whatever_day_counts_as_today() {
+        let present = Present::read(Some("2020-02-02")).unwrap();
+        assert_eq!(present.today.to_string(), "2020-02-02");
+        assert!(!holder(&present).contains("2020-02-02"), "{}", holder(&present));
+    }
 }
