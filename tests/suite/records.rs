@@ -1,10 +1,7 @@
-//! What runs leave behind: reports in the destination, numbers for Prometheus, events for OpenLineage.
+//! What runs leave behind: reports, and numbers for Prometheus.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::mpsc;
 
 use serde_json::Value;
 
@@ -83,83 +80,4 @@ fn a_metrics_file_that_cannot_be_written_is_told_after_the_run() {
     let finished = export.sync(&destination).args(["--metrics-file", "/nonexistent/e3sync.prom"]).run().expect(2);
     assert!(finished.stderr.contains("cannot write the metrics to /nonexistent/e3sync.prom"), "{}", finished.stderr);
     assert!(destination.join("type=events/date=2026-11-20/_SUCCESS").exists());
-}
-
-/// A server that takes events; each is handed out with its request's head.
-fn lineage_server() -> (String, mpsc::Receiver<(String, Value)>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (sender, events) = mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(stream) = stream else { return };
-            let sender = sender.clone();
-            std::thread::spawn(move || while take_event(&stream, &sender).is_some() {});
-        }
-    });
-    (url, events)
-}
-
-fn take_event(stream: &TcpStream, sender: &mpsc::Sender<(String, Value)>) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    let length =
-        head.to_ascii_lowercase().lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())?;
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    sender.send((head, serde_json::from_slice(&body).ok()?)).ok()?;
-    let mut stream = stream;
-    write!(stream, "HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").ok()
-}
-
-#[test]
-fn openlineage_is_told_what_is_read_and_written() {
-    let export = Export::of_parquet(1);
-    let folder = tempfile::tempdir().unwrap();
-    let (url, events) = lineage_server();
-    let sync = |code| {
-        export
-            .sync(folder.path())
-            .env("OPENLINEAGE_URL", &url)
-            .env("OPENLINEAGE_NAMESPACE", "lake")
-            .secret_env("OPENLINEAGE_API_KEY", "key-of-the-lineage-server")
-            .run()
-            .expect(code);
-        [events.recv().unwrap(), events.recv().unwrap()]
-    };
-    let [(head, begin), (_, end)] = sync(0);
-    assert!(head.starts_with("POST /api/v1/lineage HTTP/1.1"), "{head}");
-    assert!(head.contains("Bearer key-of-the-lineage-server"));
-    assert_eq!((&begin["eventType"], &end["eventType"]), (&"START".into(), &"COMPLETE".into()));
-    assert_eq!(begin["run"]["runId"], end["run"]["runId"]);
-    assert_eq!(end["job"], serde_json::json!({ "namespace": "lake", "name": "e3sync.sync" }));
-    let input = end["inputs"][0]["name"].as_str().unwrap();
-    assert!(input.starts_with("v1/account_id="), "{input}");
-    let outputs = end["outputs"].as_array().unwrap();
-    assert_eq!(outputs.len(), 2);
-    assert_eq!(outputs[1]["name"], format!("{}/type=events", folder.path().display()));
-    let statistics = &outputs[1]["outputFacets"]["outputStatistics"];
-    let manifest = folder.path().join("_e3sync/manifests/type=events/date=2026-11-20.jsonl");
-    let header: Value =
-        serde_json::from_str(std::fs::read_to_string(manifest).unwrap().lines().next().unwrap()).unwrap();
-    assert_eq!((&statistics["rowCount"], &statistics["size"]), (&header["rows"], &header["bytes"]));
-
-    export.inject("list:status=403 code=AccessDenied times=always");
-    let [_, (_, end)] = sync(4);
-    assert_eq!(end["eventType"], "FAIL");
-}
-
-#[test]
-fn a_lineage_server_that_is_away_is_a_warning() {
-    let export = Export::of_noise(1, 1);
-    let folder = tempfile::tempdir().unwrap();
-    let finished = export.sync(folder.path()).env("OPENLINEAGE_URL", "http://127.0.0.1:9").run().expect(0);
-    assert!(finished.stderr.contains("OpenLineage's server took no event"), "{}", finished.stderr);
-    let refused = export.sync(folder.path()).env("OPENLINEAGE_URL", "nowhere").run().expect(2);
-    assert!(refused.stderr.contains("OPENLINEAGE_URL is not a URL"), "{}", refused.stderr);
 }

@@ -78,7 +78,10 @@ pub async fn carry_out(decided: Decided) -> Result<(ExitCode, Vec<PartitionOutco
         credentials_remaining: render::remaining(&clouds),
     });
     let address = decided.destination.address.clone();
-    let lineage = Lineage::from_environment(&sources, &address)?;
+    let lineage = Lineage::from_environment(&sources, &address, &stop).unwrap_or_else(|error| {
+        warn(&display, [format!("{error}; the run goes on without OpenLineage")]);
+        None
+    });
     let destination = unless_stopped(decided.destination.open(&account_id, &watch), &stop).await?;
     let run = Run::new(clock.now(), &address.to_string(), &decided.request.selection);
     if let Some(lineage) = &lineage {
