@@ -65,6 +65,11 @@ impl Lineage {
         }))
     }
 
+    /// The run's id there, a UUID.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
     /// Tells that the run begins.
     pub async fn begin(&self, at: Timestamp) -> Option<String> {
         self.send("START", at, Vec::new()).await

@@ -3,6 +3,7 @@
 
 mod address;
 mod args;
+mod asked;
 mod commands;
 mod decide;
 mod file;

@@ -1,15 +1,13 @@
-//! What a run leaves behind: its report in the destination and where `--report` says, its numbers for
-//! Prometheus, its events for OpenLineage.
+//! What a run leaves behind: its report in the destination and where `--report` says, and its numbers
+//! for Prometheus.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use e3sync::destination::{Destination, PublishedDays};
-use e3sync::error::{Error, ErrorKind, ExitCode, Result};
-use e3sync::export::Scope;
-use e3sync::select::{DaysWanted, Selection};
+use e3sync::error::ExitCode;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::file;
 use super::render::{Summary, metrics};
@@ -32,12 +30,14 @@ pub struct Run {
     pub started_at: Timestamp,
     /// What was asked for.
     pub asked: Value,
+    /// Its id at the server of OpenLineage, where there is one.
+    pub lineage_run_id: Option<String>,
 }
 
 impl Run {
-    pub fn new(started_at: Timestamp, destination: &str, selection: &Selection) -> Self {
+    pub fn new(started_at: Timestamp, asked: Value, lineage_run_id: Option<String>) -> Self {
         let id = format!("{}-{:08x}", started_at.strftime("%Y%m%dT%H%M%S%.3fZ"), rand::random::<u32>());
-        Self { id, started_at, asked: asked(destination, selection) }
+        Self { id, started_at, asked, lineage_run_id }
     }
 
     /// When it ended, after so long.
@@ -52,58 +52,36 @@ impl Run {
         report["started_at"] = self.started_at.to_string().into();
         report["ended_at"] = self.ended_at(summary.elapsed).to_string().into();
         report["asked"] = self.asked.clone();
+        report["lineage_run_id"] = self.lineage_run_id.clone().into();
         report
     }
 }
 
-fn asked(destination: &str, selection: &Selection) -> Value {
-    let types: Vec<&str> = selection.types.iter().map(|name| name.as_str()).collect();
-    let days = match &selection.days {
-        DaysWanted::Range(days) => json!({ "from": days.from.to_string(), "to": days.to.to_string() }),
-        DaysWanted::Dates(dates) => dates.iter().map(ToString::to_string).collect(),
-        DaysWanted::Incremental => "incremental".into(),
-        DaysWanted::All => "all".into(),
-        DaysWanted::Each(partitions) => partitions.iter().map(ToString::to_string).collect(),
-    };
-    let scope = match &selection.scope {
-        Scope::All => "all".into(),
-        part => serde_json::to_value(part).unwrap_or_default(),
-    };
-    json!({ "destination": destination, "types": types, "days": days, "selection": scope })
-}
-
 /// Leaves the run's report in the destination. A run that is done is not failed by that.
 pub async fn keep(run: &Run, report: &Value, destination: &dyn Destination) -> Option<String> {
-    let text = format!("{report:#}\n");
-    let kept = destination.keep_report(&run.id, text.as_bytes()).await;
+    let kept = destination.keep_report(&run.id, text_of(report).as_bytes()).await;
     kept.err().map(|error| format!("the run's report could not be kept in the destination: {error}"))
 }
 
-/// Writes the files that were asked for.
-///
-/// # Errors
-/// [`ErrorKind::Usage`] for a file that cannot be written.
+fn text_of(report: &Value) -> String {
+    format!("{report:#}\n")
+}
+
+/// Writes the files that were asked for, each whatever becomes of the other; says which could not be.
 pub fn write_files(
     settings: &RecordSettings,
     report: &Value,
     summary: &Summary<'_>,
-    published: &PublishedDays,
+    published: Option<&PublishedDays>,
     ended_at: Timestamp,
-) -> Result<()> {
-    if let Some(path) = &settings.report {
-        write(path, &format!("{report:#}\n"), "report", "--report")?;
-    }
-    if let Some(path) = &settings.metrics_file {
-        let text = metrics::text(summary, published, ended_at);
-        write(path, &text, "metrics", "--metrics-file")?;
-    }
-    Ok(())
+) -> Vec<String> {
+    let report = settings.report.as_deref().map(|path| write(path, &text_of(report), "report"));
+    let metrics = settings.metrics_file.as_deref();
+    let metrics = metrics.map(|path| write(path, &metrics::text(summary, published, ended_at), "metrics"));
+    report.into_iter().chain(metrics).flatten().collect()
 }
 
-fn write(path: &Path, text: &str, what: &str, flag: &str) -> Result<()> {
-    file::replace(path, text.as_bytes()).map_err(|cause| {
-        Error::new(ErrorKind::Usage, format!("cannot write the {what} to {}", path.display()))
-            .with_hint(format!("the run itself is done; name a writable file with {flag}"))
-            .with_cause(cause)
-    })
+fn write(path: &Path, text: &str, what: &str) -> Option<String> {
+    let written = file::replace(path, text.as_bytes());
+    written.err().map(|cause| format!("cannot write the {what} to {}: {cause}", path.display()))
 }

@@ -94,7 +94,7 @@ fn openlineage_is_told_what_is_read_and_written() {
     assert!(head.contains("Bearer key-of-the-lineage-server"));
     assert_eq!((&begin["eventType"], &end["eventType"]), (&"START".into(), &"COMPLETE".into()));
     let time = |event: &Value| event["eventTime"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
-    assert!(before <= time(&begin) && time(&begin) <= time(&end));
+    assert!(before <= time(&begin) && time(&begin) <= time(&end) && time(&end) <= jiff::Timestamp::now());
     for event in [&begin, &end] {
         assert_eq!(event["producer"], concat!("urn:e3sync:", env!("CARGO_PKG_VERSION")));
         assert_eq!(event["schemaURL"], "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent");
@@ -102,7 +102,10 @@ fn openlineage_is_told_what_is_read_and_written() {
         assert!(event["inputs"][0]["name"].as_str().unwrap().starts_with("v1/account_id="), "{event}");
     }
     let mirror = folder.path().join("mirror").canonicalize().unwrap();
+    let report = std::fs::read_dir(mirror.join("_e3sync/runs")).unwrap().next().unwrap().unwrap().path();
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!(begin["run"]["runId"], end["run"]["runId"]);
+    assert_eq!(begin["run"]["runId"], report["lineage_run_id"]);
     let outputs = end["outputs"].as_array().unwrap();
     assert_eq!(outputs.len(), 2);
     assert_eq!(outputs[1]["namespace"], "file");
@@ -135,6 +138,7 @@ fn openlineage_is_told_how_a_run_ended() {
     let ends_with = |command: E3sync, code: i32, event_type: &str| {
         let (_, end) = server.told_by(command, code);
         assert_eq!(end["eventType"], event_type, "exit code {code}");
+        end
     };
     let mirror = folder.path().join("mirror");
     export.simulator().change().set_success("events", date("2026-11-20"), false);
@@ -142,8 +146,26 @@ fn openlineage_is_told_how_a_run_ended() {
     export.simulator().change().shrink_day("events", date("2026-11-19"));
     export.simulator().change().set_success("events", date("2026-11-20"), true);
     ends_with(export.sync(&mirror), 3, "FAIL");
+    export.inject("list:delay=600s times=always");
+    ends_with(export.sync(&mirror).args(["--max-duration", "10ms"]), 75, "ABORT");
+    export.simulator().clear_faults();
     export.inject("list:status=403 code=AccessDenied times=always");
     ends_with(export.sync(&mirror), 4, "FAIL");
+    let wrong = export.sync(&mirror).secret_env("OPTIMIZELY_API_TOKEN", "2:wrong-token-that-nobody-issued");
+    let end = ends_with(wrong, 4, "FAIL");
+    assert_eq!((&end["inputs"], &end["outputs"]), (&json!([]), &json!([])));
+}
+
+#[test]
+fn the_files_of_a_run_are_written_before_openlineage_is_told() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.json");
+    let (sender, seen) = mpsc::channel();
+    let watched = report.clone();
+    let server = Server::watched_by(move |_| sender.send(watched.exists()).unwrap());
+    server.told_by(export.sync(&folder.path().join("mirror")).arg("--report").arg(&report), 0);
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [false, true]);
 }
 
 #[test]

@@ -59,10 +59,9 @@ fn metrics_tell_how_fresh_the_mirror_is() {
     let file = folder.path().join("e3sync.prom");
     export.sync(&folder.path().join("mirror")).arg("--metrics-file").arg(&file).run().expect(0);
     let values = metrics(&file);
-    let newest: jiff::Timestamp = "2026-11-20T00:00:00Z".parse().unwrap();
     let name = |type_name| format!("e3sync_newest_published_day_timestamp_seconds{{type=\"{type_name}\"}}");
     for type_name in ["decisions", "events"] {
-        assert_eq!(values[&name(type_name)], newest.as_second() as f64);
+        assert_eq!(values[&name(type_name)], seconds("2026-11-20"));
     }
     assert_eq!(values["e3sync_run_partitions{outcome=\"published\"}"], 4.0);
     assert_eq!(values["e3sync_run_objects_transferred"], 12.0);
@@ -72,12 +71,81 @@ fn metrics_tell_how_fresh_the_mirror_is() {
     assert_eq!(others.len(), 2, "nothing unfinished is left: {others:?}");
 }
 
+fn seconds(day: &str) -> f64 {
+    format!("{day}T00:00:00Z").parse::<jiff::Timestamp>().unwrap().as_second() as f64
+}
+
 #[test]
-fn a_metrics_file_that_cannot_be_written_is_told_after_the_run() {
+fn a_run_that_cannot_begin_leaves_its_report_and_its_numbers() {
     let export = Export::of_noise(1, 1);
     let folder = tempfile::tempdir().unwrap();
-    let destination = folder.path().join("mirror");
-    let finished = export.sync(&destination).args(["--metrics-file", "/nonexistent/e3sync.prom"]).run().expect(2);
-    assert!(finished.stderr.contains("cannot write the metrics to /nonexistent/e3sync.prom"), "{}", finished.stderr);
-    assert!(destination.join("type=events/date=2026-11-20/_SUCCESS").exists());
+    let (report, numbers) = (folder.path().join("report.json"), folder.path().join("e3sync.prom"));
+    let occupied = folder.path().join("occupied");
+    std::fs::write(&occupied, "").unwrap();
+    let sync = |destination: &Path| {
+        let sync = export.sync(destination).arg("--report").arg(&report);
+        sync.arg("--metrics-file").arg(&numbers).args(["--outage", "1s"])
+    };
+    let left = |code: u8| {
+        let report: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+        assert_eq!((&report["exit_code"], &report["days"]), (&code.into(), &Value::Array(Vec::new())));
+        let values = metrics(&numbers);
+        assert_eq!(values["e3sync_run_exit_code"], f64::from(code));
+        assert!(!values.keys().any(|name| name.contains("published_day")), "not known: {values:?}");
+        report
+    };
+    let mirror = folder.path().join("mirror");
+    sync(&mirror).secret_env("OPTIMIZELY_API_TOKEN", "2:wrong-token-that-nobody-issued").run().expect(4);
+    let refused = left(4);
+    assert_eq!(refused["stopped_by"]["kind"], "token_refused");
+    assert_eq!((&refused["account_id"], &refused["sources"]), (&Value::Null, &Value::Array(Vec::new())));
+    sync(&occupied).run().expect(1);
+    let unusable = left(1);
+    assert_eq!(unusable["account_id"], export.simulator().settings().account_id.as_str());
+    assert_eq!(unusable["stopped_by"]["kind"], "destination_unusable");
+    export.inject("exchange:status=503 times=always");
+    sync(&mirror).run().expect(75);
+    assert_eq!(left(75)["stopped_by"]["kind"], "exchange_unavailable");
+    assert!(!mirror.exists());
+}
+
+#[test]
+fn connecting_is_part_of_a_run_and_its_end_is_not_in_the_future() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    // Between two requests to the API lies a second.
+    export.inject("exchange:status=503 retry-after=0");
+    let before = jiff::Timestamp::now();
+    export.sync(folder.path()).run().expect(0);
+    let report = kept_reports(folder.path()).remove(0);
+    let time = |field: &str| report[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(before <= time("started_at") && time("ended_at") <= jiff::Timestamp::now(), "{report}");
+    let took = time("ended_at").duration_since(time("started_at"));
+    assert!(took.as_secs() >= 1, "{report}");
+    assert_eq!(report["requests"]["retries"], 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_in_the_end_is_a_warning_and_the_other_is_written() {
+    let export = Export::of_noise(1, 1);
+    let token = export.simulator().token();
+    let folder = tempfile::tempdir().unwrap();
+    let (gone, numbers) = (folder.path().join("gone"), folder.path().join("e3sync.prom"));
+    // The folder vanishes after it was looked at.
+    let sync = || {
+        std::fs::create_dir(&gone).unwrap();
+        let command = format!("rmdir {} && echo {token}", gone.display());
+        let sync = export.sync(&folder.path().join("mirror")).args(["--token-command", &command]);
+        sync.arg("--report").arg(gone.join("report.json")).arg("--metrics-file").arg(&numbers)
+    };
+    let message = format!("cannot write the report to {}", gone.join("report.json").display());
+    let finished = sync().arg("--json").run().expect(0).says(&message);
+    let is_told = |document: &Value| {
+        document["event"] == "warning" && document["message"].as_str().is_some_and(|text| text.contains(&message))
+    };
+    assert!(finished.json().iter().any(is_told), "{}", finished.stdout);
+    assert_eq!(finished.summary()["exit_code"], 0);
+    assert_eq!(kept_reports(&folder.path().join("mirror"))[0]["exit_code"], 0);
+    assert_eq!(metrics(&numbers)["e3sync_run_exit_code"], 0.0);
+    sync().arg("--quiet").run().expect(0).says(&message);
 }

@@ -35,7 +35,7 @@ pub struct SyncArgs {
     /// Keep replaced days aside below _e3sync/superseded instead of deleting them
     #[arg(long, help_heading = "Transfer", env = "E3SYNC_KEEP_SUPERSEDED", value_parser = FalseyValueParser::new())]
     pub keep_superseded: bool,
-    /// Write a JSON document about the run to this file when it ends
+    /// Write a JSON document about the run to this file when it ends, or fails to begin
     #[arg(long, value_name = "FILE", env = "E3SYNC_REPORT")]
     pub report: Option<PathBuf>,
     /// Write the run's numbers to this file for Prometheus's textfile collector

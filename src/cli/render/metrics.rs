@@ -9,23 +9,15 @@ use jiff::tz::TimeZone;
 
 use super::Summary;
 
-/// The numbers as text.
-pub fn text(summary: &Summary<'_>, published: &PublishedDays, ended_at: Timestamp) -> String {
+/// The numbers as text; without those about the mirror where it could not be looked at.
+pub fn text(summary: &Summary<'_>, published: Option<&PublishedDays>, ended_at: Timestamp) -> String {
     let mut output = Output(String::new());
     output.number("e3sync_run_ended_timestamp_seconds", "When the last run ended.", ended_at.as_second());
     output.number("e3sync_run_seconds", "How long the last run took.", summary.elapsed.as_secs_f64());
     output.number("e3sync_run_exit_code", "What the last run ended with.", summary.exit_code() as u8);
-    let days = published.iter().filter_map(|(type_name, days)| {
-        let midnight = days.last()?.to_zoned(TimeZone::UTC).ok()?;
-        Some(([("type", type_name.to_string())], midnight.timestamp().as_second()))
-    });
-    output.family(
-        "e3sync_newest_published_day_timestamp_seconds",
-        "The beginning (UTC) of the newest day that is published.",
-        days,
-    );
-    let days = published.iter().map(|(type_name, days)| ([("type", type_name.to_string())], days.len() as i64));
-    output.family("e3sync_published_days", "Days that are published.", days);
+    if let Some(published) = published {
+        output.freshness(published);
+    }
     output.family("e3sync_run_partitions", "Partitions of the last run by what became of them.", partitions(summary));
     output.number(
         "e3sync_run_objects_transferred",
@@ -69,6 +61,20 @@ struct Output(String);
 impl Output {
     fn head(&mut self, name: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
+    }
+
+    fn freshness(&mut self, published: &PublishedDays) {
+        let newest = published.iter().filter_map(|(type_name, days)| {
+            let midnight = days.last()?.to_zoned(TimeZone::UTC).ok()?;
+            Some(([("type", type_name.to_string())], midnight.timestamp().as_second()))
+        });
+        self.family(
+            "e3sync_newest_published_day_timestamp_seconds",
+            "The beginning (UTC) of the newest day that is published.",
+            newest,
+        );
+        let counts = published.iter().map(|(name, days)| ([("type", name.to_string())], days.len() as i64));
+        self.family("e3sync_published_days", "Days that are published.", counts);
     }
 
     fn number(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
