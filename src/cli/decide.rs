@@ -24,8 +24,8 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
-use super::address;
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
+use super::{address, file};
 
 /// The variables that may hold the token, the first that is set.
 pub const TOKEN_VARIABLES: [&str; 2] = ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"];
@@ -105,7 +105,7 @@ pub fn environment(name: &str) -> Option<String> {
 /// Where a mirror is, the same however it was typed.
 pub fn plain_address(address: &Address) -> String {
     match address {
-        Address::Directory(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string(),
+        Address::Directory(path) => file::resolved(path).display().to_string(),
         bucket => bucket.to_string(),
     }
 }

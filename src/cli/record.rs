@@ -1,11 +1,12 @@
 //! What a run leaves behind: its report in the destination and where `--report` says, and its numbers
 //! for Prometheus.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use e3sync::destination::{Destination, PublishedDays};
-use e3sync::error::ExitCode;
+use e3sync::destination::{Address, Destination, PublishedDays};
+use e3sync::error::{Error, ErrorKind, ExitCode, Result};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -15,10 +16,74 @@ use super::render::{Summary, metrics};
 /// Where a run is told besides the terminal.
 #[derive(Clone, Debug, Default)]
 pub struct RecordSettings {
-    /// A file for the report.
+    /// A file for the report; `-` for standard output.
     pub report: Option<PathBuf>,
     /// A file for the numbers, in Prometheus's text format.
     pub metrics_file: Option<PathBuf>,
+}
+
+impl RecordSettings {
+    /// Whether the report goes to standard output.
+    pub fn prints_report(&self) -> bool {
+        self.report.as_deref().is_some_and(|path| path.as_os_str() == "-")
+    }
+
+    fn report_file(&self) -> Option<&Path> {
+        self.report.as_deref().filter(|_| !self.prints_report())
+    }
+
+    /// Sees before the run that its files can be written, and that nothing else is lost by that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for what cannot be used.
+    pub fn check(&self, destination: &Address, is_json: bool) -> Result<()> {
+        if self.prints_report() && is_json {
+            return Err(usage("--report - and --json both want standard output")
+                .with_hint("give --report a file; the last document of --json is the summary"));
+        }
+        let targets = [("--report", self.report_file()), ("--metrics-file", self.metrics_file.as_deref())];
+        for (flag, path) in targets {
+            if let Some(path) = path {
+                check_target(flag, path, destination)?;
+            }
+        }
+        match (self.report_file(), self.metrics_file.as_deref()) {
+            (Some(report), Some(metrics)) if file::resolved(report) == file::resolved(metrics) => {
+                match file::is_device(report) {
+                    true => Ok(()),
+                    false => Err(usage("--report and --metrics-file name the same file").with_hint("name two files")),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn usage(what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Usage, what)
+}
+
+fn check_target(flag: &str, path: &Path, destination: &Address) -> Result<()> {
+    if path.as_os_str() == "-" {
+        return Err(usage(format!("{flag} cannot be written to standard output")).with_hint("name a file"));
+    }
+    file::keep_off_mirror(flag, path, destination)?;
+    // The run makes the mirror's folder, but no other.
+    if let Address::Directory(mirror) = destination
+        && !mirror.exists()
+        && file::resolved(path).parent() == Some(&file::resolved(mirror))
+    {
+        return Ok(());
+    }
+    match file::try_out(path) {
+        // A disk may have room again by the end, and the file itself is asked for only then.
+        Err(cause) if matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Ok(()),
+        tried => tried.map_err(|cause| {
+            usage(format!("cannot write the file of {flag}, {}", path.display()))
+                .with_hint(format!("name a file in a folder that is there and can be written with {flag}"))
+                .with_cause(cause)
+        }),
+    }
 }
 
 /// What is known of a run before it begins.
@@ -63,7 +128,8 @@ pub async fn keep(run: &Run, report: &Value, destination: &dyn Destination) -> O
     kept.err().map(|error| format!("the run's report could not be kept in the destination: {error}"))
 }
 
-fn text_of(report: &Value) -> String {
+/// A report as it stands in a file.
+pub fn text_of(report: &Value) -> String {
     format!("{report:#}\n")
 }
 
@@ -75,7 +141,7 @@ pub fn write_files(
     published: Option<&PublishedDays>,
     ended_at: Timestamp,
 ) -> Vec<String> {
-    let report = settings.report.as_deref().map(|path| write(path, &text_of(report), "report"));
+    let report = settings.report_file().map(|path| write(path, &text_of(report), "report"));
     let metrics = settings.metrics_file.as_deref();
     let metrics = metrics.map(|path| write(path, &metrics::text(summary, published, ended_at), "metrics"));
     report.into_iter().chain(metrics).flatten().collect()

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::Export;
+use crate::harness::{E3sync, Export};
 
 fn kept_reports(destination: &Path) -> Vec<Value> {
     let mut names: Vec<_> =
@@ -126,6 +126,40 @@ fn connecting_is_part_of_a_run_and_its_end_is_not_in_the_future() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_refused_before_the_run() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let sync = || export.sync(&folder.path().join("mirror")).folder(folder.path());
+    std::os::unix::fs::symlink("mirror/_e3sync/x", folder.path().join("link")).unwrap();
+    for (arguments, message) in [
+        (["--metrics-file", "/nonexistent/e3sync.prom"], "cannot write the file of --metrics-file"),
+        (["--report", "."], "cannot write the file of --report"),
+        (["--metrics-file", "-"], "--metrics-file cannot be written to standard output"),
+        (["--report", "mirror"], "--report names mirror, which belongs to the mirror itself"),
+        (["--report", "mirror/_e3sync/destination.json"], "belongs to the mirror itself"),
+        (["--report", "./x/../mirror/_e3sync/x.json"], "cannot write the file of --report"),
+        (["--metrics-file", "mirror/type=events/date=2026-11-20/x"], "belongs to the mirror itself"),
+    ] {
+        sync().args(arguments).run().expect(2).says(message).says("hint:");
+    }
+    sync().args(["--report", "same", "--metrics-file", "./same"]).run().expect(2).says("name the same file");
+    sync().args(["--report", "-", "--json"]).run().expect(2).says("both want standard output");
+    assert_eq!(export.simulator().requests().total(), 0);
+
+    sync().args(["--report", "mirror/report.json"]).run().expect(0);
+    let identity = folder.path().join("mirror/_e3sync/destination.json");
+    let before = std::fs::read(&identity).unwrap();
+    std::fs::remove_file(folder.path().join("link")).unwrap();
+    std::os::unix::fs::symlink(&identity, folder.path().join("link")).unwrap();
+    sync().args(["--report", "link"]).run().expect(2).says("belongs to the mirror itself");
+    for (verb, option) in [("status", "--html"), ("verify", "--progress-file")] {
+        let command = E3sync::new(verb).arg(folder.path().join("mirror")).arg(option).arg(&identity);
+        command.run().expect(2).says("belongs to the mirror itself");
+    }
+    assert_eq!(std::fs::read(&identity).unwrap(), before);
+}
+
+#[test]
 fn a_file_that_cannot_be_written_in_the_end_is_a_warning_and_the_other_is_written() {
     let export = Export::of_noise(1, 1);
     let token = export.simulator().token();
@@ -148,4 +182,21 @@ fn a_file_that_cannot_be_written_in_the_end_is_a_warning_and_the_other_is_writte
     assert_eq!(kept_reports(&folder.path().join("mirror"))[0]["exit_code"], 0);
     assert_eq!(metrics(&numbers)["e3sync_run_exit_code"], 0.0);
     sync().arg("--quiet").run().expect(0).says(&message);
+}
+
+#[test]
+fn a_report_goes_to_standard_output_or_through_a_link() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let sync = || export.sync(&folder.path().join("mirror")).folder(folder.path());
+    let printed = sync().args(["--report", "-"]).run().expect(0).stdout;
+    assert_eq!(serde_json::from_str::<Value>(&printed).unwrap()["event"], "report");
+    assert!(!folder.path().join("-").exists());
+
+    std::fs::write(folder.path().join("target.json"), "").unwrap();
+    std::os::unix::fs::symlink("target.json", folder.path().join("link.json")).unwrap();
+    sync().args(["--report", "link.json"]).run().expect(0);
+    assert!(folder.path().join("link.json").is_symlink());
+    let written = std::fs::read(folder.path().join("target.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&written).unwrap()["event"], "report");
 }

@@ -68,6 +68,7 @@ pub async fn execute(decided: Decided) -> Outcome {
 
 /// The same, and gives what became of each partition.
 pub async fn carry_out(decided: Decided) -> Result<(ExitCode, Vec<PartitionOutcome>)> {
+    decided.record.check(&decided.destination.address, decided.output.json)?;
     let session = Session::begin(&decided);
     let asked = asked(&decided);
     let Decided { source, destination: settings, request, record, output, .. } = decided;
@@ -92,7 +93,9 @@ pub async fn carry_out(decided: Decided) -> Result<(ExitCode, Vec<PartitionOutco
     let ending = Ending { session: &session, run: &run, summary: &summary, report: &report, record: &record };
     ending.settle(destination.as_deref(), lineage.as_ref()).await;
     session.display.clear();
-    if has_looked {
+    if record.prints_report() {
+        output::text(&record::text_of(&report));
+    } else if has_looked {
         tell(&summary, &output);
     }
     let code = summary.exit_code();

@@ -19,7 +19,7 @@ use super::{Outcome, sync};
 use crate::cli::args::{OutputArgs, VerifyArgs};
 use crate::cli::decide::{self, Present};
 use crate::cli::render::{self, ChecksDisplay};
-use crate::cli::{output, signals};
+use crate::cli::{file, output, signals};
 
 /// So many objects of a bucket are read at once.
 const BUCKET_READERS: usize = 32;
@@ -62,6 +62,9 @@ fn decide(arguments: VerifyArgs) -> Result<Decided> {
         )),
         false => None,
     };
+    if let Some(path) = &how.progress_file {
+        file::keep_off_mirror("--progress-file", path, &destination.address)?;
+    }
     let address = decide::plain_address(&destination.address);
     let journal = how.progress_file.or_else(|| decide::progress_file(&address));
     if how.fresh
