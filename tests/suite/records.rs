@@ -71,6 +71,21 @@ fn metrics_tell_how_fresh_the_mirror_is() {
     assert_eq!(others.len(), 2, "nothing unfinished is left: {others:?}");
 }
 
+#[test]
+fn the_newest_complete_day_is_told_apart_from_the_newest_published_one() {
+    let export = Export::with(|settings| {
+        settings.days = 3;
+        settings.unfinished_days = 1;
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("e3sync.prom");
+    let sync = || export.sync(&folder.path().join("mirror")).arg("--metrics-file").arg(&file);
+    sync().args(["--ready", "any"]).run().expect(0);
+    let values = metrics(&file);
+    let newest = |what| values[&format!("e3sync_newest_{what}_day_timestamp_seconds{{type=\"events\"}}")];
+    assert_eq!((newest("published"), newest("complete")), (seconds("2026-11-20"), seconds("2026-11-19")));
+}
+
 fn seconds(day: &str) -> f64 {
     format!("{day}T00:00:00Z").parse::<jiff::Timestamp>().unwrap().as_second() as f64
 }

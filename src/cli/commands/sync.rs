@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use e3sync::clock::Clock;
-use e3sync::destination::{Address, Destination, DestinationSettings, PublishedDays};
+use e3sync::destination::{Address, Destination, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, ExitCode, Result};
 use e3sync::progress::{Counters, Event};
 use e3sync::select::DaysWanted;
@@ -20,7 +20,7 @@ use crate::cli::asked::asked;
 use crate::cli::decide::{self, Present};
 use crate::cli::lineage::Lineage;
 use crate::cli::output::{self, Level};
-use crate::cli::record::{self, RecordSettings, Run};
+use crate::cli::record::{self, Freshness, RecordSettings, Run};
 use crate::cli::render::{self, Display, Summary};
 use crate::cli::signals;
 
@@ -216,14 +216,14 @@ impl Ending<'_> {
     /// Leaves the reports and the numbers, closes the destination, and only then tells a server that
     /// may keep it waiting.
     async fn settle(&self, destination: Option<&dyn Destination>, lineage: Option<&Lineage>) {
-        let mut published = None;
+        let mut freshness = None;
         if let Some(destination) = destination {
             self.session.warn(record::keep(self.run, self.report, destination).await);
-            published = self.published_days(destination).await;
+            freshness = self.freshness(destination).await;
             self.session.warn(destination.close().await);
         }
         let ended_at = self.run.ended_at(self.summary.elapsed);
-        let unwritten = record::write_files(self.record, self.report, self.summary, published.as_ref(), ended_at);
+        let unwritten = record::write_files(self.record, self.report, self.summary, freshness.as_ref(), ended_at);
         for message in &unwritten {
             self.session.display.observer.observe(&Event::Warning { message });
             if self.session.is_quiet {
@@ -236,11 +236,11 @@ impl Ending<'_> {
         }
     }
 
-    /// The published days, where the numbers are asked for.
-    async fn published_days(&self, destination: &dyn Destination) -> Option<PublishedDays> {
+    /// How fresh the mirror is, where the numbers are asked for.
+    async fn freshness(&self, destination: &dyn Destination) -> Option<Freshness> {
         self.record.metrics_file.as_ref()?;
-        match destination.published_days().await {
-            Ok(published) => Some(published),
+        match Freshness::of(destination).await {
+            Ok(freshness) => Some(freshness),
             Err(error) => {
                 self.session.warn([format!("the metrics do not tell how fresh the mirror is: {error}")]);
                 None
