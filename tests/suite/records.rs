@@ -215,3 +215,24 @@ fn a_report_goes_to_standard_output_or_through_a_link() {
     let written = std::fs::read(folder.path().join("target.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&written).unwrap()["event"], "report");
 }
+
+#[test]
+fn a_report_says_what_decisions_rest_on() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("e3sync.toml"), "[profile.late]\nready = \"grace\"\ngrace = \"36h\"").unwrap();
+    let spelled = folder.path().join("x/../mirror");
+    std::fs::create_dir(folder.path().join("x")).unwrap();
+    let sync = export.sync(&spelled).folder(folder.path()).args(["--profile", "late", "--lookback", "3d"]);
+    sync.arg("--accept-shrink").run().expect(0);
+    let mirror = folder.path().join("mirror");
+    let report = kept_reports(&mirror).remove(0);
+    let asked = &report["asked"];
+    assert_eq!(asked["destination"], mirror.canonicalize().unwrap().display().to_string());
+    assert_eq!((&asked["ready"], &asked["grace_seconds"]), (&"grace".into(), &(36 * 3600).into()));
+    assert_eq!((&asked["lookback_from"], &asked["accept_shrink"]), (&"2026-11-18".into(), &true.into()));
+    assert_eq!((&asked["source"], &asked["profile"]), (&crate::harness::CLOUD.name().into(), &"late".into()));
+    assert_eq!(report["lineage_run_id"], Value::Null);
+    let status = E3sync::new("status").arg(&mirror).arg("--json").run().expect(0);
+    assert_eq!(&status.json().iter().find(|document| document["event"] == "run").unwrap()["asked"], asked);
+}

@@ -106,5 +106,6 @@ fn decided(
         output: arguments.output.clone(),
         record: RecordSettings::default(),
         max_duration: None,
+        profile: None,
     })
 }

@@ -33,10 +33,12 @@ pub struct Decided {
     pub output: OutputArgs,
     pub record: RecordSettings,
     pub max_duration: Option<std::time::Duration>,
+    /// The profile of the settings files.
+    pub profile: Option<String>,
 }
 
 /// Runs `e3sync sync`.
-pub async fn run(arguments: SyncArgs) -> Outcome {
+pub async fn run(arguments: SyncArgs, profile: Option<String>) -> Outcome {
     if arguments.dry_run {
         return plan::run(arguments.into_plan()).await;
     }
@@ -57,6 +59,7 @@ pub async fn run(arguments: SyncArgs) -> Outcome {
         output: arguments.output,
         record: RecordSettings { report: arguments.report, metrics_file: arguments.metrics_file },
         present,
+        profile,
     };
     execute(decided).await
 }

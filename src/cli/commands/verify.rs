@@ -207,5 +207,6 @@ fn repairing_run(
         output: decided.output.clone(),
         record: crate::cli::record::RecordSettings::default(),
         max_duration: decided.max_duration,
+        profile: None,
     }
 }
