@@ -236,3 +236,13 @@ fn a_report_says_what_decisions_rest_on() {
     let status = E3sync::new("status").arg(&mirror).arg("--json").run().expect(0);
     assert_eq!(&status.json().iter().find(|document| document["event"] == "run").unwrap()["asked"], asked);
 }
+
+#[test]
+fn a_dry_run_says_that_it_leaves_nothing() {
+    let export = Export::of_noise(1, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.json");
+    let dry = export.sync(&folder.path().join("mirror")).arg("--dry-run").arg("--report").arg(&report);
+    dry.run().expect(0).says("a dry run is no run: --report and --metrics-file write nothing");
+    assert!(!report.exists());
+}

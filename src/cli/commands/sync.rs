@@ -40,6 +40,10 @@ pub struct Decided {
 /// Runs `e3sync sync`.
 pub async fn run(arguments: SyncArgs, profile: Option<String>) -> Outcome {
     if arguments.dry_run {
+        let is_recorded = arguments.report.is_some() || arguments.metrics_file.is_some();
+        if is_recorded && !arguments.output.quiet {
+            output::log(Level::Warning, "a dry run is no run: --report and --metrics-file write nothing", None);
+        }
         return plan::run(arguments.into_plan()).await;
     }
     let present = Present::read(arguments.selection.today.as_deref())?;
