@@ -23,8 +23,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use secrecy::SecretString;
 
-use super::address;
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
+use super::{address, file};
 
 /// The variables that may hold the token, the first that is set.
 pub const TOKEN_VARIABLES: [&str; 2] = ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"];
@@ -104,7 +104,7 @@ pub fn environment(name: &str) -> Option<String> {
 /// Where a mirror is, the same however it was typed.
 pub fn plain_address(address: &Address) -> String {
     match address {
-        Address::Directory(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string(),
+        Address::Directory(path) => file::resolved(path).display().to_string(),
         bucket => bucket.to_string(),
     }
 }
@@ -300,5 +300,17 @@ pub fn proxy() -> Option<(String, String)> {
 /// Who this run is, for another run that finds a partition locked.
 pub fn holder(present: &Present) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("process {} on {host} since {:.0}", std::process::id(), present.now)
+    format!("process {} on {host} since {:.0}", std::process::id(), present.clock.now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_of_a_lock_tells_the_real_time_whatever_day_counts_as_today() {
+        let present = Present::read(Some("2020-02-02".parse().unwrap())).unwrap();
+        assert_eq!(present.today.to_string(), "2020-02-02");
+        assert!(!holder(&present).contains("2020-02-02"), "{}", holder(&present));
+    }
 }

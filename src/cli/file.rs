@@ -2,26 +2,92 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Writes a file in one step: whoever reads it meanwhile sees the old one or the new one. A device
-/// or a pipe is not to be replaced, and is written to.
+use e3sync::destination::Address;
+use e3sync::error::{Error, ErrorKind, Result};
+
+/// A path with every link in it followed, as far as there is something; the rest is as it was named.
+pub fn resolved(path: &Path) -> PathBuf {
+    if let Ok(whole) = path.canonicalize() {
+        return whole;
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if parent.as_os_str().is_empty() => resolved(Path::new(".")).join(name),
+        (Some(parent), Some(name)) => resolved(parent).join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// Refuses a file in the place of one that makes the mirror.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for the mirror's folder, and for what lies where only the mirror's own files may be.
+pub fn keep_off_mirror(flag: &str, path: &Path, destination: &Address) -> Result<()> {
+    match destination {
+        Address::Directory(mirror) if is_mirrors_own(&resolved(path), &resolved(mirror)) => {
+            let what = format!("{flag} names {}, which belongs to the mirror itself", path.display());
+            Err(Error::new(ErrorKind::Usage, what).with_hint("name a file beside the mirror"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_mirrors_own(path: &Path, mirror: &Path) -> bool {
+    let Ok(inside) = path.strip_prefix(mirror) else { return false };
+    let Some(first) = inside.components().next() else { return true };
+    // Some file systems take names that differ only in case for the same.
+    let first = first.as_os_str().to_string_lossy().to_lowercase();
+    first == "_e3sync" || first.starts_with("type=")
+}
+
+/// Whether it is a device or a pipe, which is not to be replaced but written to.
+pub fn is_device(path: &Path) -> bool {
+    path.exists() && !path.is_file() && !path.is_dir()
+}
+
+/// Sees whether [`replace`] can make the file; leaves nothing behind.
+pub fn try_out(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if is_device(path) {
+        return Ok(());
+    }
+    let unfinished = unfinished(&resolved(path));
+    let _ = std::fs::remove_file(&unfinished);
+    File::create_new(&unfinished)?;
+    std::fs::remove_file(&unfinished)
+}
+
+/// Writes a file in one step: whoever reads it meanwhile sees the old one or the new one, also after
+/// a power cut. Where the path is a link, the file that it leads to is written.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if path.exists() && !path.is_file() {
+    if is_device(path) {
         return std::fs::write(path, bytes);
     }
-    let mut unfinished = path.as_os_str().to_owned();
-    // Two commands may write the same file at once.
-    unfinished.push(format!(".{}.unfinished", std::process::id()));
-    // Somebody could have put a link there that leads to a file of this user.
-    let _ = std::fs::remove_file(&unfinished);
-    let written = File::create_new(&unfinished)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| std::fs::rename(&unfinished, path));
+    let path = resolved(path);
+    let unfinished = unfinished(&path);
+    let written = write_durably(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path));
     if written.is_err() {
         let _ = std::fs::remove_file(&unfinished);
     }
     written
+}
+
+fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Somebody could have put a link there that leads to a file of this user.
+    let _ = std::fs::remove_file(path);
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Where the new file grows. Two commands may write the same file at once.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.unfinished", std::process::id()));
+    name.into()
 }
 
 #[cfg(test)]

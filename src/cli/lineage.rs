@@ -1,18 +1,21 @@
 //! Events for OpenLineage (specification 2-0-2), where `OPENLINEAGE_URL` names a server: which data a
-//! run reads, which it writes, and how it ends. A server that does not answer is a warning.
+//! run reads, which it writes, and how it ends. Whatever is wrong with the server is a warning: it
+//! is told about the data, and must not cost them.
 
 use std::time::Duration;
 
 use e3sync::destination::Address;
-use e3sync::error::{Error, ErrorKind, Result};
+use e3sync::error::{Error, ErrorKind, ExitCode, Result};
 use e3sync::net::{self, NetSettings};
+use e3sync::sync;
 use e3sync::transfer::{PartitionOutcome, RunOutcome};
 use jiff::Timestamp;
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
-use super::decide::{environment, proxy};
+use super::decide::{environment, plain_address, proxy};
 
 const SCHEMA_URL: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
 const STATISTICS_SCHEMA_URL: &str = "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json";
@@ -20,6 +23,12 @@ const PRODUCER: &str = concat!("urn:e3sync:", env!("CARGO_PKG_VERSION"));
 
 /// A server has so long to take an event.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A server has so long once the run is to stop: whoever stops it waits for its end.
+const TIMEOUT_AFTER_STOP: Duration = Duration::from_secs(1);
+
+/// A value ends the run early.
+type Stop = watch::Receiver<Option<ErrorKind>>;
 
 /// Tells a server about one run.
 pub struct Lineage {
@@ -29,16 +38,18 @@ pub struct Lineage {
     namespace: String,
     run_id: String,
     inputs: Vec<(String, String)>,
-    output: (String, String),
+    destination: Address,
+    stop: Stop,
 }
 
 impl Lineage {
     /// The server that the environment names; `None` without one.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for an address that is none, or that would carry the key in the clear.
-    pub fn from_environment(sources: &[String], destination: &Address) -> Result<Option<Self>> {
-        let is_disabled = environment("OPENLINEAGE_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    /// [`ErrorKind::Usage`] for an address that is none, or that would carry a secret in the clear.
+    pub fn from_environment(sources: &[String], destination: &Address, stop: &Stop) -> Result<Option<Self>> {
+        let is_disabled =
+            environment("OPENLINEAGE_DISABLED").is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true"));
         let Some(url) = environment("OPENLINEAGE_URL").filter(|_| !is_disabled) else { return Ok(None) };
         let api_key = environment("OPENLINEAGE_API_KEY").map(SecretString::from);
         let endpoint = environment("OPENLINEAGE_ENDPOINT").unwrap_or_else(|| "api/v1/lineage".to_owned());
@@ -49,8 +60,14 @@ impl Lineage {
             namespace: environment("OPENLINEAGE_NAMESPACE").unwrap_or_else(|| "default".to_owned()),
             run_id: random_uuid(),
             inputs: sources.iter().map(|source| dataset_of_url(source)).collect(),
-            output: dataset_of(destination),
+            destination: destination.clone(),
+            stop: stop.clone(),
         }))
+    }
+
+    /// The run's id there, a UUID.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
     }
 
     /// Tells that the run begins.
@@ -60,42 +77,31 @@ impl Lineage {
 
     /// Tells how the run ended.
     pub async fn end(&self, outcome: &RunOutcome, at: Timestamp) -> Option<String> {
-        let is_failed = outcome.partitions.iter().any(|partition| partition.error.is_some());
-        let event = match outcome.stopped_by.as_ref().map(Error::kind) {
-            Some(ErrorKind::Interrupted | ErrorKind::Terminated | ErrorKind::DeadlineReached) => "ABORT",
-            Some(_) => "FAIL",
-            None if is_failed => "FAIL",
-            None => "COMPLETE",
-        };
-        let mut types: Vec<&str> =
-            outcome.partitions.iter().map(|outcome| outcome.partition.type_name.as_str()).collect();
-        types.sort_unstable();
-        types.dedup();
-        let outputs = types.into_iter().map(|name| self.output_dataset(name, &outcome.partitions)).collect();
-        self.send(event, at, outputs).await
+        self.send(event_type(outcome), at, self.outputs(&outcome.partitions)).await
     }
 
-    fn output_dataset(&self, type_name: &str, partitions: &[PartitionOutcome]) -> Value {
-        let headers = partitions.iter().filter(|outcome| outcome.partition.type_name.as_str() == type_name);
-        let headers: Vec<_> = headers.filter_map(|outcome| outcome.published.as_ref()).collect();
-        let rows: Option<u64> = headers.iter().map(|header| header.rows).sum();
-        json!({
-            "namespace": self.output.0,
-            "name": below(&self.output.1, type_name),
-            "outputFacets": { "outputStatistics": {
-                "_producer": PRODUCER, "_schemaURL": STATISTICS_SCHEMA_URL,
-                "rowCount": rows, "size": headers.iter().map(|header| header.bytes).sum::<u64>(),
-                "fileCount": headers.iter().map(|header| header.objects).sum::<u64>(),
-            } },
-        })
+    /// The types of which something was published.
+    fn outputs(&self, partitions: &[PartitionOutcome]) -> Vec<Value> {
+        let (namespace, name) = dataset_of(&self.destination);
+        let published = partitions.iter().filter(|outcome| outcome.published.is_some());
+        let mut types: Vec<&str> = published.map(|outcome| outcome.partition.type_name.as_str()).collect();
+        types.sort_unstable();
+        types.dedup();
+        let dataset = |type_name| {
+            json!({
+                "namespace": namespace, "name": below(&name, type_name),
+                "outputFacets": { "outputStatistics": statistics(type_name, partitions) },
+            })
+        };
+        types.into_iter().map(dataset).collect()
     }
 
     /// Sends an event; says what went wrong.
-    async fn send(&self, event: &str, at: Timestamp, outputs: Vec<Value>) -> Option<String> {
+    async fn send(&self, event_type: &str, at: Timestamp, outputs: Vec<Value>) -> Option<String> {
         let inputs: Vec<Value> =
             self.inputs.iter().map(|(namespace, name)| json!({ "namespace": namespace, "name": name })).collect();
         let body = json!({
-            "eventType": event, "eventTime": at.to_string(), "run": { "runId": self.run_id },
+            "eventType": event_type, "eventTime": at.to_string(), "run": { "runId": self.run_id },
             "job": { "namespace": self.namespace, "name": "e3sync.sync" },
             "inputs": inputs, "outputs": outputs, "producer": PRODUCER, "schemaURL": SCHEMA_URL,
         });
@@ -108,12 +114,62 @@ impl Lineage {
         if let Some(key) = &self.api_key {
             request = request.header("authorization", format!("Bearer {}", key.expose_secret()));
         }
-        match request.send().await {
+        let answer = tokio::select! {
+            answer = request.send() => answer,
+            () = self.stopped_long_enough() => {
+                return Some(format!("OpenLineage's server took no event within {TIMEOUT_AFTER_STOP:?} of the stop"));
+            }
+        };
+        match answer {
             Ok(answer) if answer.status().is_success() => None,
             Ok(answer) => Some(format!("OpenLineage's server refused an event ({})", answer.status().as_u16())),
-            Err(cause) => Some(format!("OpenLineage's server took no event: {}", cause.without_url())),
+            Err(cause) => Some(format!("OpenLineage's server took no event: {}", root_of(&cause.without_url()))),
         }
     }
+
+    /// Ends when the run is to stop and the server has had its last moment.
+    async fn stopped_long_enough(&self) {
+        let mut stop = self.stop.clone();
+        if stop.wait_for(Option::is_some).await.is_err() {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(TIMEOUT_AFTER_STOP).await;
+    }
+}
+
+/// How a run ended. Days that the source has not completed yet are no failure; those that are held
+/// back or lack objects are.
+fn event_type(outcome: &RunOutcome) -> &'static str {
+    let stopped_by = outcome.stopped_by.as_ref().map(Error::kind);
+    match (stopped_by, sync::exit_code(outcome)) {
+        (Some(ErrorKind::Interrupted | ErrorKind::Terminated | ErrorKind::DeadlineReached), _) => "ABORT",
+        (_, ExitCode::Success | ExitCode::NotReady) => "COMPLETE",
+        _ => "FAIL",
+    }
+}
+
+/// The statistics of what was published of a type. Rows that are unknown have no place in them.
+fn statistics(type_name: &str, partitions: &[PartitionOutcome]) -> Value {
+    let of_type = partitions.iter().filter(|outcome| outcome.partition.type_name.as_str() == type_name);
+    let headers: Vec<_> = of_type.filter_map(|outcome| outcome.published.as_ref()).collect();
+    let mut statistics = json!({
+        "_producer": PRODUCER, "_schemaURL": STATISTICS_SCHEMA_URL,
+        "size": headers.iter().map(|header| header.bytes).sum::<u64>(),
+        "fileCount": headers.iter().map(|header| header.objects).sum::<u64>(),
+    });
+    if let Some(rows) = headers.iter().map(|header| header.rows).sum::<Option<u64>>() {
+        statistics["rowCount"] = rows.into();
+    }
+    statistics
+}
+
+/// The error at the end of the chain: that the connection was refused, not that sending failed.
+fn root_of(error: &dyn std::error::Error) -> &dyn std::error::Error {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root
 }
 
 fn address(url: &str, endpoint: &str, has_key: bool) -> Result<Url> {
@@ -121,12 +177,21 @@ fn address(url: &str, endpoint: &str, has_key: bool) -> Result<Url> {
         Error::new(ErrorKind::Usage, format!("OPENLINEAGE_URL {reason}"))
             .with_hint("write https://HOST; plain HTTP only without OPENLINEAGE_API_KEY, or to this machine")
     };
+    let base = Url::parse(url).map_err(|_| refuse("is not a URL"))?;
+    // The HTTP client would send a password along, to any host.
+    if !base.username().is_empty() || base.password().is_some() {
+        return Err(refuse("has a user name or a password; a key belongs into OPENLINEAGE_API_KEY"));
+    }
+    if base.query().is_some() || base.fragment().is_some() {
+        return Err(refuse("has more than a scheme, a host and a path"));
+    }
     let text = format!("{}/{}", url.trim_end_matches('/'), endpoint.trim_start_matches('/'));
     let url = Url::parse(&text).map_err(|_| refuse("is not a URL"))?;
     match url.scheme() {
         "https" => Ok(url),
         "http" if !has_key || net::is_loopback(&url) => Ok(url),
-        _ => Err(refuse("would carry the key in the clear, or is no web address")),
+        "http" => Err(refuse("would carry the key in the clear")),
+        _ => Err(refuse("is no web address")),
     }
 }
 
@@ -139,12 +204,10 @@ fn dataset_of_url(url: &str) -> (String, String) {
 }
 
 fn dataset_of(destination: &Address) -> (String, String) {
+    let plain = plain_address(destination);
     match destination {
-        Address::Directory(path) => {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            ("file".to_owned(), path.display().to_string())
-        }
-        Address::S3 { .. } | Address::Gcs { .. } => dataset_of_url(&destination.to_string()),
+        Address::Directory(_) => ("file".to_owned(), plain),
+        Address::S3 { .. } | Address::Gcs { .. } => dataset_of_url(&plain),
     }
 }
 
@@ -187,6 +250,30 @@ mod tests {
         assert!(address("http://marquez:5000", "api/v1/lineage", true).is_err());
         assert!(address("http://127.0.0.1:5000", "api/v1/lineage", true).is_ok());
         assert!(address("https://lineage.example.com/", "/api/v1/lineage", true).is_ok());
-        assert!(address("nowhere", "api/v1/lineage", false).is_err());
+        for bad in ["nowhere", "ftp://127.0.0.1", "http://bob@h", "https://:pw@h", "http://h/?token=abc", "http://h/#a"]
+        {
+            assert!(address(bad, "api/v1/lineage", false).is_err(), "{bad}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_hangs_keeps_a_stopped_run_for_a_second() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for (stopped_by, seconds) in [(None, TIMEOUT), (Some(ErrorKind::Terminated), TIMEOUT_AFTER_STOP)] {
+            let (_sender, stop) = watch::channel(stopped_by);
+            let lineage = Lineage {
+                client: net::build_client(&NetSettings::default()).unwrap(),
+                url: format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap(),
+                api_key: None,
+                namespace: "default".to_owned(),
+                run_id: random_uuid(),
+                inputs: Vec::new(),
+                destination: Address::Directory("mirror".into()),
+                stop,
+            };
+            let began = tokio::time::Instant::now();
+            assert!(lineage.begin(Timestamp::UNIX_EPOCH).await.is_some());
+            assert_eq!(began.elapsed().as_secs(), seconds.as_secs());
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod address;
 mod args;
+mod asked;
 mod commands;
 mod decide;
 mod file;
@@ -100,7 +101,7 @@ fn run(arguments: Arguments) -> Outcome {
 async fn execute(arguments: Arguments) -> Outcome {
     let profile = arguments.profile;
     match arguments.command {
-        Command::Sync(arguments) => Box::pin(commands::sync::run(*arguments)).await,
+        Command::Sync(arguments) => Box::pin(commands::sync::run(*arguments, profile)).await,
         Command::Plan(arguments) => Box::pin(commands::plan::run(*arguments)).await,
         Command::Ls(arguments) => Box::pin(commands::ls::run(*arguments)).await,
         Command::Auth(arguments) => commands::auth::run(*arguments).await,

@@ -1,26 +1,94 @@
-//! What a run leaves behind: its report in the destination and where `--report` says, its numbers for
-//! Prometheus, its events for OpenLineage.
+//! What a run leaves behind: its report in the destination and where `--report` says, and its numbers
+//! for Prometheus.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use e3sync::destination::{Destination, PublishedDays};
+use e3sync::destination::{Address, Destination, PublishedDays};
 use e3sync::error::{Error, ErrorKind, ExitCode, Result};
-use e3sync::export::Scope;
-use e3sync::select::{DaysWanted, Selection};
+use e3sync::export::{Partition, TypeName};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use jiff::civil::Date;
+use serde_json::Value;
 
 use super::file;
 use super::render::{Summary, metrics};
 
+/// So many of a type's newest days are looked at for one that is complete.
+const NEWEST_DAYS_MAX: usize = 30;
+
 /// Where a run is told besides the terminal.
 #[derive(Clone, Debug, Default)]
 pub struct RecordSettings {
-    /// A file for the report.
+    /// A file for the report; `-` for standard output.
     pub report: Option<PathBuf>,
     /// A file for the numbers, in Prometheus's text format.
     pub metrics_file: Option<PathBuf>,
+}
+
+impl RecordSettings {
+    /// Whether the report goes to standard output.
+    pub fn prints_report(&self) -> bool {
+        self.report.as_deref().is_some_and(|path| path.as_os_str() == "-")
+    }
+
+    fn report_file(&self) -> Option<&Path> {
+        self.report.as_deref().filter(|_| !self.prints_report())
+    }
+
+    /// Sees before the run that its files can be written, and that nothing else is lost by that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for what cannot be used.
+    pub fn check(&self, destination: &Address, is_json: bool) -> Result<()> {
+        if self.prints_report() && is_json {
+            return Err(usage("--report - and --json both want standard output")
+                .with_hint("give --report a file; the last document of --json is the summary"));
+        }
+        let targets = [("--report", self.report_file()), ("--metrics-file", self.metrics_file.as_deref())];
+        for (flag, path) in targets {
+            if let Some(path) = path {
+                check_target(flag, path, destination)?;
+            }
+        }
+        match (self.report_file(), self.metrics_file.as_deref()) {
+            (Some(report), Some(metrics)) if file::resolved(report) == file::resolved(metrics) => {
+                match file::is_device(report) {
+                    true => Ok(()),
+                    false => Err(usage("--report and --metrics-file name the same file").with_hint("name two files")),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn usage(what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Usage, what)
+}
+
+fn check_target(flag: &str, path: &Path, destination: &Address) -> Result<()> {
+    if path.as_os_str() == "-" {
+        return Err(usage(format!("{flag} cannot be written to standard output")).with_hint("name a file"));
+    }
+    file::keep_off_mirror(flag, path, destination)?;
+    // The run makes the mirror's folder, but no other.
+    if let Address::Directory(mirror) = destination
+        && !mirror.exists()
+        && file::resolved(path).parent() == Some(&file::resolved(mirror))
+    {
+        return Ok(());
+    }
+    match file::try_out(path) {
+        // A disk may have room again by the end, and the file itself is asked for only then.
+        Err(cause) if matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Ok(()),
+        tried => tried.map_err(|cause| {
+            usage(format!("cannot write the file of {flag}, {}", path.display()))
+                .with_hint(format!("name a file in a folder that is there and can be written with {flag}"))
+                .with_cause(cause)
+        }),
+    }
 }
 
 /// What is known of a run before it begins.
@@ -32,12 +100,14 @@ pub struct Run {
     pub started_at: Timestamp,
     /// What was asked for.
     pub asked: Value,
+    /// Its id at the server of OpenLineage, where there is one.
+    pub lineage_run_id: Option<String>,
 }
 
 impl Run {
-    pub fn new(started_at: Timestamp, destination: &str, selection: &Selection) -> Self {
+    pub fn new(started_at: Timestamp, asked: Value, lineage_run_id: Option<String>) -> Self {
         let id = format!("{}-{:08x}", started_at.strftime("%Y%m%dT%H%M%S%.3fZ"), rand::random::<u32>());
-        Self { id, started_at, asked: asked(destination, selection) }
+        Self { id, started_at, asked, lineage_run_id }
     }
 
     /// When it ended, after so long.
@@ -52,58 +122,73 @@ impl Run {
         report["started_at"] = self.started_at.to_string().into();
         report["ended_at"] = self.ended_at(summary.elapsed).to_string().into();
         report["asked"] = self.asked.clone();
+        report["lineage_run_id"] = self.lineage_run_id.clone().into();
         report
     }
 }
 
-fn asked(destination: &str, selection: &Selection) -> Value {
-    let types: Vec<&str> = selection.types.iter().map(|name| name.as_str()).collect();
-    let days = match &selection.days {
-        DaysWanted::Range(days) => json!({ "from": days.from.to_string(), "to": days.to.to_string() }),
-        DaysWanted::Dates(dates) => dates.iter().map(ToString::to_string).collect(),
-        DaysWanted::Incremental => "incremental".into(),
-        DaysWanted::All => "all".into(),
-        DaysWanted::Each(partitions) => partitions.iter().map(ToString::to_string).collect(),
-    };
-    let scope = match &selection.scope {
-        Scope::All => "all".into(),
-        part => serde_json::to_value(part).unwrap_or_default(),
-    };
-    json!({ "destination": destination, "types": types, "days": days, "selection": scope })
+/// How fresh a mirror is.
+pub struct Freshness {
+    /// The days that are published, in whatever state.
+    pub published: PublishedDays,
+    /// The newest day of each type that is published whole and was complete at the source.
+    pub newest_complete: Vec<(TypeName, Date)>,
+}
+
+impl Freshness {
+    /// Looks at the newest days of each type.
+    ///
+    /// # Errors
+    /// What keeps the destination from being read.
+    pub async fn of(destination: &dyn Destination) -> Result<Self> {
+        let published = destination.published_days().await?;
+        let mut newest_complete = Vec::new();
+        for (type_name, days) in &published {
+            let newest = newest_complete_day(destination, type_name, days).await;
+            newest_complete.extend(newest.map(|date| (type_name.clone(), date)));
+        }
+        Ok(Self { published, newest_complete })
+    }
+}
+
+async fn newest_complete_day(destination: &dyn Destination, type_name: &TypeName, days: &[Date]) -> Option<Date> {
+    for date in days.iter().rev().take(NEWEST_DAYS_MAX) {
+        let partition = Partition { type_name: type_name.clone(), date: *date };
+        // A manifest that cannot be read makes no day complete.
+        let header = destination.published(&partition).await.ok().and_then(|published| published.header);
+        if header.is_some_and(|header| header.is_complete_day()) {
+            return Some(*date);
+        }
+    }
+    None
 }
 
 /// Leaves the run's report in the destination. A run that is done is not failed by that.
 pub async fn keep(run: &Run, report: &Value, destination: &dyn Destination) -> Option<String> {
-    let text = format!("{report:#}\n");
-    let kept = destination.keep_report(&run.id, text.as_bytes()).await;
+    let kept = destination.keep_report(&run.id, text_of(report).as_bytes()).await;
     kept.err().map(|error| format!("the run's report could not be kept in the destination: {error}"))
 }
 
-/// Writes the files that were asked for.
-///
-/// # Errors
-/// [`ErrorKind::Usage`] for a file that cannot be written.
+/// A report as it stands in a file.
+pub fn text_of(report: &Value) -> String {
+    format!("{report:#}\n")
+}
+
+/// Writes the files that were asked for, each whatever becomes of the other; says which could not be.
 pub fn write_files(
     settings: &RecordSettings,
     report: &Value,
     summary: &Summary<'_>,
-    published: &PublishedDays,
+    freshness: Option<&Freshness>,
     ended_at: Timestamp,
-) -> Result<()> {
-    if let Some(path) = &settings.report {
-        write(path, &format!("{report:#}\n"), "report", "--report")?;
-    }
-    if let Some(path) = &settings.metrics_file {
-        let text = metrics::text(summary, published, ended_at);
-        write(path, &text, "metrics", "--metrics-file")?;
-    }
-    Ok(())
+) -> Vec<String> {
+    let report = settings.report_file().map(|path| write(path, &text_of(report), "report"));
+    let metrics = settings.metrics_file.as_deref();
+    let metrics = metrics.map(|path| write(path, &metrics::text(summary, freshness, ended_at), "metrics"));
+    report.into_iter().chain(metrics).flatten().collect()
 }
 
-fn write(path: &Path, text: &str, what: &str, flag: &str) -> Result<()> {
-    file::replace(path, text.as_bytes()).map_err(|cause| {
-        Error::new(ErrorKind::Usage, format!("cannot write the {what} to {}", path.display()))
-            .with_hint(format!("the run itself is done; name a writable file with {flag}"))
-            .with_cause(cause)
-    })
+fn write(path: &Path, text: &str, what: &str) -> Option<String> {
+    let written = file::replace(path, text.as_bytes());
+    written.err().map(|cause| format!("cannot write the {what} to {}: {cause}", path.display()))
 }

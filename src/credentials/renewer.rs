@@ -268,6 +268,7 @@ impl<C: Send + Sync + 'static> Renewer<C> {
             // The last attempt falls on the end of the budget, not behind it.
             let left = self.outage_max().saturating_sub(began.elapsed());
             let pause = backoff.next_pause(&error).min(left);
+            self.counters.retries.add(1);
             self.observer.observe(&Event::CredentialsWaiting { error: &error, pause });
             tokio::time::sleep(pause).await;
         }

@@ -71,6 +71,11 @@ pub struct Header {
 }
 
 impl Header {
+    /// Whether it describes all of a day that the source counted as complete.
+    pub fn is_complete_day(&self) -> bool {
+        self.selection == Scope::All && self.completeness.is_complete()
+    }
+
     /// Sees that the manifest is the partition's own.
     ///
     /// # Errors

@@ -106,7 +106,7 @@ impl Day {
             date: header.date,
             state,
             reason,
-            is_complete: header.selection == Scope::All && header.completeness.is_complete(),
+            is_complete: header.is_complete_day(),
             objects: header.objects,
             bytes: header.bytes,
             rows: header.rows,

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::export::TypeName;
 
@@ -52,7 +52,7 @@ pub struct Run {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Asked {
-    /// The destination as it was named.
+    /// The destination's plain address.
     pub destination: String,
     /// The types; none for the documented ones.
     pub types: Vec<String>,
@@ -60,6 +60,9 @@ pub struct Asked {
     pub days: Value,
     /// `all`, or the part of the days that was wanted.
     pub selection: Value,
+    /// What else decisions rested on, as it stands in the report.
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
 }
 
 /// What became of a run's partitions.

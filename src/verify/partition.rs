@@ -147,7 +147,7 @@ impl Checks {
 }
 
 fn check_marker(header: &Header, marker: Option<&StandingFile>) -> Option<Finding> {
-    let is_wanted = header.completeness.is_complete() && header.selection == Scope::All;
+    let is_wanted = header.is_complete_day();
     let finding = |kind, detail: &str| Some(Finding::new(kind, crate::export::SUCCESS_MARKER, detail));
     match marker {
         None if is_wanted => finding(FindingKind::MarkerMissing, "the day is complete"),

@@ -84,7 +84,8 @@ fn an_exchange_that_answers_nonsense_is_asked_again() {
         let export = Export::of_noise(1, 2);
         export.inject(&format!("exchange:{nonsense}"));
         let folder = tempfile::tempdir().unwrap();
-        export.sync(folder.path()).run().expect(0);
+        let summary = export.sync(folder.path()).arg("--json").run().expect(0).summary();
+        assert_eq!(summary["requests"]["retries"], 1, "{nonsense}");
         assert_tree_is(&export, folder.path());
         assert_eq!(export.simulator().requests().of(Operation::Exchange), 2, "{nonsense}");
     }

@@ -21,6 +21,7 @@ mod faults;
 mod google_client;
 mod hostile;
 mod incremental;
+mod lineage;
 mod listings;
 mod machine;
 mod noted;

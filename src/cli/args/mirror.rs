@@ -35,10 +35,11 @@ pub struct SyncArgs {
     /// Keep replaced days aside below _e3sync/superseded instead of deleting them
     #[arg(long, help_heading = "Transfer", env = "E3SYNC_KEEP_SUPERSEDED", value_parser = FalseyValueParser::new())]
     pub keep_superseded: bool,
-    /// Write a JSON document about the run to this file when it ends
+    /// Write a JSON document about the run to this file when it ends, or fails to begin; - for standard
+    /// output, in place of the summary. A dry run writes none
     #[arg(long, value_name = "FILE", env = "E3SYNC_REPORT")]
     pub report: Option<PathBuf>,
-    /// Write the run's numbers to this file for Prometheus's textfile collector
+    /// Write the run's numbers to this file for Prometheus's textfile collector. A dry run writes none
     #[arg(long, value_name = "FILE", env = "E3SYNC_METRICS_FILE")]
     pub metrics_file: Option<PathBuf>,
 }

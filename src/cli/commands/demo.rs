@@ -112,5 +112,6 @@ fn decided(
         output: arguments.output.clone(),
         record: RecordSettings::default(),
         max_duration: None,
+        profile: None,
     })
 }

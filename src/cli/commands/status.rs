@@ -19,6 +19,9 @@ use crate::cli::{file, success};
 pub async fn run(arguments: &StatusArgs) -> Outcome {
     let present = Present::read(arguments.today)?;
     let destination = decide::destination(&arguments.destination, &present, false, BUCKET_RETRIES)?;
+    if let Some(path) = &arguments.html {
+        file::keep_off_mirror("--html", path, &destination.address)?;
+    }
     let yesterday = DaySpec::DaysAgo(1).resolve(present.today)?;
     let days = match arguments.last {
         Some(days) => Some(Days::new(DaySpec::DaysAgo(days).resolve(present.today)?, yesterday)?),

@@ -20,7 +20,7 @@ use crate::cli::args::{OutputArgs, VerifyArgs};
 use crate::cli::decide::{self, Present};
 use crate::cli::render::{self, ChecksDisplay};
 use crate::cli::units::Counted;
-use crate::cli::{output, signals};
+use crate::cli::{file, output, signals};
 
 /// So many objects of a bucket are read at once.
 const BUCKET_READERS: usize = 32;
@@ -70,6 +70,9 @@ fn decide(arguments: VerifyArgs) -> Result<Decided> {
         )),
         false => None,
     };
+    if let Some(path) = &how.progress_file {
+        file::keep_off_mirror("--progress-file", path, &destination.address)?;
+    }
     let named = how.progress_file.map(ProgressFile::Named);
     let request = VerifyRequest {
         selection: decide::selection(&arguments.selection, &present, DaysWanted::All)?,
@@ -215,5 +218,6 @@ fn repairing_run(
         output: decided.output.clone(),
         record: crate::cli::record::RecordSettings::default(),
         max_duration: decided.max_duration,
+        profile: None,
     }
 }

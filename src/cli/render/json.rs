@@ -4,7 +4,7 @@
 use e3sync::error::Error;
 use e3sync::export::TypeName;
 use e3sync::progress::{Event, Observer};
-use e3sync::status::{Day, Run, Status};
+use e3sync::status::{Asked, Day, Run, Status};
 use e3sync::sync::PartitionPlan;
 use serde_json::{Value, json};
 
@@ -103,10 +103,7 @@ pub fn of_run(run: &Run) -> Value {
     json!({
         "schema": SCHEMA, "event": "run", "run": run.id, "started_at": run.started_at.to_string(),
         "ended_at": run.ended_at.to_string(), "seconds": run.seconds, "exit_code": run.exit_code,
-        "asked": {
-            "destination": run.asked.destination, "types": run.asked.types, "days": run.asked.days,
-            "selection": run.asked.selection,
-        },
+        "asked": of_asked(&run.asked),
         "partitions": {
             "published": partitions.published, "unchanged": partitions.unchanged, "waiting": partitions.waiting,
             "held": partitions.held, "expired": partitions.expired, "missing": partitions.missing,
@@ -117,6 +114,15 @@ pub fn of_run(run: &Run) -> Value {
         "credentials_renewed": run.credentials_renewed,
         "stopped_by": run.stopped_by.as_ref().map(|error| json!({ "kind": error.kind, "message": error.message })),
     })
+}
+
+fn of_asked(asked: &Asked) -> Value {
+    let mut fields = asked.others.clone();
+    fields.insert("destination".into(), asked.destination.as_str().into());
+    fields.insert("types".into(), asked.types.as_slice().into());
+    fields.insert("days".into(), asked.days.clone());
+    fields.insert("selection".into(), asked.selection.clone());
+    fields.into()
 }
 
 /// The last verification; none where there was none.

@@ -1,3 +1,4 @@
+use e3sync::error::ErrorKind;
 use e3sync::progress::{Counters, Event, Observer};
 
 use crate::cli::output::{self, Level};
@@ -71,7 +72,7 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
             format!("failed {partition}/{}: {error}", e3sync::export::printable(key))
         }
         // What ends the run is told at its end, once for all partitions that it kept from being published.
-        Event::PartitionFailed { error, .. } if error.kind().stops_the_run() && !is_verbose => return None,
+        Event::PartitionFailed { error, .. } if is_the_runs_own(error.kind()) && !is_verbose => return None,
         Event::PartitionFailed { partition, error } => {
             let hint = error.hint().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
             let (partition, error) = (partition.to_string(), error.to_string());
@@ -114,4 +115,8 @@ pub fn print_progress(counters: &Counters) {
         Counted(counters.retries.get(), "retry", "retries"),
         Counted(counters.renewals.get(), "time", "times"),
     ));
+}
+/// Whether a failure of this kind always ends the run, which then tells it.
+fn is_the_runs_own(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Held | ErrorKind::DeadlineReached | ErrorKind::Interrupted | ErrorKind::Terminated)
 }

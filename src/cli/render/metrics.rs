@@ -2,30 +2,23 @@
 
 use std::fmt::Write as _;
 
-use e3sync::destination::PublishedDays;
 use e3sync::plan::Action;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::Summary;
+use crate::cli::record::Freshness;
 
-/// The numbers as text.
-pub fn text(summary: &Summary<'_>, published: &PublishedDays, ended_at: Timestamp) -> String {
+/// The numbers as text; without those about the mirror where it could not be looked at.
+pub fn text(summary: &Summary<'_>, freshness: Option<&Freshness>, ended_at: Timestamp) -> String {
     let mut output = Output(String::new());
     output.number("e3sync_run_ended_timestamp_seconds", "When the last run ended.", ended_at.as_second());
     output.number("e3sync_run_seconds", "How long the last run took.", summary.elapsed.as_secs_f64());
     output.number("e3sync_run_exit_code", "What the last run ended with.", summary.exit_code() as u8);
-    let days = published.iter().filter_map(|(type_name, days)| {
-        let midnight = days.last()?.to_zoned(TimeZone::UTC).ok()?;
-        Some(([("type", type_name.to_string())], midnight.timestamp().as_second()))
-    });
-    output.family(
-        "e3sync_newest_published_day_timestamp_seconds",
-        "The beginning (UTC) of the newest day that is published.",
-        days,
-    );
-    let days = published.iter().map(|(type_name, days)| ([("type", type_name.to_string())], days.len() as i64));
-    output.family("e3sync_published_days", "Days that are published.", days);
+    if let Some(freshness) = freshness {
+        output.freshness(freshness);
+    }
     output.family("e3sync_run_partitions", "Partitions of the last run by what became of them.", partitions(summary));
     output.number(
         "e3sync_run_objects_transferred",
@@ -71,6 +64,24 @@ impl Output {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
     }
 
+    fn freshness(&mut self, freshness: &Freshness) {
+        let newest = freshness.published.iter().filter_map(|(name, days)| Some((name, *days.last()?)));
+        self.family(
+            "e3sync_newest_published_day_timestamp_seconds",
+            "The beginning (UTC) of the newest day that is published, whole or not.",
+            newest.filter_map(|(name, date)| Some(([("type", name.to_string())], beginning(date)?))),
+        );
+        let newest = freshness.newest_complete.iter();
+        self.family(
+            "e3sync_newest_complete_day_timestamp_seconds",
+            "The beginning (UTC) of the newest day that is published whole and was complete at the source.",
+            newest.filter_map(|(name, date)| Some(([("type", name.to_string())], beginning(*date)?))),
+        );
+        let published = freshness.published.iter();
+        let counts = published.map(|(name, days)| ([("type", name.to_string())], days.len() as i64));
+        self.family("e3sync_published_days", "Days that are published.", counts);
+    }
+
     fn number(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {
         self.head(name, help);
         let _ = writeln!(self.0, "{name} {value}");
@@ -82,6 +93,11 @@ impl Output {
             let _ = writeln!(self.0, "{name}{{{label}=\"{}\"}} {value}", escaped(&label_value));
         }
     }
+}
+
+/// When a day begins, in seconds since 1970.
+fn beginning(date: Date) -> Option<i64> {
+    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
 /// A label's value, escaped by the rules of the text format.

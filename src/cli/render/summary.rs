@@ -21,7 +21,8 @@ pub struct Summary<'a> {
     /// How many objects were verified against what.
     pub verified: BTreeMap<String, u64>,
     pub elapsed: Duration,
-    pub account_id: &'a str,
+    /// `None` where the run ended before it was known.
+    pub account_id: Option<&'a str>,
     /// Where the export lies, cloud by cloud.
     pub sources: &'a [String],
 }

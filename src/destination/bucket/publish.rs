@@ -10,7 +10,6 @@ use super::store::{Condition, DELETES_MAX, Put, Version};
 use crate::destination::ledger::Totals;
 use crate::destination::{PublishTerms, failure, publication};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::Scope;
 use crate::manifest::{Entry, Header, ManifestWriter};
 
 /// Publishes the claimed partition's staged set.
@@ -125,7 +124,7 @@ fn write_lines(
 
 /// Writes the marker of a complete day, where the set is one.
 async fn mark_complete(claimed: &Claimed, header: &Header) -> Result<()> {
-    if !header.completeness.is_complete() || header.selection != Scope::All {
+    if !header.is_complete_day() {
         return Ok(());
     }
     let key = claimed.shared.layout.success_marker(&claimed.partition);

@@ -119,6 +119,7 @@ fn every_field_of_every_document_is_documented_and_printed() {
     fields.insert("days".into(), "list".into());
     fields.extend(documented(&scripting, "### The run in a report"));
     assert_has(&report, &fields);
+    assert_has(&report["asked"], &documented(&scripting, "### What was asked for"));
     let day_fields = documented(&scripting, "## The report");
     for day in report["days"].as_array().unwrap() {
         assert_has(day, &day_fields);
