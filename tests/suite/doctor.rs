@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use e3sync::simulator::Operation;
+use e3sync::simulator::{Cloud, Operation};
 
-use crate::harness::{E3sync, Export, Finished};
+use crate::harness::{CustomerLake, E3sync, Export, Finished};
 
 /// The findings of one check, as `state: message`.
 fn findings(finished: &Finished, check: &str) -> Vec<String> {
@@ -113,6 +113,19 @@ fn another_accounts_mirror_is_told_before_a_run_refuses_it() {
     let text = std::fs::read_to_string(&identity).unwrap();
     std::fs::write(&identity, text.replace("21468570738", "999")).unwrap();
     let finished = doctor(&export, folder.path()).run().expect(2);
+    assert_found(&finished, "mirror", "broken", "the destination holds account 999, not 21468570738");
+}
+
+#[test]
+fn another_accounts_mirror_in_a_bucket_is_told() {
+    let (export, lake) = (Export::of_noise(1, 1), CustomerLake::new(Cloud::S3));
+    lake.sync(&export).run().expect(0);
+    assert_found(&lake.command(&export, "doctor").arg("--json").run().expect(0), "mirror", "fine", "21468570738");
+    let objects = lake.bucket().objects();
+    let (key, identity) = objects.iter().find(|(key, _)| key.ends_with("_e3sync/destination.json")).unwrap();
+    let text = String::from_utf8(identity.bytes.to_vec()).unwrap();
+    lake.bucket().put_object(key, text.replace("21468570738", "999"));
+    let finished = lake.command(&export, "doctor").arg("--json").run().expect(2);
     assert_found(&finished, "mirror", "broken", "the destination holds account 999, not 21468570738");
 }
 
