@@ -3,13 +3,17 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::text::{Block, all, read};
-use crate::harness::{E3sync, empty_folder, output_of, python};
+use crate::harness::{E3sync, Export, TODAY, empty_folder, output_of, python};
 
 /// What no test runs: it installs something, builds this project, never ends by itself, or needs what
 /// only the reader has, such as an old tree.
-const NOT_RUN: [&str; 15] = [
+const NOT_RUN: [&str; 22] = [
+    "sudo install ~/.cargo/bin/e3sync /usr/local/bin/",
     "sudo useradd -r -s /usr/sbin/nologin e3sync",
-    "sudo install -d -o e3sync -g e3sync /data/events",
+    "sudo install -d -o e3sync -g e3sync /data/events /var/lib/e3sync",
+    "sudo install -d /etc/e3sync",
+    "sudo install -o e3sync -g e3sync -m 600 token /etc/e3sync/token",
+    "sudo -u e3sync env -i E3SYNC_TOKEN_FILE=/etc/e3sync/token /usr/local/bin/e3sync sync /data/events --last 30d",
     "e3sync sync ./mirror --from 2025-12-01",
     "diff -rq old mirror",
     "sudo apt-get install build-essential chromium python3-venv strace default-jre-headless",
@@ -17,12 +21,15 @@ const NOT_RUN: [&str; 15] = [
     "cargo test --all-features",
     "cargo install --locked --path .",
     "e3sync simulate",
+    "e3sync simulate --listen 127.0.0.1:9000 > simulated.env & sleep 1; . ./simulated.env",
     "e3sync simulate --credential-lifetime 30s --fault 'get:cut@1000 times=20' --unfinished-days 1",
-    "30 13,17 * * * E3SYNC_TOKEN_FILE=/etc/e3sync/token e3sync sync /data/events --quiet",
+    "30 13,17 * * * E3SYNC_TOKEN_FILE=/etc/e3sync/token /usr/local/bin/e3sync sync /data/events --quiet",
     "SHELL=/bin/sh",
-    "PATH=/usr/local/bin:/usr/bin:/bin",
     "E3SYNC_TOKEN_FILE=/etc/e3sync/token",
-    "30 13,17 * * * e3sync sync /data/events --quiet --report /var/lib/e3sync/report.json",
+    "30 13,17 * * * /usr/local/bin/e3sync sync /data/events --quiet --report /var/lib/e3sync/report.json",
+    "AWS_PROFILE=lake",
+    "AWS_REGION=eu-central-1",
+    "30 13,17 * * * /usr/local/bin/e3sync sync s3://my-lake/optimizely --quiet",
 ];
 
 /// `e3sync simulate` as its users start it, and the variables that it prints.
@@ -126,8 +133,8 @@ fn the_alert_on_a_day_that_did_not_come_is_the_same_everywhere() {
     for path in ["docs/SCHEDULING.md", "docs/SCRIPTING.md"] {
         let document = read(path);
         let spans = document.code_spans().into_iter();
-        let alerts: Vec<&str> = spans.filter(|span| span.contains("published_day_timestamp_seconds >")).collect();
-        assert_eq!(alerts, ["time() - e3sync_newest_published_day_timestamp_seconds > 3 * 86400"], "{path}");
+        let alerts: Vec<&str> = spans.filter(|span| span.contains("_day_timestamp_seconds >")).collect();
+        assert_eq!(alerts, ["time() - e3sync_newest_complete_day_timestamp_seconds > 3 * 86400"], "{path}");
     }
 }
 
@@ -135,6 +142,58 @@ fn the_alert_on_a_day_that_did_not_come_is_the_same_everywhere() {
 fn the_demo_ends_well_and_shows_a_calendar() {
     let demo = E3sync::new("demo").args(["--days", "2", "--objects-per-day", "3"]).run().expect(0);
     assert!(demo.stdout.contains("4 days published"), "{}", demo.stdout);
+}
+
+/// The crontab lines of a document, each as cron runs it: without a shell's variables, after those that
+/// stand above it. The places of a machine become places below `folder`.
+fn cron_jobs(document: &str, folder: &std::path::Path) -> Vec<String> {
+    let below = folder.display();
+    let mut variables = String::new();
+    let mut jobs = Vec::new();
+    let document = read(document);
+    let consoles = document.blocks().into_iter().filter(|block| block.language == "console");
+    for line in consoles.flat_map(|block| block.text.lines().map(str::to_owned).collect::<Vec<_>>()) {
+        let line = line.replace("/usr/local/bin/e3sync", env!("CARGO_BIN_EXE_e3sync"));
+        let line = ["/etc/e3sync", "/data/events", "/var/lib/e3sync"]
+            .iter()
+            .fold(line, |line, place| line.replace(place, &format!("{below}{place}")));
+        if let Some(job) = line.strip_prefix("30 13,17 * * * ") {
+            jobs.push(format!("{variables}{job}"));
+        } else if line.split_once('=').is_some_and(|(name, _)| {
+            name.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_' || letter == '3')
+        }) {
+            variables += &format!("{line} ");
+        }
+    }
+    jobs
+}
+
+#[test]
+fn crontab_lines_run_as_cron_runs_them() {
+    let export = Export::of_noise(2, 2);
+    for document in ["README.md", "docs/SCHEDULING.md"] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |place: &str| folder.path().join(place);
+        for place in ["etc/e3sync", "data/events", "var/lib/e3sync", "home/.config/e3sync"] {
+            std::fs::create_dir_all(at(place)).unwrap();
+        }
+        std::fs::write(at("etc/e3sync/token"), export.simulator().token()).unwrap();
+        let url = export.simulator().url();
+        let settings = format!("api-url = \"{url}\"\nsource-endpoint-url = \"{url}\"\n");
+        std::fs::write(at("home/.config/e3sync/config.toml"), settings).unwrap();
+        export.sync(&at("data/events")).run().expect(0);
+        let jobs = cron_jobs(document, folder.path());
+        let into_directory: Vec<_> = jobs.iter().filter(|job| !job.contains("s3://")).collect();
+        assert_eq!(into_directory.len(), 1, "{document}: {jobs:?}");
+        for _ in 0..2 {
+            let mut cron = Command::new("/bin/sh");
+            cron.args(["-c", into_directory[0]]).env_clear().env("HOME", at("home")).env("PATH", "/usr/bin:/bin");
+            cron.env("E3SYNC_TODAY", TODAY).current_dir(at("home"));
+            let output = cron.output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{document}: {output:?}");
+            assert!(output.stdout.is_empty() && output.stderr.is_empty(), "cron mails nothing: {output:?}");
+        }
+    }
 }
 
 #[test]
