@@ -98,8 +98,8 @@ fn a_file_where_a_folder_must_be_is_told() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("plain"), "text").unwrap();
     for path in ["plain", "plain/below", "plain/far/below"] {
-        let finished = doctor(&export, &folder.path().join(path)).run().expect(1);
-        assert_found(&finished, "destination", "broken", "plain is a link or a file, not a folder");
+        let finished = doctor(&export, &folder.path().join(path)).run().expect(2);
+        assert_found(&finished, "destination", "broken", "plain is a file, not a directory");
         assert_eq!(findings(&finished, "mirror").len() + findings(&finished, "verification").len(), 0);
     }
 }

@@ -140,8 +140,9 @@ fn a_destination_that_cannot_be_used_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    export.sync(&file).run().expect(1).says("cannot create");
-    export.sync(&file.join("below")).run().expect(1).says("hint:");
+    export.sync(&file).run().expect(2).says("is a file, not a directory");
+    export.sync(&file.join("below")).run().expect(2).says("hint:");
+    export.sync(std::path::Path::new("/proc/mirror")).run().expect(1).says("cannot create");
     export.sync(std::path::Path::new("az://bucket/x")).run().expect(2).says("not supported");
     export.sync(std::path::Path::new("")).run().expect(2);
 }

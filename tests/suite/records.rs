@@ -95,8 +95,6 @@ fn a_run_that_cannot_begin_leaves_its_report_and_its_numbers() {
     let export = Export::of_noise(1, 1);
     let folder = tempfile::tempdir().unwrap();
     let (report, numbers) = (folder.path().join("report.json"), folder.path().join("e3sync.prom"));
-    let occupied = folder.path().join("occupied");
-    std::fs::write(&occupied, "").unwrap();
     let sync = |destination: &Path| {
         let sync = export.sync(destination).arg("--report").arg(&report);
         sync.arg("--metrics-file").arg(&numbers).args(["--outage", "1s"])
@@ -114,7 +112,7 @@ fn a_run_that_cannot_begin_leaves_its_report_and_its_numbers() {
     let refused = left(4);
     assert_eq!(refused["stopped_by"]["kind"], "token_refused");
     assert_eq!((&refused["account_id"], &refused["sources"]), (&Value::Null, &Value::Array(Vec::new())));
-    sync(&occupied).run().expect(1);
+    sync(Path::new("/proc/mirror")).run().expect(1);
     let unusable = left(1);
     assert_eq!(unusable["account_id"], export.simulator().settings().account_id.as_str());
     assert_eq!(unusable["stopped_by"]["kind"], "destination_unusable");

@@ -174,6 +174,9 @@ fn reason(partition: &Partition, outcomes: &[PartitionOutcome]) -> String {
     };
     match &outcome.error {
         Some(error) => error.to_string(),
+        None if outcome.published.is_some() && outcome.objects_transferred == 0 => {
+            "published again from what is here".to_owned()
+        }
         None if outcome.published.is_some() => {
             format!("{} fetched", Counted(outcome.objects_transferred, "file", "files"))
         }

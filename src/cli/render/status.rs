@@ -36,26 +36,27 @@ pub fn lines(status: &Status, columns: usize, paint: Paint, now: Timestamp) -> V
 
 fn numbers(status: &Status, columns: usize) -> Vec<String> {
     let longest = status.types.keys().map(|name| name.as_str().chars().count()).max().unwrap_or(0);
-    let indent = longest.clamp("in all".len(), (columns / 3).max(8)) + 3;
+    let name_columns = longest.clamp("in all".len(), (columns / 3).max(8));
+    // A range of days needs room more than it needs to stand under the numbers.
+    let indent = if columns < DETAILS_INDENTED_FROM_COLUMNS { 3 } else { name_columns + 3 };
     let mut lines = Vec::new();
     for (name, days) in &status.types {
         let head = harmless(name.as_str());
-        lines.extend(flow(&headed(&head, indent), indent, &parts(&Totals::of(days)), " · ", columns));
+        lines.extend(flow(&headed(&head, name_columns), indent, &parts(&Totals::of(days)), " · ", columns));
         lines.extend(details(days, indent, columns));
     }
     if status.types.len() > 1 {
         let totals = Totals::of(status.types.values().flatten());
-        lines.extend(flow(&headed("in all", indent), indent, &parts(&totals), " · ", columns));
+        lines.extend(flow(&headed("in all", name_columns), indent, &parts(&totals), " · ", columns));
     }
     lines.extend(oldest_gap(status, columns));
     lines
 }
 
 /// A line's beginning. A name that is too long for it gets as far as it fits.
-fn headed(name: &str, indent: usize) -> String {
-    let room = indent.saturating_sub(3);
-    let name: String = name.chars().take(room).collect();
-    format!(" {name:<room$}  ")
+fn headed(name: &str, columns: usize) -> String {
+    let name: String = name.chars().take(columns).collect();
+    format!(" {name:<columns$}  ")
 }
 
 fn parts(totals: &Totals) -> Vec<String> {
@@ -71,13 +72,11 @@ fn parts(totals: &Totals) -> Vec<String> {
 }
 
 fn details(days: &[Day], indent: usize, columns: usize) -> Vec<String> {
-    // A range of days needs room more than it needs to stand under the numbers.
-    let indent = if columns < DETAILS_INDENTED_FROM_COLUMNS { 3 } else { indent };
     let blank = " ".repeat(indent);
     let newest = status::newest_complete(days);
     let newest = newest.map(|date| wrapped(&blank, indent, &format!("newest complete day {date}"), columns));
     let mut lines = newest.unwrap_or_default();
-    for (head, state) in [("gaps", DayState::Missing), ("damaged", DayState::Damaged)] {
+    for (head, state) in [("gaps", DayState::Missing), ("changed", DayState::Drifted), ("damaged", DayState::Damaged)] {
         let ranges = status::ranges_in(state, days);
         if !ranges.is_empty() {
             lines.extend(flow(&format!("{blank}{head}: "), indent + 2, &some_of(&ranges), ", ", columns));
