@@ -215,6 +215,17 @@ fn a_note_that_cannot_be_read_is_told_and_not_overwritten() {
     }
 }
 
+#[test]
+fn a_note_that_cannot_be_opened_keeps_no_day_from_being_published() {
+    let mirror = Mirror::new();
+    std::fs::create_dir(mirror.note()).unwrap();
+    mirror.flip(DAYS[2]);
+    let day = DAYS[2].parse().unwrap();
+    mirror.export.simulator().change().add_object("events", day, "event=late/part.parquet", "late");
+    mirror.export.sync(mirror.path()).run().expect(0);
+    mirror.verify().run().expect(0).says("what was found could not be noted for status");
+}
+
 for_each_lake! { a_bucket_keeps_what_was_found_as_a_directory_does }
 
 fn a_bucket_keeps_what_was_found_as_a_directory_does(lake: &CustomerLake) {

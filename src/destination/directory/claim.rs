@@ -89,14 +89,14 @@ impl DirectoryClaim {
 
     /// Marks the objects that the published set has unchanged, from the same source. What a former
     /// run marked is not believed: the published day may have been touched since.
-    fn keep_published(&self, ledger: &Ledger, source: &str) -> Result<()> {
+    async fn keep_published(&self, ledger: &Ledger, source: &str) -> Result<()> {
         ledger.forget_published()?;
         let Some((header, file)) = self.open_manifest()? else { return Ok(()) };
         let Some(data) = self.open_published()? else { return Ok(()) };
         if header.source != source {
             return Ok(());
         }
-        let is_suspect = self.is_suspect(&header)?;
+        let is_suspect = self.is_suspect(&header);
         let entries = EntryReader::new(BufReader::new(file))?;
         for pair in join(ledger.objects(Position::default()), entries) {
             let pair = pair?;
@@ -104,7 +104,7 @@ impl DirectoryClaim {
             let is_missing = ledger.record(pair.left_index)?.place == Place::Missing;
             if is_missing
                 && self.is_published(&data, &pair.left, &entry)?
-                && (!is_suspect || is_unchanged(&data, &entry))
+                && (!is_suspect || is_unchanged(&data, &entry).await)
             {
                 let record = Record { place: Place::Published, content: Some(entry.content()), stored_etag: None };
                 ledger.set_record(pair.left_index, record)?;
@@ -124,11 +124,13 @@ impl DirectoryClaim {
 
     /// Whether files of the published set may have other bytes than its manifest says, so that none is
     /// taken over unread: a verification found that some have, and may not have looked at all.
-    fn is_suspect(&self, header: &Header) -> Result<bool> {
-        let record = VerificationRecord::parse(self.shared.side.file_bytes(layout::VERIFICATION)?.as_deref());
+    fn is_suspect(&self, header: &Header) -> bool {
+        let noted = self.shared.side.file_bytes(layout::VERIFICATION);
+        let record = noted.and_then(|bytes| VerificationRecord::parse(bytes.as_deref()));
         let is_noted =
             |record: &VerificationRecord| record.damage_of(&self.partition, Some(header.published_at)).is_some();
-        Ok(self.is_damaged() || record.as_ref().map_or(true, is_noted))
+        // What cannot be read may say anything.
+        self.is_damaged() || record.as_ref().map_or(true, is_noted)
     }
 
     /// Sees that there is room for what is to come, before any of it comes.
@@ -242,9 +244,12 @@ fn is_as_recorded(pool: &Folder, object: &Object, record: &Record) -> Result<boo
 }
 
 /// Hashes a published file and compares it with its manifest. One that cannot be read is fetched again.
-fn is_unchanged(data: &Folder, entry: &Entry) -> bool {
-    let file = data.file_beneath(entry.file_path()).ok().flatten();
-    file.is_some_and(|file| is_whole(file, entry.size_bytes, &entry.sha256.0).unwrap_or(false))
+async fn is_unchanged(data: &Folder, entry: &Entry) -> bool {
+    let Some(file) = data.file_beneath(entry.file_path()).ok().flatten() else { return false };
+    let (size_bytes, sha256) = (entry.size_bytes, entry.sha256.0);
+    // Hashing keeps its thread busy; the transfers' threads stay free, and the run can be stopped.
+    let hashed = tokio::task::spawn_blocking(move || is_whole(file, size_bytes, &sha256)).await;
+    hashed.is_ok_and(|is_whole| is_whole.unwrap_or(false))
 }
 
 fn is_whole(mut file: File, size_bytes: u64, sha256: &[u8; 32]) -> io::Result<bool> {
@@ -267,7 +272,7 @@ fn is_whole(mut file: File, size_bytes: u64, sha256: &[u8; 32]) -> io::Result<bo
 impl Claim for DirectoryClaim {
     async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
         let ledger = Arc::new(ledger::open(&self.staging, listing)?);
-        self.keep_published(&ledger, source)?;
+        self.keep_published(&ledger, source).await?;
         let inventory = self.inventory(&ledger)?;
         self.check_room(listing.summary.bytes - inventory.bytes_here - inventory.bytes_staged)?;
         *self.ledger.write().unwrap_or_else(PoisonError::into_inner) = Some(ledger);

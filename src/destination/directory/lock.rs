@@ -53,7 +53,8 @@ impl Lock {
 /// Removes the lock files of runs that were killed. They hold nothing, they only lie about.
 pub(super) fn sweep(folder: &Folder) -> Result<()> {
     for (name, _) in folder.entries()? {
-        let Some(file) = folder.file(&name)? else { continue };
+        // Another user's lock is for that user to remove.
+        let Ok(Some(file)) = folder.file(&name) else { continue };
         // Whoever opens the file now, and locks it after this, sees that it has lost its name.
         if name.ends_with(".lock") && file.try_lock().is_ok() {
             folder.remove_file(&name)?;
