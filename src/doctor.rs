@@ -203,7 +203,7 @@ async fn verification(settings: &DestinationSettings, watch: &Watch) -> Option<F
         (Some(first), _) => Finding::notable(
             "verification",
             format!("days that differ from their manifests: {}, the first of them {first}", damaged.len()),
-            "e3sync verify --repair fetches what differs",
+            "e3sync verify DEST --repair fetches what differs",
         ),
         (None, Some(last)) => {
             let day = last.verified_at.strftime("%Y-%m-%d");
@@ -213,6 +213,6 @@ async fn verification(settings: &DestinationSettings, watch: &Watch) -> Option<F
                 format!("no day is known to differ; the last one, of {day}, looked at {days}"),
             )
         }
-        (None, None) => Finding::fine("verification", "there was none yet: e3sync verify"),
+        (None, None) => Finding::fine("verification", "there was none yet: e3sync verify DEST"),
     })
 }

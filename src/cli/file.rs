@@ -12,6 +12,8 @@ pub fn resolved(path: &Path) -> PathBuf {
     if let Ok(whole) = path.canonicalize() {
         return whole;
     }
+    // A link may lead to a file that is yet to be made.
+    let path = &path.read_link().map_or_else(|_| path.to_owned(), |target| path.with_file_name(target));
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) if parent.as_os_str().is_empty() => resolved(Path::new(".")).join(name),
         (Some(parent), Some(name)) => resolved(parent).join(name),
@@ -93,6 +95,16 @@ fn unfinished(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_file_that_a_link_leads_to_is_written_though_it_is_not_there_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (folder.path().join("link"), folder.path().join("target"));
+        std::os::unix::fs::symlink("target", &link).unwrap();
+        replace(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(target).unwrap(), "new");
+    }
 
     #[test]
     fn a_link_in_the_place_of_the_unfinished_file_is_not_followed() {

@@ -90,7 +90,8 @@ pub async fn verify(
     let outcome = verification.run(partitions).await;
     check_scope(&request, &outcome)?;
     if let Err(error) = record::note(files.as_ref(), &request, &outcome, clock.now()).await {
-        let message = format!("what was found could not be noted for status: {error}");
+        let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+        let message = format!("what was found could not be noted for status: {error}{hint}");
         observer.observe(&Event::Warning { message: &message });
     }
     Ok(outcome)
@@ -99,7 +100,8 @@ pub async fn verify(
 /// A filter that no object matches has verified nothing.
 fn check_scope(request: &VerifyRequest, outcome: &VerifyOutcome) -> Result<()> {
     let is_nothing = outcome.objects == 0 && outcome.days_resumed == 0 && outcome.differences.is_empty();
-    if request.selection.scope == Scope::All || !is_nothing || outcome.stopped_by.is_some() {
+    let is_done = outcome.stopped_by.is_none() && outcome.being_replaced.is_empty() && !request.is_recheck;
+    if request.selection.scope == Scope::All || !is_nothing || !is_done {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Usage, "no object of the selected days matches the experiments and events")

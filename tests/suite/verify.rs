@@ -277,16 +277,30 @@ fn a_file_of_something_else_is_no_progress_file_and_stays_as_it_is() {
     std::fs::write(&notes, "mine").unwrap();
     let account = folder.path().join("_e3sync/destination.json");
     let manifest = folder.path().join(format!("_e3sync/manifests/{DAY}.jsonl"));
-    for file in [&notes, &account, &manifest] {
+    let is_not_ours = "is no progress file of a verification";
+    let is_the_mirrors = "which belongs to the mirror itself";
+    for (file, why) in [(&notes, is_not_ours), (&account, is_the_mirrors), (&manifest, is_the_mirrors)] {
         let before = std::fs::read(file).unwrap();
         for more in [&[][..], &["--fresh"]] {
             let finished = verify(folder.path()).arg("--progress-file").arg(file).args(more).run().expect(2);
-            finished.says("is no progress file of a verification").says("it is left as it is");
+            finished.says(why);
             assert_eq!(std::fs::read(file).unwrap(), before);
         }
     }
     verify(&folder.path().join("nothing")).arg("--progress-file").arg(&notes).arg("--fresh").run().expect(2);
     assert_eq!(std::fs::read_to_string(&notes).unwrap(), "mine");
+}
+
+#[test]
+fn a_repair_that_leaves_nothing_of_a_part_is_no_wrong_usage() {
+    let (export, folder) = mirror();
+    let extra = folder.path().join("type=decisions/date=2026-11-20/experiment=999");
+    std::fs::create_dir(&extra).unwrap();
+    std::fs::write(extra.join("part.parquet"), "mine").unwrap();
+    let repair = ["--today", TODAY, "--experiment", "999", "--repair"];
+    let repaired = export.command("verify").arg(folder.path()).args(repair).run().expect(0);
+    let text = "repaired         type=decisions/date=2026-11-20 · published again from what is here";
+    assert!(repaired.stdout.contains(text), "{}", repaired.stdout);
 }
 
 #[test]

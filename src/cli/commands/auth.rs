@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Outcome;
 use crate::cli::args::{AuthArgs, AuthFormat, SourceArg};
 use crate::cli::decide::{self, Present};
+use crate::cli::render::text::shell_quoted;
 use crate::cli::{output, success};
 
 /// Runs `e3sync auth`: the one command whose very purpose is to print secrets.
@@ -37,8 +38,8 @@ fn google_text(grant: &Grant<GcpToken>, ends: Option<Timestamp>, format: AuthFor
         AuthFormat::Json => Ok(json!({ "token": token, "expiration": expiration, "uri": path }).to_string()),
         AuthFormat::Env => Ok(format!(
             "export CLOUDSDK_AUTH_ACCESS_TOKEN={}\nexport GCS_BASE_PATH={}",
-            shell_quote(token),
-            shell_quote(&path)
+            shell_quoted(token),
+            shell_quoted(&path)
         )),
         AuthFormat::Dotenv => Ok(format!("CLOUDSDK_AUTH_ACCESS_TOKEN={token}\nGCS_BASE_PATH={path}")),
         AuthFormat::CredentialProcess => {
@@ -70,7 +71,7 @@ fn text(grant: &Grant<AwsCredentials>, ends: Option<Timestamp>, format: AuthForm
         })
         .to_string(),
         AuthFormat::Env => variables(grant, secret, token, expiration)
-            .map(|(name, value)| format!("export {name}={}", shell_quote(&value)))
+            .map(|(name, value)| format!("export {name}={}", shell_quoted(&value)))
             .collect::<Vec<_>>()
             .join("\n"),
         AuthFormat::Dotenv => variables(grant, secret, token, expiration)
@@ -96,20 +97,4 @@ fn variables(
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name, value?)))
-}
-
-/// A value as one word of a shell, whatever is in it.
-fn shell_quote(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_stays_one_word_of_a_shell() {
-        assert_eq!(shell_quote("a b$(c)"), "'a b$(c)'");
-        assert_eq!(shell_quote("it's"), r"'it'\''s'");
-    }
 }

@@ -44,7 +44,10 @@ pub async fn run(arguments: DemoArgs) -> Outcome {
     if !arguments.output.quiet {
         output::message(match &arguments.keep {
             None => "the mirror was in a temporary directory; keep one with: e3sync demo --keep ./demo".to_owned(),
-            Some(kept) => format!("the mirror stays; look after it with: e3sync verify {}", kept.display()),
+            Some(kept) => {
+                let kept = render::text::shell_word(&kept.display().to_string());
+                format!("the mirror stays; look after it with: e3sync verify {kept}")
+            }
         });
     }
     simulator.stop().await;

@@ -50,7 +50,7 @@ pub async fn run(arguments: VerifyArgs) -> Outcome {
         repair => {
             let is_told = repair.is_none() && !decided.output.quiet && !decided.output.json;
             if is_told && !found.damaged.is_empty() {
-                let address = &decided.destination.address;
+                let address = render::text::shell_word(&decided.destination.address.to_string());
                 output::message(format_args!("e3sync verify {address} --repair fetches what differs"));
             }
             Ok(found.exit_code())
@@ -93,7 +93,7 @@ fn decide(arguments: VerifyArgs) -> Result<Decided> {
     Ok(Decided { request, destination, repair, present, output: arguments.output, max_duration })
 }
 
-/// Signals are listened to once, however often the destination is looked at.
+/// Signals are listened to once for all looks at the destination; a repair is a run, and listens itself.
 type Stopping = Option<watch::Receiver<Option<ErrorKind>>>;
 
 async fn check(decided: &Decided, request: VerifyRequest, stopping: &mut Stopping) -> Result<VerifyOutcome> {

@@ -10,7 +10,7 @@ pub mod metrics;
 pub mod status;
 mod summary;
 mod tally;
-mod text;
+pub mod text;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -66,6 +66,17 @@ pub fn harmless(text: &str) -> String {
     shown.replace(|character: char| character.is_control(), "\u{fffd}")
 }
 
+/// A value as one word of a shell, whatever is in it.
+pub fn shell_quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+/// The same for a command that is to be read, where an ordinary word stands as it is.
+pub fn shell_word(value: &str) -> String {
+    let is_ordinary = |letter: char| letter.is_ascii_alphanumeric() || "._-/:=@+".contains(letter);
+    if !value.is_empty() && value.chars().all(is_ordinary) { value.to_owned() } else { shell_quoted(value) }
+}
+
 /// How long ago that was: `2 h ago`.
 pub fn ago(then: Timestamp, now: Timestamp) -> String {
     let minutes = now.duration_since(then).as_mins();
@@ -168,6 +179,14 @@ pub mod tests {
             r#"{{"run":"r","started_at":"2026-11-20T10:00:00Z","ended_at":"2026-11-20T10:01:00Z","exit_code":{exit_code}{fields}}}"#
         );
         serde_json::from_str(&report).unwrap()
+    }
+
+    #[test]
+    fn a_value_stays_one_word_of_a_shell() {
+        assert_eq!(shell_quoted("a b$(c)"), "'a b$(c)'");
+        assert_eq!(shell_quoted("it's"), r"'it'\''s'");
+        assert_eq!(shell_word("./events-2026/a"), "./events-2026/a");
+        assert_eq!(shell_word("my events"), "'my events'");
     }
 
     #[test]

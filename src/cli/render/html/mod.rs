@@ -117,7 +117,7 @@ fn meaning(state: DayState) -> &'static str {
         DayState::Staged => "Begun and not ended. The next run goes on with it.",
         DayState::Missing => "Not here. A run over these days fetches it if the source has it.",
         DayState::Damaged => {
-            "A verification found files that differ from the manifest, or the manifest cannot be read, or data lie there that e3sync did not publish. e3sync verify --repair fetches what differs."
+            "A verification found files that differ from the manifest, or the manifest cannot be read, or data lie there that e3sync did not publish. e3sync verify DEST --repair fetches what differs."
         }
     }
 }
