@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use jiff::civil::Date;
 
 use crate::credentials::RenewalSettings;
-use crate::destination::{DamagedDay, DestinationSettings, VerificationRecord};
+use crate::destination::{DamagedDay, DestinationSettings};
 use crate::error::{ErrorKind, Result};
 use crate::export::{AccountId, Partition, TypeName};
 use crate::finding::Finding;
@@ -182,8 +182,7 @@ async fn verification(settings: &DestinationSettings, watch: &Watch) -> Option<F
     // What keeps the mirror from being looked at has been told by then.
     let published = settings.look(watch).await.ok()?;
     published.account_id()?;
-    let noted = published.verification().await;
-    let record = match noted.and_then(|noted| VerificationRecord::parse(noted.as_deref())) {
+    let record = match published.verification().await {
         Ok(record) => record,
         Err(error) => {
             let hint = error.hint().unwrap_or_default().to_owned();

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use jiff::civil::Date;
 
+use super::VerificationRecord;
 use crate::error::Result;
 use crate::export::{Partition, TypeName};
 use crate::manifest::{Entry, Header};
@@ -74,12 +75,11 @@ pub trait PublishedSets: Send + Sync {
     /// As [`PublishedSets::days`].
     async fn reports(&self, count_max: usize) -> Result<Vec<Option<Vec<u8>>>>;
 
-    /// What verifications have noted: a JSON document, `_e3sync/verification.json`; `None` where
-    /// none has.
+    /// What verifications have noted.
     ///
     /// # Errors
-    /// As [`PublishedSets::days`].
-    async fn verification(&self) -> Result<Option<Vec<u8>>>;
+    /// As [`PublishedSets::days`] and [`VerificationRecord::parse`].
+    async fn verification(&self) -> Result<VerificationRecord>;
 }
 
 /// The files of a destination, for comparing them with its manifests.
@@ -107,11 +107,11 @@ pub trait PublishedFiles: PublishedSets {
     /// What kept the bytes from being read.
     async fn read(&self, partition: &Partition, path: &str, taker: &mut dyn ByteTaker) -> Result<bool>;
 
-    /// Replaces what verifications have noted by what `change` makes of it, as one step: of two
-    /// verifications that end together, one sees what the other noted.
+    /// Changes what verifications have noted, as one step: of two verifications that end together, one
+    /// sees what the other noted.
     ///
     /// # Errors
-    /// What `change` says; what keeps the destination from being written.
+    /// As [`PublishedSets::verification`]; what keeps the destination from being written.
     async fn change_verification(&self, change: &VerificationChange<'_>) -> Result<()>;
 
     /// Where a file of a partition is: below the destination for a directory, and a whole address for
@@ -119,8 +119,8 @@ pub trait PublishedFiles: PublishedSets {
     fn address(&self, partition: &Partition, path: &str) -> String;
 }
 
-/// Makes the document that verifications note out of the one that is there.
-pub type VerificationChange<'a> = dyn Fn(Option<&[u8]>) -> Result<Vec<u8>> + Send + Sync + 'a;
+/// Adds to what verifications have noted.
+pub type VerificationChange<'a> = dyn Fn(&mut VerificationRecord) + Send + Sync + 'a;
 
 /// Something that stands in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,8 +213,8 @@ impl PublishedSets for NothingPublished {
         Ok(Vec::new())
     }
 
-    async fn verification(&self) -> Result<Option<Vec<u8>>> {
-        Ok(None)
+    async fn verification(&self) -> Result<VerificationRecord> {
+        Ok(VerificationRecord::default())
     }
 }
 

@@ -11,7 +11,7 @@ use jiff::{Timestamp, ToSpan as _};
 pub use numbers::{Totals, gaps, newest_complete, ranges_in};
 pub use runs::{Asked, Run, RunBytes, RunDay, RunError, RunObjects, RunPartitions, RunRequests};
 
-use crate::destination::{DamagedDay, LastVerification, Published, PublishedSets, VerificationRecord};
+use crate::destination::{DamagedDay, LastVerification, Published, PublishedDays, PublishedSets, VerificationRecord};
 use crate::error::{Error, Result};
 use crate::export::{Days, Partition, Scope, TypeName};
 use crate::manifest::Header;
@@ -144,15 +144,14 @@ pub struct Status {
 pub async fn look(published: &dyn PublishedSets, days: Option<Days>, until: Date) -> Result<Status> {
     let (runs, unreadable_reports) = runs::parse(&published.reports(RUNS_MAX).await?);
     let said = runs::last_words(&runs);
-    let verification = published.verification().await;
-    let verification = verification.and_then(|noted| VerificationRecord::parse(noted.as_deref()));
-    let (verification, unreadable_verification) = match verification {
+    let (verification, unreadable_verification) = match published.verification().await {
         Ok(record) => (record, None),
         Err(error) => (VerificationRecord::default(), Some(error)),
     };
     let staged: HashSet<Partition> = published.staged().await?.into_iter().collect();
+    let published_days = published.days().await?;
     let mut types = BTreeMap::new();
-    for (type_name, range) in ranges(published, &staged, &said, &verification, days, until).await? {
+    for (type_name, range) in ranges(&published_days, &staged, &said, &verification, days, until) {
         let mut listed = Vec::new();
         for date in range.iter() {
             let partition = Partition { type_name: type_name.clone(), date };
@@ -171,7 +170,7 @@ pub async fn look(published: &dyn PublishedSets, days: Option<Days>, until: Date
     Ok(Status {
         account_id: published.account_id().map(str::to_owned),
         types,
-        far_ahead: far_ahead(published, until).await?,
+        far_ahead: far_ahead(&published_days, until),
         runs,
         unreadable_reports,
         last_verification: verification.last,
@@ -184,25 +183,24 @@ fn end_of_calendars(until: Date) -> Date {
     until.saturating_add(DAYS_AHEAD_MAX.days())
 }
 
-async fn far_ahead(published: &dyn PublishedSets, until: Date) -> Result<Vec<Partition>> {
+fn far_ahead(published: &PublishedDays, until: Date) -> Vec<Partition> {
     let end = end_of_calendars(until);
-    let days = published.days().await?;
-    let partitions = days.into_iter().flat_map(|(type_name, dates)| {
-        let far = dates.into_iter().filter(move |date| *date > end);
-        far.map(move |date| Partition { type_name: type_name.clone(), date })
+    let partitions = published.iter().flat_map(|(type_name, dates)| {
+        let far = dates.iter().filter(move |date| **date > end);
+        far.map(move |date| Partition { type_name: type_name.clone(), date: *date })
     });
-    Ok(partitions.collect())
+    partitions.collect()
 }
 
 /// The days to look at, type by type.
-async fn ranges(
-    published: &dyn PublishedSets,
+fn ranges(
+    published: &PublishedDays,
     staged: &HashSet<Partition>,
     said: &runs::LastWords<'_>,
     verification: &VerificationRecord,
     days: Option<Days>,
     until: Date,
-) -> Result<BTreeMap<TypeName, Days>> {
+) -> BTreeMap<TypeName, Days> {
     let mut ends: BTreeMap<TypeName, Days> = BTreeMap::new();
     let end = end_of_calendars(until);
     let mut widen = |type_name: &TypeName, date: Date| {
@@ -212,8 +210,8 @@ async fn ranges(
         let known = ends.entry(type_name.clone()).or_insert(Days { from: date, to: until.max(date) });
         *known = Days { from: known.from.min(date), to: known.to.max(date) };
     };
-    for (type_name, dates) in published.days().await? {
-        dates.iter().for_each(|date| widen(&type_name, *date));
+    for (type_name, dates) in published {
+        dates.iter().for_each(|date| widen(type_name, *date));
     }
     staged.iter().for_each(|partition| widen(&partition.type_name, partition.date));
     let damaged = verification.damaged().iter().filter_map(DamagedDay::partition);
@@ -225,7 +223,7 @@ async fn ranges(
         *range = days.unwrap_or(*range);
         range.from = range.from.max(range.to.saturating_sub(CALENDAR_DAYS_MAX.days()));
     }
-    Ok(ends)
+    ends
 }
 
 /// What is known of a day besides its manifest.

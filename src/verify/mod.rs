@@ -72,7 +72,8 @@ pub async fn verify(
     files: Arc<dyn PublishedFiles>,
     handles: RunHandles,
 ) -> Result<VerifyOutcome> {
-    let known = known_damage(files.as_ref()).await;
+    // What cannot be read is told when it is to be written.
+    let known = files.verification().await.unwrap_or_default();
     let partitions = select(&request, files.as_ref(), &known).await?;
     let journal = open_journal(&request, &handles)?;
     announce(&partitions, files.as_ref(), &handles).await;
@@ -121,12 +122,6 @@ fn open_journal(request: &VerifyRequest, handles: &RunHandles) -> Result<Option<
         handles.observer.observe(&Event::Warning { message: &message });
     }
     Ok(opened.ok())
-}
-
-/// What verifications have found before. One that cannot be read is told when it is to be written.
-async fn known_damage(files: &dyn PublishedFiles) -> VerificationRecord {
-    let noted = files.verification().await.unwrap_or_default();
-    VerificationRecord::parse(noted.as_deref()).unwrap_or_default()
 }
 
 /// The selected days of all that have a manifest or data, as far as their turn is today.

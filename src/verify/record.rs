@@ -59,13 +59,8 @@ pub(super) async fn note(
     now: jiff::Timestamp,
 ) -> Result<()> {
     let noted = Noted::new(request, outcome, now);
-    let changed = |stored: Option<&[u8]>| {
-        let mut record = VerificationRecord::parse(stored)?;
-        noted.add_to(&mut record);
-        Ok(record.to_bytes())
-    };
-    let Err(error) = files.change_verification(&changed).await else { return Ok(()) };
-    let before = VerificationRecord::parse(files.verification().await?.as_deref())?;
+    let Err(error) = files.change_verification(&|record| noted.add_to(record)).await else { return Ok(()) };
+    let before = files.verification().await?;
     let mut after = before.clone();
     noted.add_to(&mut after);
     if after.damaged() == before.damaged() { Ok(()) } else { Err(error) }

@@ -8,7 +8,7 @@ use super::requests::Requests;
 use super::store::{Condition, Put};
 use crate::destination::{
     ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile,
-    VerificationChange, newest_first,
+    VerificationChange, VerificationRecord, newest_first,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Partition;
@@ -67,9 +67,9 @@ impl PublishedSets for ReadOnlyBucket {
         Ok(reports)
     }
 
-    async fn verification(&self) -> Result<Option<Vec<u8>>> {
+    async fn verification(&self) -> Result<VerificationRecord> {
         let found = self.requests.get_start(&self.layout.verification(), u64::MAX).await?;
-        Ok(found.map(|(bytes, _)| bytes))
+        VerificationRecord::parse(found.as_ref().map(|(bytes, _)| bytes.as_slice()))
     }
 }
 
@@ -107,9 +107,10 @@ impl PublishedFiles for ReadOnlyBucket {
         let key = self.layout.verification();
         for _ in 0..CHANGES_MAX {
             let found = self.requests.get_start(&key, u64::MAX).await?;
-            let bytes = change(found.as_ref().map(|(bytes, _)| bytes.as_slice()))?;
+            let mut record = VerificationRecord::parse(found.as_ref().map(|(bytes, _)| bytes.as_slice()))?;
+            change(&mut record);
             let condition = found.as_ref().map_or(Condition::IfAbsent, |(_, version)| Condition::IfMatch(version));
-            if let Put::Stored(_) = self.requests.put_small(&key, bytes, condition).await? {
+            if let Put::Stored(_) = self.requests.put_small(&key, record.to_bytes(), condition).await? {
                 return Ok(());
             }
         }

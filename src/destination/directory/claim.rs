@@ -10,10 +10,10 @@ use super::layout;
 use super::ledger::{self, Ledger};
 use super::lock::Lock;
 use super::writer::DirectoryWriter;
-use super::{Shared, assemble, publish};
+use super::{Shared, assemble, publish, read_verification};
 use crate::destination::failure::failed;
 use crate::destination::record::{Place, Record};
-use crate::destination::{Claim, Inventory, Listing, ObjectWriter, Position, PublishTerms, VerificationRecord, Work};
+use crate::destination::{Claim, Inventory, Listing, ObjectWriter, Position, PublishTerms, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, Partition};
 use crate::hash::ObjectHasher;
@@ -125,12 +125,12 @@ impl DirectoryClaim {
     /// Whether files of the published set may have other bytes than its manifest says, so that none is
     /// taken over unread: a verification found that some have, and may not have looked at all.
     fn is_suspect(&self, header: &Header) -> bool {
-        let noted = self.shared.side.file_bytes(layout::VERIFICATION);
-        let record = noted.and_then(|bytes| VerificationRecord::parse(bytes.as_deref()));
-        let is_noted =
-            |record: &VerificationRecord| record.damage_of(&self.partition, Some(header.published_at)).is_some();
-        // What cannot be read may say anything.
-        self.is_damaged() || record.as_ref().map_or(true, is_noted)
+        let is_noted = || match read_verification(&self.shared.side) {
+            Ok(record) => record.damage_of(&self.partition, Some(header.published_at)).is_some(),
+            // What cannot be read may say anything.
+            Err(_) => true,
+        };
+        self.is_damaged() || is_noted()
     }
 
     /// Sees that there is room for what is to come, before any of it comes.

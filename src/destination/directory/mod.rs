@@ -25,7 +25,7 @@ use self::claim::DirectoryClaim;
 use self::folder::Folder;
 use super::failure::failed;
 use super::identity::Identity;
-use super::{Claim, Damage, Destination, Published, PublishedDays};
+use super::{Claim, Damage, Destination, Published, PublishedDays, VerificationRecord};
 
 pub(super) use self::layout::SIDE_FOLDER;
 pub use self::read_only::ReadOnlyDirectory;
@@ -225,6 +225,10 @@ fn read_header(manifests: &Folder, partition: &Partition) -> Result<Option<Heade
     let header = manifest::read_header(BufReader::new(file)).map_err(|error| error.within(partition))?;
     header.check_is_of(partition)?;
     Ok(Some(header))
+}
+
+fn read_verification(side: &Folder) -> Result<VerificationRecord> {
+    VerificationRecord::parse(side.file_bytes(layout::VERIFICATION)?.as_deref())
 }
 
 fn is_publication_begun(manifests: &Folder, partition: &Partition) -> bool {

@@ -11,11 +11,11 @@ use rustix::fs::FileType;
 use super::folder::Folder;
 use super::lock::Lock;
 use super::walk::Walk;
-use super::{durable, is_publication_begun, layout, read_published, read_published_days};
+use super::{durable, is_publication_begun, layout, read_published, read_published_days, read_verification};
 use crate::destination::failure::failed;
 use crate::destination::{
     ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile,
-    VerificationChange, newest_first,
+    VerificationChange, VerificationRecord, newest_first,
 };
 use crate::error::{ErrorKind, Result};
 use crate::export::{Partition, TypeName, day_of_folder};
@@ -113,8 +113,8 @@ impl PublishedSets for ReadOnlyDirectory {
         Ok(names.iter().filter_map(|name| runs.file_bytes(name).map_or(Some(None), |bytes| bytes.map(Some))).collect())
     }
 
-    async fn verification(&self) -> Result<Option<Vec<u8>>> {
-        self.side.file_bytes(layout::VERIFICATION)
+    async fn verification(&self) -> Result<VerificationRecord> {
+        read_verification(&self.side)
     }
 }
 
@@ -178,8 +178,9 @@ impl PublishedFiles for ReadOnlyDirectory {
                 taken => break taken?,
             }
         };
-        let document = change(self.verification().await?.as_deref())?;
-        durable::replace_file(&self.side, layout::VERIFICATION, &document)
+        let mut record = read_verification(&self.side)?;
+        change(&mut record);
+        durable::replace_file(&self.side, layout::VERIFICATION, &record.to_bytes())
     }
 
     fn address(&self, partition: &Partition, path: &str) -> String {
