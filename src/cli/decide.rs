@@ -109,8 +109,8 @@ pub fn plain_address(address: &Address) -> String {
     }
 }
 
-/// The folder in which verifications note how far they are: outside of the destination, which is only
-/// read. `None` where the user has no folder for such things.
+/// The folder in which verifications note how far they are: outside of the destination, which may be
+/// read-only. `None` where the user has no folder for such things.
 pub fn state_folder() -> Option<PathBuf> {
     // By the XDG specification a relative path there is none.
     let absolute = |name| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());

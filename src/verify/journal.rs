@@ -1,5 +1,5 @@
 //! What an interrupted verification had verified, so that the next one goes on behind it. The file is
-//! not at the destination, which a verification only reads.
+//! not at the destination, which may be read-only.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};

@@ -29,7 +29,12 @@ pub fn lines(status: &Status, columns: usize, paint: Paint, now: Timestamp) -> V
     }
     lines.extend(status.runs.first().into_iter().flat_map(|run| last_run(run, columns, paint, now)));
     if let Some(last) = &status.last_verification {
-        lines.extend(wrapped(" ", 1, &verified(last, &ago(last.verified_at, now)), columns));
+        lines.extend(wrapped(
+            " ",
+            1,
+            &verified(&format!("last verification {}", ago(last.verified_at, now)), last),
+            columns,
+        ));
     }
     lines
 }
@@ -115,8 +120,8 @@ fn last_run(run: &Run, columns: usize, paint: Paint, now: Timestamp) -> Vec<Stri
     if run.exit_code == 0 { lines } else { lines.iter().map(|line| paint.yellow(line)).collect() }
 }
 
-/// How far the last verification went, which was at a time called `when`.
-pub fn verified(last: &LastVerification, when: &str) -> String {
+/// How far the last verification went, behind words that say when it was.
+pub fn verified(head: &str, last: &LastVerification) -> String {
     let what = match last.look.mode {
         Mode::Full => "SHA-256",
         Mode::Quick => "names and sizes",
@@ -124,7 +129,7 @@ pub fn verified(last: &LastVerification, when: &str) -> String {
     let part = if last.look.selection == Scope::All { "" } else { "a part of " };
     let days = Counted(last.days, "day", "days");
     let end = if last.complete { "" } else { ", stopped before its end" };
-    format!("last verification {when}: {what} of {part}{days}{end}")
+    format!("{head}: {what} of {part}{days}{end}")
 }
 
 #[cfg(test)]

@@ -46,8 +46,8 @@ pub fn section(html: &mut Html, status: &Status) {
         html.element("p", &[("class", &class)], text);
     }
     if let Some(last) = &status.last_verification {
-        let text = verified(last, &minute(last.verified_at));
-        html.element("p", &[], format!("{}.", text.replacen('l', "L", 1)));
+        let head = format!("Last verification {}", minute(last.verified_at));
+        html.element("p", &[], format!("{}.", verified(&head, last)));
     }
     scroll_box(html, "scroll", "Numbers by type", |html| numbers(html, status));
     html.raw("<h3>Gaps</h3>\n");
