@@ -43,18 +43,28 @@ pub enum ErrorKind {
     Protocol,
     /// The destination belongs to another account or to a newer version of the tool.
     DestinationForeign,
+    /// A partition's place at the destination holds data that this tool did not publish.
+    DataForeign,
     /// The destination has no room, or no more files may be open.
     DestinationFull,
-    /// The destination cannot be read or written.
+    /// The destination as a whole cannot be read or written.
     DestinationUnusable,
+    /// One partition's part of the destination cannot be read or written.
+    PartitionUnusable,
     /// A link or a file stands where the destination needs a folder.
     PlaceTaken,
     /// An unfinished multipart upload is gone from the destination bucket, aborted by somebody else.
     UploadLost,
     /// A manifest is torn or altered.
     ManifestDamaged,
-    /// Another run holds the destination.
+    /// A manifest was written by a newer version of the tool.
+    ManifestNewer,
+    /// A published object is damaged or missing here, and the source no longer has it.
+    Unrecoverable,
+    /// Another run holds the partition.
     Held,
+    /// Another run took this run's place because its lease had expired.
+    LeaseLost,
     /// The source has not declared the day complete.
     NotReady,
     /// A rewritten day is so much smaller than the published one that it is held back.
@@ -82,6 +92,17 @@ pub enum Retry {
     Refetch,
     /// Take the partition's listing again and bring the plan up to date.
     Relist,
+}
+
+/// Whom a failure concerns: what else still goes on after it (design.md promise 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Concern {
+    /// One object, or one request; the other objects of its partition go on.
+    Object,
+    /// One partition; the other partitions go on.
+    Partition,
+    /// Every partition: the token, the account, the destination as a whole, a full disk, a stop.
+    Run,
 }
 
 /// The documented exit codes of the command (cli.md).
@@ -128,11 +149,16 @@ impl ErrorKind {
             | Self::KeyRefused
             | Self::Protocol
             | Self::DestinationForeign
+            | Self::DataForeign
             | Self::DestinationFull
             | Self::DestinationUnusable
+            | Self::PartitionUnusable
             | Self::PlaceTaken
             | Self::ManifestDamaged
+            | Self::ManifestNewer
+            | Self::Unrecoverable
             | Self::Held
+            | Self::LeaseLost
             | Self::NotReady
             | Self::Shrunk
             | Self::DeadlineReached
@@ -145,55 +171,68 @@ impl ErrorKind {
     /// The exit code of a command that ends with a failure of this kind.
     pub fn exit_code(self) -> ExitCode {
         match self {
-            Self::Usage | Self::DestinationForeign => ExitCode::Usage,
+            Self::Usage | Self::DestinationForeign | Self::ManifestNewer => ExitCode::Usage,
             Self::TokenRefused | Self::CredentialsRefused | Self::AccessDenied => ExitCode::Refused,
             Self::ExchangeUnavailable | Self::Throttled | Self::Unavailable | Self::DeadlineReached => {
                 ExitCode::Temporary
             }
-            Self::SourceChanged | Self::KeyRefused | Self::UploadLost | Self::Shrunk => ExitCode::Partial,
-            Self::ChecksumMismatch | Self::ManifestDamaged => ExitCode::Difference,
+            Self::SourceChanged | Self::KeyRefused | Self::DataForeign | Self::UploadLost | Self::Shrunk => {
+                ExitCode::Partial
+            }
+            Self::ChecksumMismatch | Self::ManifestDamaged | Self::Unrecoverable => ExitCode::Difference,
             Self::NotReady => ExitCode::NotReady,
-            Self::Held => ExitCode::Held,
+            Self::Held | Self::LeaseLost => ExitCode::Held,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Terminated => ExitCode::Terminated,
             Self::ListingUntrusted
             | Self::Protocol
             | Self::DestinationFull
             | Self::DestinationUnusable
+            | Self::PartitionUnusable
             | Self::PlaceTaken
             | Self::Internal => ExitCode::Failure,
         }
     }
 
-    /// Whether a failure of this kind concerns the whole run, so that nothing new is begun.
-    pub fn stops_the_run(self) -> bool {
+    /// Whom a failure of this kind concerns (design.md promise 11).
+    pub fn concern(self) -> Concern {
         match self {
             Self::TokenRefused
             | Self::ExchangeUnavailable
             | Self::CredentialsRefused
-            | Self::AccessDenied
             | Self::DestinationForeign
             | Self::DestinationFull
             | Self::DestinationUnusable
-            | Self::Held
+            | Self::LeaseLost
             | Self::DeadlineReached
             | Self::Interrupted
             | Self::Terminated
             | Self::Usage
-            | Self::Internal => true,
-            Self::Throttled
-            | Self::Unavailable
-            | Self::SourceChanged
-            | Self::ChecksumMismatch
+            | Self::Internal => Concern::Run,
+            Self::SourceChanged
             | Self::ListingUntrusted
             | Self::KeyRefused
-            | Self::Protocol
-            | Self::UploadLost
+            | Self::DataForeign
+            | Self::PartitionUnusable
             | Self::PlaceTaken
             | Self::ManifestDamaged
+            | Self::ManifestNewer
+            | Self::Unrecoverable
+            | Self::Held
             | Self::NotReady
-            | Self::Shrunk => false,
+            | Self::Shrunk => Concern::Partition,
+            Self::AccessDenied
+            | Self::Throttled
+            | Self::Unavailable
+            | Self::ChecksumMismatch
+            | Self::Protocol
+            | Self::UploadLost => Concern::Object,
         }
+    }
+
+    /// Whether a failure of this kind concerns the whole run, so that nothing new is begun.
+    pub fn stops_the_run(self) -> bool {
+        self.concern() == Concern::Run
     }
 
     /// The kind's name in JSON output: lower case, words joined by underscores.
@@ -212,12 +251,17 @@ impl ErrorKind {
             Self::KeyRefused => "key_refused",
             Self::Protocol => "protocol",
             Self::DestinationForeign => "destination_foreign",
+            Self::DataForeign => "data_foreign",
             Self::DestinationFull => "destination_full",
             Self::DestinationUnusable => "destination_unusable",
+            Self::PartitionUnusable => "partition_unusable",
             Self::PlaceTaken => "place_taken",
             Self::UploadLost => "upload_lost",
             Self::ManifestDamaged => "manifest_damaged",
+            Self::ManifestNewer => "manifest_newer",
+            Self::Unrecoverable => "unrecoverable",
             Self::Held => "held",
+            Self::LeaseLost => "lease_lost",
             Self::NotReady => "not_ready",
             Self::Shrunk => "shrunk",
             Self::DeadlineReached => "deadline_reached",

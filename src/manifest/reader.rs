@@ -19,7 +19,7 @@ const MAJOR_VERSION: u32 = 1;
 /// trusts the lines between.
 ///
 /// # Errors
-/// [`ErrorKind::ManifestDamaged`] for what is not a manifest, [`ErrorKind::DestinationForeign`] for
+/// [`ErrorKind::ManifestDamaged`] for what is not a manifest, [`ErrorKind::ManifestNewer`] for
 /// one of a newer major version, [`ErrorKind::DestinationUnusable`] when it cannot be read.
 pub fn read_header(mut input: impl BufRead + Seek) -> Result<Header> {
     let mut line = Vec::new();
@@ -37,7 +37,7 @@ pub fn read_header(mut input: impl BufRead + Seek) -> Result<Header> {
 /// Reads the header from a manifest's first bytes.
 ///
 /// # Errors
-/// [`ErrorKind::ManifestDamaged`] for what is not a manifest, [`ErrorKind::DestinationForeign`] for
+/// [`ErrorKind::ManifestDamaged`] for what is not a manifest, [`ErrorKind::ManifestNewer`] for
 /// one of a newer major version.
 pub(crate) fn read_first_line(bytes: &[u8]) -> Result<Header> {
     parse_header(bytes.split(|byte| *byte == b'\n').next().unwrap_or_default())
@@ -122,7 +122,7 @@ fn parse_header(line: &[u8]) -> Result<Header> {
     let major = field("version").and_then(|version| version.split('.').next()?.parse::<u32>().ok());
     match major {
         Some(major) if major > MAJOR_VERSION => Err(Error::new(
-            ErrorKind::DestinationForeign,
+            ErrorKind::ManifestNewer,
             format!("the manifest is of format version {major}, newer than this tool understands"),
         )
         .with_hint("a newer e3sync wrote this destination; update this one")),
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(header.unknown_fields["color"], "red");
         let major = first.replace("\"1.1\"", "\"2.0\"");
         let error = read_header(Cursor::new(format!("{major}\n{rest}"))).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::DestinationForeign);
+        assert_eq!(error.kind(), ErrorKind::ManifestNewer);
     }
 
     proptest::proptest! {

@@ -103,6 +103,11 @@ fn hash_all(hashing: &Hashing, partition: &Partition, batch: &[Entry], runtime: 
     Ok(findings)
 }
 
+/// Whether a failure to read keeps every other file from being read: a bucket that refuses one does.
+pub(super) fn ends_verification(kind: ErrorKind) -> bool {
+    kind.stops_the_run() || kind == ErrorKind::AccessDenied
+}
+
 async fn hash(hashing: &Hashing, partition: &Partition, entry: &Entry) -> Result<Option<Finding>> {
     let mut digester = Digester { sha256: Sha256::new(), length_bytes: 0, limit_bytes: entry.size_bytes, hashing };
     let finding = |kind, detail: String| Ok(Some(Finding::new(kind, &entry.key, detail)));
@@ -110,7 +115,7 @@ async fn hash(hashing: &Hashing, partition: &Partition, entry: &Entry) -> Result
         Ok(true) => {}
         Ok(false) => return finding(FindingKind::Missing, format!("{} bytes", entry.size_bytes)),
         // One bad file says nothing about the others; a bucket that refuses does.
-        Err(error) if error.kind() == ErrorKind::DestinationUnusable || !error.kind().stops_the_run() => {
+        Err(error) if error.kind() == ErrorKind::DestinationUnusable || !ends_verification(error.kind()) => {
             return finding(FindingKind::Unreadable, error.to_string());
         }
         Err(error) => return Err(error),

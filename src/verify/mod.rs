@@ -223,7 +223,7 @@ impl Verification {
     fn settle(&mut self, partition: &Partition, report: Result<Report>) {
         let report = match report {
             Ok(report) => report,
-            Err(error) if error.kind().stops_the_run() => {
+            Err(error) if content::ends_verification(error.kind()) => {
                 self.outcome.stopped_by = Some(error);
                 return;
             }
@@ -298,9 +298,9 @@ async fn stop_requested(stop: &mut watch::Receiver<Option<ErrorKind>>) -> Error 
 /// Whether a difference can be repaired by fetching from the source; else why not.
 ///
 /// # Errors
-/// [`ErrorKind::DestinationForeign`] with what is to be done by hand.
+/// [`ErrorKind::DataForeign`] with what is to be done by hand.
 pub fn check_repairable(damaged: &Damaged, is_bucket: bool, scope: &Scope) -> Result<()> {
-    let refusal = |what: &str| Err(Error::new(ErrorKind::DestinationForeign, what.to_owned()));
+    let refusal = |what: &str| Err(Error::new(ErrorKind::DataForeign, what.to_owned()));
     if *scope != Scope::All && !is_bucket && damaged.has(FindingKind::ManifestDamaged) {
         return refusal("its manifest is damaged, and a part of the day was selected; repair the whole day");
     }

@@ -118,5 +118,5 @@ pub fn print_progress(counters: &Counters) {
 }
 /// Whether a failure of this kind always ends the run, which then tells it.
 fn is_the_runs_own(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Held | ErrorKind::DeadlineReached | ErrorKind::Interrupted | ErrorKind::Terminated)
+    matches!(kind, ErrorKind::LeaseLost | ErrorKind::DeadlineReached | ErrorKind::Interrupted | ErrorKind::Terminated)
 }

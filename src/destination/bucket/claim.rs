@@ -352,7 +352,7 @@ fn match_with(ledger: &Ledger, lines: &mut Vec<FinishedLine>) -> Result<()> {
 impl Claim for BucketClaim {
     async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
         let staged = self.0.stage(listing, source).await;
-        let is_foreign = staged.as_ref().is_err_and(|error| error.kind() == ErrorKind::DestinationForeign);
+        let is_foreign = staged.as_ref().is_err_and(|error| error.kind() == ErrorKind::DataForeign);
         if is_foreign && !self.0.is_inherited && !self.0.has_begun() {
             // Nothing was begun, and no later run is to think so.
             self.0.end().await?;

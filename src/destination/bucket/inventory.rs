@@ -54,7 +54,7 @@ impl Walk<'_> {
     /// Marks in the ledger what is there, and finds what is there besides.
     ///
     /// # Errors
-    /// [`ErrorKind::DestinationForeign`] for an object that this tool did not store: it would be read
+    /// [`ErrorKind::DataForeign`] for an object that this tool did not store: it would be read
     /// as part of the day, or be overwritten.
     pub async fn go(self) -> Result<Found> {
         self.ledger.forget_published()?;
@@ -169,12 +169,12 @@ impl Walk<'_> {
     /// What stands there is somebody else's: another run's, if one has gone on in place of this one.
     async fn foreign(&self, key: &str) -> Error {
         if let Err(error) = self.requests.assure().await
-            && error.kind() == ErrorKind::Held
+            && error.kind() == ErrorKind::LeaseLost
         {
             return error;
         }
         Error::new(
-            ErrorKind::DestinationForeign,
+            ErrorKind::DataForeign,
             format!("{} was not stored by e3sync", self.requests.address(key)),
         )
         .with_hint(

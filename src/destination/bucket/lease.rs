@@ -135,7 +135,7 @@ impl Lease {
     /// Gives a sign of life.
     ///
     /// # Errors
-    /// [`ErrorKind::Held`] when another run has found this one dead and gone on in its place.
+    /// [`ErrorKind::LeaseLost`] when another run has found this one dead and gone on in its place.
     async fn renew(&self) -> Result<Version> {
         let mut renewal = self.renewal.lock().await;
         let count = renewal.count + 1;
@@ -151,7 +151,7 @@ impl Lease {
             }
             Put::Refused => {
                 let error = Error::new(
-                    ErrorKind::Held,
+                    ErrorKind::LeaseLost,
                     "another run has gone on in place of this one, which gave no sign of life for too long",
                 )
                 .with_hint("this machine or its network was away; nothing is lost, the other run ends the work");
@@ -297,7 +297,7 @@ impl Lease {
         if self.loss().is_some() {
             return Ok(());
         }
-        *lock(&self.lost) = Some(Error::new(ErrorKind::Held, "this run has given its lease back"));
+        *lock(&self.lost) = Some(Error::new(ErrorKind::LeaseLost, "this run has given its lease back"));
         self.requests.delete_own(&self.layout.run(self.run)).await
     }
 }

@@ -399,9 +399,9 @@ async fn two_runs_on_one_partition_are_kept_apart_until_one_is_dead() {
     transfer(&other, &first()).await.unwrap();
     // The first run was only asleep: its next sign of life is refused, and then so is all else.
     let error = one.0.lease.renew_for_test().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Held);
+    assert_eq!(error.kind(), ErrorKind::LeaseLost);
     let error = put(claim.as_ref(), &works[0], &second()[&works[0].object.key]).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Held);
+    assert_eq!(error.kind(), ErrorKind::LeaseLost);
     assert_eq!(data_of(&bucket.state()), first());
 }
 
@@ -424,7 +424,7 @@ async fn objects_of_others_are_neither_overwritten_nor_deleted_nor_published() {
         put_foreign(&bucket, key).await;
         for _ in 0..2 {
             let error = bucket.run(&bucket.store(BreakOff::Never), &first(), false).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::DestinationForeign, "{key}");
+            assert_eq!(error.kind(), ErrorKind::DataForeign, "{key}");
             assert_eq!(bucket.state().objects[&format!("{DATA}{key}")].bytes, b"mine", "{key}");
             assert!(!bucket.state().objects.keys().any(|key| key.ends_with("claim.json")), "{key}");
         }
@@ -435,7 +435,7 @@ async fn objects_of_others_are_neither_overwritten_nor_deleted_nor_published() {
     bucket.run(&bucket.store(BreakOff::Never), &first(), false).await.unwrap();
     put_foreign(&bucket, "event=x/other").await;
     let error = bucket.run(&bucket.store(BreakOff::Never), &second(), false).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::DestinationForeign);
+    assert_eq!(error.kind(), ErrorKind::DataForeign);
     assert_eq!(data_of(&bucket.state()), with_other, "the published day is as it was");
     assert!(bucket.state().objects.contains_key(&format!("{DATA}_SUCCESS")));
 }

@@ -241,11 +241,8 @@ fn check_unmanaged(data: &Folder) -> Result<()> {
     if data.entries()?.is_empty() {
         return Ok(());
     }
-    Err(Error::new(
-        ErrorKind::DestinationForeign,
-        format!("{} holds data that e3sync did not publish", data.path().display()),
-    )
-    .with_hint("move it away, or choose another destination; nothing there was touched"))
+    Err(Error::new(ErrorKind::DataForeign, format!("{} holds data that e3sync did not publish", data.path().display()))
+        .with_hint("move it away, or choose another destination; nothing there was touched"))
 }
 
 fn read_published_days(manifests: &Folder) -> Result<PublishedDays> {
