@@ -11,8 +11,8 @@ use crate::destination::{DamagedDay, DestinationSettings};
 use crate::error::{ErrorKind, Result};
 use crate::export::{AccountId, Partition, TypeName};
 use crate::finding::Finding;
+use crate::plan::has_success_marker;
 use crate::source::{Access, Cloud, CloudChoice, ReadRequest, SourceSettings, Watch};
-use crate::transfer::has_success_marker;
 
 /// So many of a type's newest days are asked whether they are complete.
 const DAYS_ASKED: usize = 5;

@@ -67,7 +67,7 @@ pub async fn export(
     exporter.begin()?;
     for partition in partitions {
         let Some(manifest) = files.manifest(partition).await? else { continue };
-        for entry in manifest.entries {
+        for entry in manifest.entries()? {
             let entry = entry?;
             if scope.matches(&entry.key) {
                 let address = files.address(partition, entry.file_path());

@@ -22,7 +22,6 @@ pub mod net;
 pub mod plan;
 pub mod progress;
 pub mod retry;
-pub mod select;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod source;

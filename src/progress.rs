@@ -138,8 +138,13 @@ pub enum Event<'a> {
         /// What was done, or why not.
         reason: &'a str,
     },
-    /// Something a person should know.
+    /// Something that a person must know, however little else is shown: it may concern the data.
     Warning {
+        /// In words.
+        message: &'a str,
+    },
+    /// Something that a person may like to know.
+    Notice {
         /// In words.
         message: &'a str,
     },

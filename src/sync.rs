@@ -8,15 +8,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::destination::{Destination, Entries, PublishedDays, PublishedSets};
+use crate::destination::{Destination, PublishedDays, PublishedSets};
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::export::Partition;
-use crate::manifest::join;
-use crate::plan::{self, Action, Decision, PlanOptions};
+use crate::plan::{Action, DaysWanted, PartitionPlan, PlanOptions, Selected, Selection, Surveyor};
 use crate::progress::{Counters, Event, Observer};
-use crate::select::{Selected, Selection};
 use crate::source::Cloud;
-use crate::transfer::{Engine, Listed, PartitionOutcome, RunOutcome, Survey, Surveyor, TransferSettings};
+use crate::transfer::{Engine, PartitionOutcome, RunOutcome, TransferSettings};
 
 /// What a run is asked to do.
 pub struct SyncRequest {
@@ -63,6 +61,8 @@ pub async fn sync(
         selected = selecting => selected?,
         error = stop_requested(&mut stop) => return Err(error),
     };
+    let is_incremental = request.selection.days == DaysWanted::Incremental;
+    let gaps_expected_before = is_incremental.then_some(request.options.lookback_from);
     let surveyor = Surveyor::new(selected.cloud_days, request.selection.scope, request.options, request.spill_folder);
     let engine = Engine::new(
         destination,
@@ -73,7 +73,8 @@ pub async fn sync(
         handles.clock,
         handles.stop,
     );
-    run_as_task(engine, selected.partitions).await
+    let outcome = run_as_task(engine, selected.partitions).await?;
+    Ok(RunOutcome { gaps_expected_before, ..outcome })
 }
 
 /// Runs the engine on the threads that the transfers run on: anywhere else, each object's end would
@@ -106,38 +107,15 @@ async fn select(
     observer.observe(&Event::PartitionsSelected { partitions: selected.partitions.len() as u64, days: selected.days });
     if let Some(days) = selected.days_before {
         let message = format!("neither the source nor the destination has anything of {} .. {}", days.from, days.to);
-        observer.observe(&Event::Warning { message: &message });
+        observer.observe(&Event::Notice { message: &message });
     }
     if !selected.other_types.is_empty() {
         let names: Vec<String> = selected.other_types.iter().map(ToString::to_string).collect();
         let message =
             format!("the export also has type {}, which is not taken unless --type names it", names.join(", "));
-        observer.observe(&Event::Warning { message: &message });
+        observer.observe(&Event::Notice { message: &message });
     }
     Ok(selected)
-}
-
-/// What a run would do with one partition.
-#[derive(Clone, Debug)]
-pub struct PartitionPlan {
-    /// The partition.
-    pub partition: Partition,
-    /// The action.
-    pub action: Action,
-    /// Why.
-    pub reason: &'static str,
-    /// The cloud that it would be taken from, where it was listed there.
-    pub source: Option<String>,
-    /// Why from that cloud.
-    pub source_reason: Option<&'static str>,
-    /// The objects of the new set.
-    pub objects: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// The objects that would come over the network.
-    pub objects_to_transfer: u64,
-    /// Their bytes.
-    pub bytes_to_transfer: u64,
 }
 
 /// Finds out what a run would do, changing nothing; each partition's plan is handed to `show` as
@@ -171,39 +149,7 @@ pub async fn plan(
 
 async fn plan_one(partition: Partition, surveyor: &Surveyor, published: &dyn PublishedSets) -> Result<PartitionPlan> {
     let known = published.published(&partition).await?;
-    let Survey { decision, listed, .. } = surveyor.survey(&partition, &known).await?;
-    let mut plan = PartitionPlan {
-        action: decision.action,
-        reason: decision.reason,
-        source: None,
-        source_reason: None,
-        objects: 0,
-        bytes: 0,
-        objects_to_transfer: 0,
-        bytes_to_transfer: 0,
-        partition,
-    };
-    if let Some(Listed { cloud, why, mut listing, .. }) = listed {
-        plan.source = Some(cloud.location.to_string());
-        plan.source_reason = Some(why);
-        (plan.objects, plan.bytes) = (listing.summary.objects, listing.summary.bytes);
-        if plan.action.is_change() {
-            let manifest = published.manifest(&plan.partition).await?;
-            let entries = manifest.map_or_else(|| Box::new(std::iter::empty()) as Entries, |manifest| manifest.entries);
-            for pair in join(listing.objects()?, entries) {
-                let pair = pair?;
-                if !pair.right.is_some_and(|(_, entry)| entry.is_of(&pair.left)) {
-                    plan.objects_to_transfer += 1;
-                    plan.bytes_to_transfer += pair.left.size_bytes;
-                }
-            }
-        }
-    }
-    let decision = Decision { action: plan.action, reason: plan.reason, completeness: decision.completeness };
-    let unchanged = plan.objects - plan.objects_to_transfer;
-    let decision = plan::hold_decay(decision, known.header.as_ref(), plan.objects, unchanged, surveyor.options());
-    (plan.action, plan.reason) = (decision.action, decision.reason);
-    Ok(plan)
+    Ok(surveyor.survey(&partition, &known, published).await?.plan)
 }
 
 /// The exit code of a run, by the rule that docs/SCRIPTING.md states: what stopped it; else what
@@ -217,17 +163,26 @@ pub fn exit_code(outcome: &RunOutcome) -> ExitCode {
     if errors.contains(&ExitCode::Difference) {
         return ExitCode::Difference;
     }
+    if !errors.is_empty() && errors.iter().all(|code| *code == ExitCode::Held) {
+        return ExitCode::Held;
+    }
     if let Some(first) = errors.first() {
         let is_alone = outcome.partitions.iter().all(|partition| partition.error.is_some());
         let is_same = errors.iter().all(|code| code == first);
         return if is_alone && is_same { *first } else { ExitCode::Partial };
     }
     let any = |action| outcome.partitions.iter().any(|partition: &PartitionOutcome| partition.action == action);
-    if any(Action::Hold) {
+    if any(Action::Hold) || outcome.partitions.iter().any(|partition| is_unexpected_gap(partition, outcome)) {
         ExitCode::Partial
     } else if any(Action::Wait) {
         ExitCode::NotReady
     } else {
         ExitCode::Success
     }
+}
+
+/// Whether a selected day is nowhere although it should be somewhere.
+fn is_unexpected_gap(partition: &PartitionOutcome, outcome: &RunOutcome) -> bool {
+    let is_expected = outcome.gaps_expected_before.is_some_and(|before| partition.partition.date < before);
+    partition.action == Action::Missing && !is_expected
 }

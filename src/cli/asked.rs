@@ -1,8 +1,8 @@
 //! What a run was asked for, as its report says it.
 
 use e3sync::export::Scope;
+use e3sync::plan::{DaysWanted, Selection};
 use e3sync::plan::{PlanOptions, Ready};
-use e3sync::select::{DaysWanted, Selection};
 use e3sync::source::CloudChoice;
 use jiff::civil::Date;
 use serde_json::{Value, json};

@@ -17,7 +17,7 @@ pub fn listen(max_duration: Option<Duration>, observer: Arc<dyn Observer>) -> wa
     tokio::spawn(async move {
         let Some(mut signals) = Signals::install() else {
             let message = "signals cannot be caught; Ctrl-C ends the run at once, and is still safe";
-            observer.observe(&Event::Warning { message });
+            observer.observe(&Event::Notice { message });
             return std::future::pending().await;
         };
         let first = tokio::select! {
@@ -26,7 +26,7 @@ pub fn listen(max_duration: Option<Duration>, observer: Arc<dyn Observer>) -> wa
         };
         if first != ErrorKind::DeadlineReached {
             let message = "stopping; running transfers may end, a second signal leaves at once";
-            observer.observe(&Event::Warning { message });
+            observer.observe(&Event::Notice { message });
         }
         sender.send_replace(Some(first));
         let second = signals.next().await;

@@ -1,14 +1,15 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::ops::Deref;
 use std::path::PathBuf;
 
 use super::Position;
 use super::failure::failed;
-use super::listing::ObjectLines;
 use super::record::{Place, RECORD_BYTES, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Object;
 use crate::manifest::{ListingSummary, ListingTally, VerifiedContent, join};
+use crate::plan::ObjectLines;
 
 /// Bytes that are read and written at offsets, by many at once.
 pub(super) trait RandomAccess: Send + Sync {
@@ -53,6 +54,8 @@ pub(super) struct Totals {
     pub listing: ListingSummary,
     /// `None` when a file is not Parquet.
     pub rows: Option<u64>,
+    /// The objects that the source no longer has.
+    pub objects_gone_at_source: u64,
 }
 
 impl<F: RandomAccess> Ledger<F> {
@@ -87,7 +90,7 @@ impl<F: RandomAccess> Ledger<F> {
     }
 
     /// The objects from a position on.
-    pub fn objects(&self, from: Position) -> ObjectLines<BufReader<ReadFrom<'_, F>>> {
+    pub fn objects(&self, from: Position) -> ObjectLines<BufReader<ReadFrom<&F>>> {
         ObjectLines::new(BufReader::with_capacity(64 * 1024, ReadFrom { input: &self.listing, offset: from.offset }))
     }
 
@@ -161,29 +164,30 @@ impl<F: RandomAccess> Ledger<F> {
 
     /// What the finished objects amount to.
     pub fn totals(&self, run: u64) -> Result<Totals> {
-        let (mut tally, mut rows) = (ListingTally::default(), Some(0_u64));
+        let (mut tally, mut rows, mut objects_gone_at_source) = (ListingTally::default(), Some(0_u64), 0);
         for finished in self.finished(run) {
             let (object, _, content) = finished?;
             tally.add(&object);
+            objects_gone_at_source += u64::from(object.gone_at_source.is_some());
             rows = rows.zip(content.rows).map(|(sum, rows)| sum.saturating_add(rows));
         }
-        Ok(Totals { listing: tally.finish(), rows })
+        Ok(Totals { listing: tally.finish(), rows, objects_gone_at_source })
     }
 }
 
-/// Reads from an offset on, without a position that others could move.
-pub(super) struct ReadFrom<'a, F> {
-    input: &'a F,
+/// Reads from an offset on, without a position that others could move. `R` refers to what is read.
+pub(super) struct ReadFrom<R> {
+    input: R,
     offset: u64,
 }
 
-impl<'a, F> ReadFrom<'a, F> {
-    pub fn new(input: &'a F, offset: u64) -> Self {
+impl<R> ReadFrom<R> {
+    pub fn new(input: R, offset: u64) -> Self {
         Self { input, offset }
     }
 }
 
-impl<F: RandomAccess> Read for ReadFrom<'_, F> {
+impl<R: Deref<Target: RandomAccess>> Read for ReadFrom<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.input.read_at(buffer, self.offset)?;
         self.offset += count as u64;

@@ -8,10 +8,10 @@ mod failure;
 pub mod gcs;
 mod identity;
 mod ledger;
-mod listing;
 mod publication;
 mod published;
 mod record;
+mod reports;
 pub mod s3;
 mod verification;
 
@@ -24,24 +24,21 @@ use jiff::Timestamp;
 
 pub use connect::{Address, DestinationSettings};
 pub use identity::check_account;
-pub use listing::{Listing, ListingBuilder};
 pub use published::{
-    ByteTaker, Damage, Entries, NothingPublished, Published, PublishedDays, PublishedFiles, PublishedManifest,
-    PublishedSets, StandingFile, VerificationChange,
+    ByteTaker, Damage, Entries, Manifests, NothingPublished, Published, PublishedDays, PublishedFiles,
+    PublishedManifest, PublishedSets, StandingFile, VerificationChange,
 };
 pub use verification::{DamagedDay, LastVerification, Look, Mode, VerificationRecord};
 
 use crate::error::Result;
 use crate::export::{Checksums, Object, Partition, Scope};
 use crate::hash::ObjectHasher;
-use crate::manifest::{Completeness, Header, VerifiedContent};
+use crate::manifest::{Completeness, Header, ListingDigest, VerifiedContent};
+use crate::plan::Listing;
 
 /// A place that holds one account's mirror.
 #[async_trait]
-pub trait Destination: Send + Sync {
-    /// What is published of a partition.
-    async fn published(&self, partition: &Partition) -> Result<Published>;
-
+pub trait Destination: Manifests {
     /// The types and days that are published, each type's days ascending.
     async fn published_days(&self) -> Result<PublishedDays>;
 
@@ -69,9 +66,13 @@ pub trait Destination: Send + Sync {
 /// A partition that belongs to this run until dropped: its new set is staged and then published.
 #[async_trait]
 pub trait Claim: Send + Sync {
-    /// Takes a listing as the set to be staged. Keeps what is staged already and still part of it,
-    /// and what is published unchanged (from the same source).
-    async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory>;
+    /// Takes the objects of `set` as those to be staged. Keeps what is staged already and still part of
+    /// it, and what is published unchanged (from the same source).
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Unrecoverable`] for an object that the source no longer has and that is
+    /// not sound here.
+    async fn prepare(&self, set: &mut Listing, source: &str) -> Result<Inventory>;
 
     /// Up to `count_max` objects that are still to do, from the one at `position` on, and the
     /// position after them; `None` behind the last.
@@ -94,10 +95,10 @@ pub trait Claim: Send + Sync {
     async fn forget(&self, work: &Work) -> Result<()>;
 
     /// Makes the staged set visible as a whole, durably, with its manifest.
-    ///
-    /// # Errors
-    /// [`crate::error::ErrorKind::Shrunk`] when the set is held back.
-    async fn publish(&self, terms: PublishTerms) -> Result<Header>;
+    async fn publish(&self, terms: PublishTerms) -> Result<Publication>;
+
+    /// Gives up what is staged, so that what is published is as it was.
+    async fn discard(&self) -> Result<()>;
 }
 
 /// Receives one object's bytes.
@@ -160,16 +161,25 @@ pub struct PublishTerms {
     pub source: String,
     /// How much of the partition was selected.
     pub scope: Scope,
+    /// The digest of what the source lists of it.
+    pub listing_digest: ListingDigest,
     /// Whether the source counts the day as complete.
     pub completeness: Completeness,
     /// The time to put into the manifest.
     pub now: Timestamp,
-    /// Whether to publish even a set under half the size of the one it replaces.
+    /// Whether to publish even what is less than half of what it replaces.
     pub accept_shrink: bool,
+    /// Whether the published set stays as it is, and only its manifest is written anew: objects of it are
+    /// gone at the source, or there again.
+    pub only_marks: bool,
 }
 
-/// The names of the newest runs' reports: they begin with the time.
-fn newest_first(mut names: Vec<String>, count_max: usize) -> Vec<String> {
-    names.sort();
-    names.into_iter().rev().take(count_max).collect()
+/// What came of publishing a set.
+#[derive(Clone, Debug)]
+pub enum Publication {
+    /// It is published, with this manifest's header.
+    Published(Header),
+    /// It turned out to have less than half of the rows that it would replace, and is held back; what was
+    /// published is as it was.
+    Held,
 }

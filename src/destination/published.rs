@@ -1,16 +1,19 @@
 //! Looking at what is published, without touching it: manifests, and the files that they describe.
 
 use std::collections::{HashMap, HashSet};
+use std::io::BufReader;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use jiff::civil::Date;
 
 use super::VerificationRecord;
+use super::ledger::{RandomAccess, ReadFrom};
 use crate::error::Result;
 use crate::export::{Partition, TypeName};
-use crate::manifest::{Entry, Header};
+use crate::manifest::{Entry, EntryReader, Header};
 
 /// The days that are published, each type's ascending.
 pub type PublishedDays = Vec<(TypeName, Vec<Date>)>;
@@ -34,16 +37,28 @@ pub type Entries = Box<dyn Iterator<Item = Result<Entry>> + Send>;
 pub struct PublishedManifest {
     /// Its first line.
     pub header: Header,
-    /// Its objects.
-    pub entries: Entries,
+    bytes: Arc<dyn RandomAccess>,
 }
 
-/// What is published at a destination, by its manifests.
-#[async_trait]
-pub trait PublishedSets: Send + Sync {
-    /// The account whose mirror it is; `None` where there is no mirror.
-    fn account_id(&self) -> Option<&str>;
+impl PublishedManifest {
+    /// A manifest whose whole content is in `bytes`.
+    pub(super) fn new(header: Header, bytes: impl RandomAccess + 'static) -> Self {
+        Self { header, bytes: Arc::new(bytes) }
+    }
 
+    /// Its objects, from the first on.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::DestinationUnusable`] when it cannot be read.
+    pub fn entries(&self) -> Result<Entries> {
+        let input = ReadFrom::new(self.bytes.clone(), 0);
+        Ok(Box::new(EntryReader::new(BufReader::with_capacity(64 * 1024, input))?))
+    }
+}
+
+/// The manifests of a destination.
+#[async_trait]
+pub trait Manifests: Send + Sync {
     /// What is published of a partition.
     ///
     /// # Errors
@@ -53,8 +68,15 @@ pub trait PublishedSets: Send + Sync {
     /// The whole manifest of a partition, whether its data are there or not; `None` where there is none.
     ///
     /// # Errors
-    /// As [`PublishedSets::published`].
+    /// As [`Manifests::published`].
     async fn manifest(&self, partition: &Partition) -> Result<Option<PublishedManifest>>;
+}
+
+/// What is published at a destination, by its manifests.
+#[async_trait]
+pub trait PublishedSets: Manifests {
+    /// The account whose mirror it is; `None` where there is no mirror.
+    fn account_id(&self) -> Option<&str>;
 
     /// The published days.
     ///
@@ -188,17 +210,20 @@ impl Damage {
 pub struct NothingPublished;
 
 #[async_trait]
-impl PublishedSets for NothingPublished {
-    fn account_id(&self) -> Option<&str> {
-        None
-    }
-
+impl Manifests for NothingPublished {
     async fn published(&self, _partition: &Partition) -> Result<Published> {
         Ok(Published::default())
     }
 
     async fn manifest(&self, _partition: &Partition) -> Result<Option<PublishedManifest>> {
         Ok(None)
+    }
+}
+
+#[async_trait]
+impl PublishedSets for NothingPublished {
+    fn account_id(&self) -> Option<&str> {
+        None
     }
 
     async fn days(&self) -> Result<PublishedDays> {

@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Checksums;
@@ -25,6 +26,10 @@ pub struct Object {
     /// The checksums that the listing itself offers.
     #[serde(default, skip_serializing_if = "Checksums::is_empty")]
     pub checksums: Checksums,
+    /// When the source was first seen without it, for a published object that is kept although the
+    /// source no longer lists it (design.md promise 3); no part of the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_at_source: Option<Timestamp>,
 }
 
 impl Object {

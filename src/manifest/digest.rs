@@ -74,7 +74,8 @@ impl ListingTally {
             return false;
         }
         self.objects += 1;
-        self.bytes += object.size_bytes;
+        // A listing may claim any sizes.
+        self.bytes = self.bytes.saturating_add(object.size_bytes);
         self.hash(object);
         true
     }

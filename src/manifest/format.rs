@@ -11,7 +11,7 @@ use crate::export::{Checksums, Object, Partition, Scope};
 pub const FORMAT_NAME: &str = "e3sync-manifest";
 
 /// The version that this tool writes: `MAJOR.MINOR`. A newer minor version only adds fields.
-pub const FORMAT_VERSION: &str = "1.1";
+pub const FORMAT_VERSION: &str = "1.2";
 
 /// Whether the source counts a day as complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub struct Header {
     pub date: Date,
     /// How much of the partition was selected.
     pub selection: Scope,
-    /// The digest of the listing that was published.
+    /// The digest of the source's listing that the set was last brought up to date with.
     pub listing_digest: ListingDigest,
     /// The number of objects.
     pub objects: u64,
@@ -59,6 +59,9 @@ pub struct Header {
     /// Their rows by the Parquet footers; absent when a file is not Parquet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// How many of the objects the source no longer has; since version 1.2.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub objects_gone_at_source: u64,
     /// Whether the source counted the day as complete.
     pub completeness: Completeness,
     /// The version of the tool that published it.
@@ -118,6 +121,14 @@ pub struct Entry {
     /// The ETag of the object in the destination's bucket; since version 1.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_etag: Option<String>,
+    /// When the source was first seen without the object, which is kept here; since version 1.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_at_source: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Entry {
@@ -134,6 +145,19 @@ impl Entry {
             verified_against: content.verified_against(),
             rows: content.rows,
             stored_etag: None,
+            gone_at_source: object.gone_at_source,
+        }
+    }
+
+    /// The object as the source listed it, and when it was gone there.
+    pub fn object(&self) -> Object {
+        Object {
+            key: self.key.clone(),
+            size_bytes: self.size_bytes,
+            etag: self.etag.clone(),
+            generation: self.generation,
+            checksums: Checksums::default(),
+            gone_at_source: self.gone_at_source,
         }
     }
 

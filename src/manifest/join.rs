@@ -1,3 +1,6 @@
+//! Walking two lists that are sorted by key together.
+
+use std::cmp::Ordering;
 use std::iter::Peekable;
 
 use super::Entry;
@@ -81,6 +84,46 @@ where
     }
 }
 
+/// Walks two ascending lists together and gives each key once, with the lines that have it.
+pub(crate) struct OuterJoin<L: Iterator, R: Iterator> {
+    left: Peekable<L>,
+    right: Peekable<R>,
+}
+
+/// Joins two ascending lists by key, keeping the lines that only one of them has.
+pub(crate) fn outer_join<A, B, L, R>(left: L, right: R) -> OuterJoin<L, R>
+where
+    A: Keyed,
+    B: Keyed,
+    L: Iterator<Item = Result<A>>,
+    R: Iterator<Item = Result<B>>,
+{
+    OuterJoin { left: left.peekable(), right: right.peekable() }
+}
+
+impl<A, B, L, R> Iterator for OuterJoin<L, R>
+where
+    A: Keyed,
+    B: Keyed,
+    L: Iterator<Item = Result<A>>,
+    R: Iterator<Item = Result<B>>,
+{
+    type Item = Result<(Option<A>, Option<B>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let order = match (self.left.peek(), self.right.peek()) {
+            (None, None) => return None,
+            (Some(Err(error)), _) | (_, Some(Err(error))) => return Some(Err(error.clone())),
+            (Some(Ok(_)), None) => Ordering::Less,
+            (None, Some(Ok(_))) => Ordering::Greater,
+            (Some(Ok(left)), Some(Ok(right))) => left.key().cmp(right.key()),
+        };
+        let left = if order == Ordering::Greater { None } else { self.left.next() };
+        let right = if order == Ordering::Less { None } else { self.right.next() };
+        Some(left.transpose().and_then(|left| Ok((left, right.transpose()?))))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +141,17 @@ mod tests {
             .map(|pair: Pair<Object, Object>| (pair.left_index, pair.right.map(|(index, _)| index)))
             .collect();
         assert_eq!(pairs, [(0, None), (1, Some(1)), (2, Some(2)), (3, None)]);
+    }
+
+    #[test]
+    fn an_outer_join_gives_every_key_once() {
+        let pairs = outer_join(objects(&["a", "c"]).into_iter(), objects(&["b", "c", "d"]).into_iter());
+        let keys = pairs.map(|pair| {
+            let (left, right): (Option<Object>, Option<Object>) = pair.unwrap();
+            (left.map(|object| object.key), right.map(|object| object.key))
+        });
+        let key = |text: &str| Some(text.to_owned());
+        let expected = [(key("a"), None), (None, key("b")), (key("c"), key("c")), (None, key("d"))];
+        assert!(keys.eq(expected));
     }
 }

@@ -14,7 +14,7 @@ pub use digest::{ListingDigest, ListingSummary, ListingTally};
 pub(crate) use digest::{from_hex, from_hex_bytes, to_hex};
 pub use footer::{FooterTail, ParquetFooter, TAIL_BYTES_MAX};
 pub use format::{Completeness, Entry, FORMAT_NAME, FORMAT_VERSION, Header};
-pub(crate) use join::join;
+pub(crate) use join::{Keyed, join, outer_join};
 pub(crate) use reader::read_first_line;
 pub use reader::{EntryReader, read_header, verify};
 pub use writer::ManifestWriter;

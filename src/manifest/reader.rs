@@ -175,6 +175,7 @@ mod tests {
             objects,
             bytes: objects,
             rows: None,
+            objects_gone_at_source: 0,
             completeness: Completeness::Declared,
             tool_version: "0.0.0".into(),
             published_at: jiff::Timestamp::UNIX_EPOCH,
@@ -219,11 +220,11 @@ mod tests {
     fn a_newer_minor_version_keeps_its_fields_and_a_newer_major_one_is_refused() {
         let text = String::from_utf8(manifest(0)).unwrap();
         let first = text.lines().next().unwrap();
-        let minor = first.replace("\"1.1\"", "\"1.7\"").replacen('{', "{\"color\":\"red\",", 1);
+        let minor = first.replace("\"1.2\"", "\"1.7\"").replacen('{', "{\"color\":\"red\",", 1);
         let rest: String = text.lines().skip(1).map(|line| format!("{line}\n")).collect();
         let header = read_header(Cursor::new(format!("{minor}\n{rest}"))).unwrap();
         assert_eq!(header.unknown_fields["color"], "red");
-        let major = first.replace("\"1.1\"", "\"2.0\"");
+        let major = first.replace("\"1.2\"", "\"2.0\"");
         let error = read_header(Cursor::new(format!("{major}\n{rest}"))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ManifestNewer);
     }

@@ -58,7 +58,7 @@ impl Getter {
     /// The object behind a successful answer, once its head proves to be what was asked for.
     pub fn opened(&self, response: Response, object: &Object, range: Option<&Range<u64>>) -> Result<OpenObject> {
         check_answer(&response, object, range)?;
-        let wanted_bytes = range.map_or(object.size_bytes, |range| range.end - range.start);
+        let wanted_bytes = wanted_bytes(object, range);
         // Some servers repeat the whole object's checksum on a part; it says nothing of the part.
         let checksums = if range.is_none() { checksums(response.headers()) } else { Checksums::default() };
         Ok(OpenObject { checksums, body: body(response, wanted_bytes, self.net.stall_timeout, &object.key) })
@@ -81,26 +81,41 @@ fn unaddressable(key: &str) -> Error {
 /// Compares an answer's headers with what was asked for, before a byte of the body is used.
 ///
 /// # Errors
-/// [`ErrorKind::SourceChanged`] where the object is not the one listed,
-/// [`ErrorKind::Protocol`] where the server ignores the range.
+/// [`ErrorKind::SourceChanged`] where the answer is not the object as it was listed,
+/// [`ErrorKind::Protocol`] where the server ignores the range or encodes the bytes.
 fn check_answer(response: &Response, object: &Object, range: Option<&Range<u64>>) -> Result<()> {
     let headers = response.headers();
-    let changed = |what: &str| {
-        Error::new(ErrorKind::SourceChanged, format!("object {} changed at the source: {what}", printable(&object.key)))
+    let get = || format!("GET {}", printable(&object.key));
+    let differs = |what: String| {
+        Error::new(ErrorKind::SourceChanged, format!("{}: {what}", get())).with_hint(
+            "the object was replaced, or the server answers something else than it lists; what was transferred is kept",
+        )
     };
     if let (Some(listed), Some(sent)) = (&object.etag, text(headers, header::ETAG.as_str()))
         && listed.trim_matches('"') != sent.trim_matches('"')
     {
-        return Err(changed("it has another ETag than listed"));
+        return Err(differs(format!(
+            "the answer has the ETag {}, and {} is listed",
+            printable(sent),
+            printable(listed)
+        )));
     }
     if let (Some(listed), Some(sent)) = (object.generation, text(headers, "x-goog-generation"))
         && sent.parse() != Ok(listed)
     {
-        return Err(changed("it has another generation than listed"));
+        return Err(differs(format!("the answer has the generation {}, and {listed} is listed", printable(sent))));
     }
-    let wanted = range.map_or(object.size_bytes, |range| range.end - range.start);
-    if response.content_length().is_some_and(|length| length != wanted) {
-        return Err(changed("it has another size than listed"));
+    if let Some(encoding) = text(headers, header::CONTENT_ENCODING.as_str())
+        && !is_plain(encoding)
+        && response.content_length() != Some(wanted_bytes(object, range))
+    {
+        let what = format!("{}: the answer is encoded ({}) and not the bytes as stored", get(), printable(encoding));
+        return Err(Error::new(ErrorKind::Protocol, what)
+            .with_hint("something between this machine and the cloud changes answers; reach the cloud without it"));
+    }
+    let wanted_bytes = wanted_bytes(object, range);
+    if let Some(length) = response.content_length().filter(|length| *length != wanted_bytes) {
+        return Err(differs(format!("the answer has {length} bytes, and {wanted_bytes} were asked for")));
     }
     match range {
         None if response.status() == StatusCode::OK => Ok(()),
@@ -108,15 +123,28 @@ fn check_answer(response: &Response, object: &Object, range: Option<&Range<u64>>
             let expected = format!("bytes {}-{}/{}", range.start, range.end - 1, object.size_bytes);
             match text(headers, header::CONTENT_RANGE.as_str()) {
                 Some(sent) if sent == expected => Ok(()),
-                _ => Err(changed("the answer is for other bytes than asked")),
+                sent => {
+                    let sent = sent.map_or_else(|| "no range".to_owned(), |sent| format!("`{}`", printable(sent)));
+                    Err(differs(format!("the answer is for {sent}, and `{expected}` was asked for")))
+                }
             }
         }
-        _ => Err(Error::new(
-            ErrorKind::Protocol,
-            format!("the server ignores ranges ({} for object {})", response.status().as_u16(), printable(&object.key)),
-        )
-        .with_hint("something between this machine and the cloud changes requests; reach the cloud without it")),
+        _ => {
+            let status = response.status().as_u16();
+            let asked = if range.is_some() { "a range" } else { "the whole object" };
+            Err(Error::new(ErrorKind::Protocol, format!("{}: status {status} in answer to {asked}", get()))
+                .with_hint("something between this machine and the cloud changes requests; reach the cloud without it"))
+        }
     }
+}
+
+fn wanted_bytes(object: &Object, range: Option<&Range<u64>>) -> u64 {
+    range.map_or(object.size_bytes, |range| range.end - range.start)
+}
+
+/// Whether an encoding leaves the bytes as they are stored.
+fn is_plain(encoding: &str) -> bool {
+    encoding.eq_ignore_ascii_case("identity") || encoding.eq_ignore_ascii_case("aws-chunked")
 }
 
 /// The bytes of an answer: exactly `wanted_bytes` of them, each within the stall timeout after the

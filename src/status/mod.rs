@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 
 pub use numbers::{Totals, gaps, newest_complete, ranges_in};
-pub use runs::{Asked, Run, RunBytes, RunDay, RunError, RunObjects, RunPartitions, RunRequests};
+pub use runs::{Asked, Run, RunBytes, RunDay, RunError, RunObjects, RunPartitions, RunRange, RunRequests};
 
 use crate::destination::{DamagedDay, LastVerification, Published, PublishedDays, PublishedSets, VerificationRecord};
 use crate::error::{Error, Result};
@@ -92,16 +92,32 @@ pub struct Day {
     pub bytes: u64,
     /// Their rows, where all are Parquet.
     pub rows: Option<u64>,
+    /// How many of the objects the source no longer has.
+    pub objects_gone_at_source: u64,
     /// When it was published.
     pub published_at: Option<Timestamp>,
 }
 
 impl Day {
     fn without_data(date: Date, state: DayState, reason: Option<String>) -> Self {
-        Self { date, state, reason, is_complete: false, objects: 0, bytes: 0, rows: None, published_at: None }
+        Self {
+            date,
+            state,
+            reason,
+            is_complete: false,
+            objects: 0,
+            bytes: 0,
+            rows: None,
+            objects_gone_at_source: 0,
+            published_at: None,
+        }
     }
 
     fn of_header(header: &Header, state: DayState, reason: Option<String>) -> Self {
+        let gone = header.objects_gone_at_source;
+        let kept = (gone > 0)
+            .then(|| format!("{gone} of its {} objects are gone at the source and kept here", header.objects));
+        let reason = reason.or(kept);
         Self {
             date: header.date,
             state,
@@ -110,6 +126,7 @@ impl Day {
             objects: header.objects,
             bytes: header.bytes,
             rows: header.rows,
+            objects_gone_at_source: header.objects_gone_at_source,
             published_at: Some(header.published_at),
         }
     }
@@ -279,7 +296,7 @@ impl Known<'_> {
         let Some((_, said)) = self.said else { return Day::without_data(date, DayState::Missing, None) };
         let state = if said.action == "wait" { DayState::Pending } else { DayState::Missing };
         // That a run once kept or published it explains nothing: it is not there now.
-        let is_told = matches!(said.action.as_str(), "wait" | "missing") || said.error.is_some();
+        let is_told = matches!(said.action.as_str(), "wait" | "missing" | "empty") || said.error.is_some();
         Day::without_data(date, state, said.why().filter(|_| is_told))
     }
 }

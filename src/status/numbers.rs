@@ -16,6 +16,8 @@ pub struct Totals {
     pub bytes: u64,
     /// Their rows; `None` when those of a day with objects are unknown.
     pub rows: Option<u64>,
+    /// How many of the objects the source no longer has.
+    pub objects_gone_at_source: u64,
 }
 
 impl Totals {
@@ -26,6 +28,7 @@ impl Totals {
             *totals.days.entry(day.state).or_default() += 1;
             totals.objects = totals.objects.saturating_add(day.objects);
             totals.bytes = totals.bytes.saturating_add(day.bytes);
+            totals.objects_gone_at_source = totals.objects_gone_at_source.saturating_add(day.objects_gone_at_source);
             if day.objects > 0 {
                 totals.rows = totals.rows.zip(day.rows).map(|(sum, rows)| sum.saturating_add(rows));
             }

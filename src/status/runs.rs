@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::export::TypeName;
+use crate::export::{Days, TypeName};
 
 /// What a run left about itself in the destination: its report, as far as `status` uses it.
 #[derive(Clone, Debug, Deserialize)]
@@ -43,9 +44,24 @@ pub struct Run {
     /// What stopped it early.
     #[serde(default)]
     pub stopped_by: Option<RunError>,
-    /// The partitions that it looked at.
+    /// The partitions that it looked at, but for those of `kept`.
     #[serde(default)]
     pub days: Vec<RunDay>,
+    /// The days that it listed and found unchanged.
+    #[serde(default)]
+    pub kept: Vec<RunRange>,
+}
+
+/// Consecutive days of a type.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RunRange {
+    /// The type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// The first day.
+    pub from: Date,
+    /// The last day.
+    pub to: Date,
 }
 
 /// What a run was asked for, in the words of its report.
@@ -81,6 +97,8 @@ pub struct RunPartitions {
     pub expired: u64,
     /// Neither there nor here.
     pub missing: u64,
+    /// Complete at the source, without anything of what was selected.
+    pub empty: u64,
     /// Not published because of an error.
     pub failed: u64,
 }
@@ -159,7 +177,7 @@ impl RunDay {
 
     /// Whether the source had, or is to have, something for the destination.
     pub(super) fn is_wanted(&self) -> bool {
-        matches!(self.action.as_str(), "create" | "replace" | "extend" | "complete" | "wait" | "hold")
+        matches!(self.action.as_str(), "create" | "replace" | "extend" | "complete" | "repair" | "wait" | "hold")
     }
 }
 
@@ -184,9 +202,31 @@ pub(super) fn last_words(runs: &[Run]) -> LastWords<'_> {
                 words.entry((type_name, day.date)).or_insert((run.started_at, day));
             }
         }
+        for range in &run.kept {
+            let Ok(type_name) = TypeName::parse(&range.type_name) else { continue };
+            // Nothing was to be said of these days, which takes back what earlier runs said.
+            let days = Days { from: range.from, to: range.to }.iter().take(DAYS_IN_A_RANGE_MAX);
+            for date in days {
+                words.entry((type_name.clone(), date)).or_insert((run.started_at, &KEPT));
+            }
+        }
     }
     words
 }
+
+/// A range in a report that anybody may have altered is read up to this many days.
+const DAYS_IN_A_RANGE_MAX: usize = 36_500;
+
+/// What a run says of a day that it found unchanged.
+static KEPT: LazyLock<RunDay> = LazyLock::new(|| RunDay {
+    type_name: String::new(),
+    date: Date::ZERO,
+    action: "keep".to_owned(),
+    reason: String::new(),
+    published: false,
+    objects: 0,
+    error: None,
+});
 
 #[cfg(test)]
 mod tests {
@@ -215,6 +255,12 @@ mod tests {
     fn the_last_run_that_looked_at_a_day_has_the_last_word() {
         let expired = r#"{"type":"events","date":"2026-01-01","action":"expired"}"#;
         let unlisted = r#"{"type":"events","date":"2026-01-01","action":"keep","objects":0}"#;
+        let kept = report("20", "").iter().map(|byte| char::from(*byte)).collect::<String>();
+        let kept =
+            kept.replace("\"days\":[", r#""kept":[{"type":"events","from":"2025-12-30","to":"2026-01-02"}],"days":["#);
+        let (runs, _) = parse(&[Some(report("18", expired)), Some(kept.into_bytes())]);
+        assert_eq!(last_words(&runs).len(), 4);
+        assert!(last_words(&runs).values().all(|(_, day)| day.action == "keep"), "taken back");
         let odd = r#"{"type":"../events","date":"2026-01-01","action":"hold"}"#;
         let (runs, _) = parse(&[report("18", expired), report("19", &format!("{unlisted},{odd}"))].map(Some));
         let words = last_words(&runs);

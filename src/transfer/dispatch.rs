@@ -3,6 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::civil::Date;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -12,26 +13,29 @@ use super::TransferSettings;
 use super::limit::Limiter;
 use super::object::{Arrival, Common, ObjectTransfer};
 use super::partition::{Active, Confirmation, Context, Prepared};
-use super::survey::Surveyor;
 use crate::clock::Clock;
-use crate::destination::{Destination, Work};
+use crate::destination::{Destination, Publication, Work};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::export::Partition;
-use crate::manifest::{Header, ListingSummary, to_hex};
-use crate::plan::{Action, Decision};
+use crate::export::{Partition, Scope};
+use crate::manifest::{Completeness, Header, to_hex};
+use crate::plan::{Action, MergeTally, PartitionPlan, Surveyor};
 use crate::progress::{Counters, Event, Observer};
 
-/// So many partitions are listed at once.
+/// Maximum number of partitions listed concurrently.
 const PREPARING_MAX: usize = 8;
 
-/// So many partitions are staged, confirmed or published at once.
+/// Maximum number of partitions staged, confirmed or published concurrently.
 const ACTIVE_MAX: usize = 64;
 
-/// So many partitions are published at once: each waits for the disk, and they share it.
+/// Maximum number of partitions published concurrently: each waits for the disk, and they share it.
 const PUBLISHING_MAX: usize = 4;
 
-/// After so many failures in a row, over all objects, the run gives up.
-const FAILURES_IN_A_ROW_MAX: u32 = 20;
+/// How many partitions in a row may fail as if the source or the destination were away as a whole before
+/// the run ends.
+const PARTITION_FAILURES_IN_A_ROW_MAX: u32 = 20;
+
+/// The reason of a set that was fetched and is held back.
+const HELD_BY_ROWS: &str = "rewritten with less than half of its rows (accept with --accept-shrink)";
 
 /// A publication that is under way when the grace ends gets so much longer: it is almost done, or
 /// its disk hangs.
@@ -50,6 +54,8 @@ pub struct PartitionOutcome {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Objects of the set that are gone at the source and kept here.
+    pub objects_gone: u64,
     /// The objects that came over the network.
     pub objects_transferred: u64,
     /// Their bytes.
@@ -63,14 +69,15 @@ pub struct PartitionOutcome {
 }
 
 impl PartitionOutcome {
-    /// The outcome as long as only the decision is known.
-    pub(super) fn of(partition: Partition, decision: &Decision, summary: Option<&ListingSummary>) -> Self {
+    /// The outcome as long as only the plan is known.
+    pub(super) fn of(plan: &PartitionPlan) -> Self {
         Self {
-            partition,
-            action: decision.action,
-            reason: decision.reason,
-            objects: summary.map_or(0, |summary| summary.objects),
-            bytes: summary.map_or(0, |summary| summary.bytes),
+            partition: plan.partition.clone(),
+            action: plan.action,
+            reason: plan.reason,
+            objects: plan.objects(),
+            bytes: plan.bytes(),
+            objects_gone: plan.changes.kept.objects,
             objects_transferred: 0,
             bytes_transferred: 0,
             objects_failed: 0,
@@ -79,23 +86,40 @@ impl PartitionOutcome {
         }
     }
 
+    /// Takes another plan of the same partition over.
+    pub(super) fn replan(&mut self, plan: &PartitionPlan) {
+        let planned = Self::of(plan);
+        (self.action, self.reason) = (planned.action, planned.reason);
+        (self.objects, self.bytes, self.objects_gone) = (planned.objects, planned.bytes, planned.objects_gone);
+    }
+
     fn of_failure(partition: Partition, error: Error) -> Self {
-        let decision = Decision {
+        let plan = PartitionPlan {
+            partition,
             action: Action::Wait,
             reason: "could not be decided",
-            completeness: crate::manifest::Completeness::Undeclared,
+            completeness: Completeness::Undeclared,
+            scope: Scope::All,
+            source: None,
+            source_reason: None,
+            listing: None,
+            set: None,
+            changes: MergeTally::default(),
         };
-        Self { error: Some(error), ..Self::of(partition, &decision, None) }
+        Self { error: Some(error), ..Self::of(&plan) }
     }
 }
 
 /// What became of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RunOutcome {
     /// Every partition that was looked at, oldest day first.
     pub partitions: Vec<PartitionOutcome>,
     /// What stopped the run before its end.
     pub stopped_by: Option<Error>,
+    /// Days before this one that nobody has are reported and are no failure: nobody asked for them by
+    /// name, and they were not there yesterday either.
+    pub gaps_expected_before: Option<Date>,
 }
 
 /// Brings partitions up to date at a destination.
@@ -126,6 +150,8 @@ impl Engine {
         let dispatcher = Dispatcher {
             limiter: Limiter::new(self.context.common.settings.concurrency, now),
             waiting: partitions.into_iter().enumerate().collect(),
+            held: BTreeMap::new(),
+            is_last_round: false,
             context: self.context.clone(),
             tasks: JoinSet::new(),
             active: BTreeMap::new(),
@@ -133,7 +159,7 @@ impl Engine {
             publishing: 0,
             publishable: VecDeque::new(),
             in_flight: 0,
-            failures_in_a_row: 0,
+            partition_failures_in_a_row: 0,
             throttles_seen: 0,
             troubles_seen: 0,
             is_over: false,
@@ -149,7 +175,7 @@ enum Done {
     Prepared(Partition, usize, Result<Prepared>),
     Object(usize, Work, Result<Arrival>),
     Confirmed(usize, Result<Confirmation>),
-    Published(usize, Result<Header>),
+    Published(usize, Result<Publication>),
 }
 
 /// Owns the state of a run. Tasks get what they need and bring back what they found; nothing else
@@ -159,12 +185,15 @@ struct Dispatcher {
     tasks: JoinSet<Done>,
     /// Partitions that were not looked at yet, with their place in the order.
     waiting: VecDeque<(usize, Partition)>,
+    /// Partitions that another run held; they are asked for once more at the end.
+    held: BTreeMap<usize, (Partition, Error)>,
+    is_last_round: bool,
     active: BTreeMap<usize, Active>,
     preparing: usize,
     publishing: usize,
     publishable: VecDeque<usize>,
     in_flight: usize,
-    failures_in_a_row: u32,
+    partition_failures_in_a_row: u32,
     throttles_seen: u64,
     troubles_seen: u64,
     /// Whether the grace after a stop has ended: nothing at all is begun any more.
@@ -184,6 +213,9 @@ impl Dispatcher {
                 self.stop(error);
             }
             if self.tasks.is_empty() {
+                if self.ask_again_for_held() {
+                    continue;
+                }
                 break;
             }
             let grace_ends = self.stopped.as_ref().map(|(_, at)| *at + self.context.common.settings.stop_grace);
@@ -202,7 +234,11 @@ impl Dispatcher {
             let order = |outcome: &PartitionOutcome| (outcome.partition.date, outcome.partition.type_name.clone());
             order(one).cmp(&order(other))
         });
-        RunOutcome { partitions: self.outcomes, stopped_by: self.stopped.map(|(error, _)| error) }
+        RunOutcome {
+            partitions: self.outcomes,
+            stopped_by: self.stopped.map(|(error, _)| error),
+            gaps_expected_before: None,
+        }
     }
 
     /// Breaks off what still runs, and notes what became of each partition.
@@ -212,10 +248,25 @@ impl Dispatcher {
         break_off(&mut tasks, |done| self.settle(Some(done))).await;
         for active in std::mem::take(&mut self.active).into_values() {
             match active.failure.clone() {
-                Some(error) => self.fail_active(Some(active), error),
+                Some(error) => self.fail(PartitionOutcome { error: Some(error), ..active.outcome }),
                 None => self.outcomes.push(active.outcome),
             }
         }
+        for (partition, error) in std::mem::take(&mut self.held).into_values() {
+            self.fail(PartitionOutcome::of_failure(partition, error));
+        }
+    }
+
+    /// Begins once more, at the end of the run, with what other runs held: whoever comes last finds
+    /// everything published (design.md promise 9).
+    fn ask_again_for_held(&mut self) -> bool {
+        if self.is_last_round || self.stopped.is_some() || self.held.is_empty() {
+            return false;
+        }
+        self.is_last_round = true;
+        let held = std::mem::take(&mut self.held).into_iter();
+        self.waiting = held.map(|(order, (partition, _))| (order, partition)).collect();
+        true
     }
 
     /// Begins whatever may be begun now.
@@ -316,14 +367,11 @@ impl Dispatcher {
     fn settle_prepared(&mut self, partition: Partition, order: usize, prepared: Result<Prepared>) {
         self.preparing -= 1;
         match prepared {
-            Ok(Prepared::Settled(outcome)) => self.outcomes.push(*outcome),
+            Ok(Prepared::Settled(outcome)) => self.end(*outcome),
             Ok(Prepared::Staged(active)) => {
                 self.active.insert(order, *active);
             }
-            Err(error) => {
-                self.fail(PartitionOutcome::of_failure(partition, error.clone()), &error);
-                self.stop_if_concerned(error);
-            }
+            Err(error) => self.fail_or_ask_again(order, PartitionOutcome::of_failure(partition, error.clone()), error),
         }
     }
 
@@ -335,29 +383,24 @@ impl Dispatcher {
         let common = &self.context.common;
         match arrival {
             Ok(arrival) => {
-                self.failures_in_a_row = 0;
+                self.partition_failures_in_a_row = 0;
+                active.note_success();
                 self.limiter.completed(work.object.size_bytes, is_saturated, Instant::now());
                 note_arrival(active, work, &arrival, common);
             }
             // Another version of the object than listed says nothing about the object itself.
             Err(error) if error.retry() == Retry::Relist => {
-                active.is_outdated = true;
+                active.outdated_by = Some(error);
                 active.abandon_queue();
             }
             Err(error) => {
-                self.failures_in_a_row += 1;
-                active.outcome.objects_failed += 1;
                 common.observer.observe(&Event::ObjectFailed {
                     partition: &active.partition,
                     key: &work.object.key,
                     error: &error,
                 });
-                active.failure.get_or_insert(error.clone());
-                if self.failures_in_a_row >= FAILURES_IN_A_ROW_MAX {
-                    self.stop(
-                        error.within(format_args!("{FAILURES_IN_A_ROW_MAX} objects failed in a row, the last one")),
-                    );
-                } else if ends_the_run(&error) {
+                active.note_failure(&error);
+                if error.kind().stops_the_run() {
                     self.stop(error);
                 }
             }
@@ -372,11 +415,9 @@ impl Dispatcher {
         }
         let Some(active) = self.active.get_mut(&order).filter(|active| active.is_drained()) else { return };
         if let Some(error) = active.failure.take() {
-            // Whether the failed object ends the run was decided when it failed.
-            let active = self.active.remove(&order);
-            return self.fail_active(active, error);
+            return self.fail_active(order, error);
         }
-        if active.is_cut_short || (self.stopped.is_some() && active.is_outdated) {
+        if active.is_cut_short || (self.stopped.is_some() && active.outdated_by.is_some()) {
             if let Some(active) = self.active.remove(&order) {
                 self.outcomes.push(active.outcome);
             }
@@ -388,7 +429,19 @@ impl Dispatcher {
 
     fn settle_confirmed(&mut self, order: usize, confirmation: Result<Confirmation>) {
         let Some(active) = self.active.get_mut(&order) else { return };
-        match confirmation.and_then(|confirmation| active.apply(confirmation)) {
+        let applied = match confirmation {
+            Ok(Confirmation::Settled(plan)) => {
+                active.outcome.replan(&plan);
+                if let Some(active) = self.active.remove(&order) {
+                    self.end(active.outcome);
+                }
+                return;
+            }
+            Ok(Confirmation::Same) => active.apply(None),
+            Ok(Confirmation::Changed(plan)) => active.apply(Some(*plan)),
+            Err(error) => Err(error),
+        };
+        match applied {
             Ok(true) => self.publishable.push_back(order),
             Ok(false) if self.stopped.is_some() => {
                 if let Some(active) = self.active.remove(&order) {
@@ -396,19 +449,19 @@ impl Dispatcher {
                 }
             }
             Ok(false) => {}
-            Err(error) => {
-                let active = self.active.remove(&order);
-                self.fail_active(active, error.clone());
-                self.stop_if_concerned(error);
-            }
+            Err(error) => self.fail_active(order, error),
         }
     }
 
-    fn settle_published(&mut self, order: usize, header: Result<Header>) {
+    fn settle_published(&mut self, order: usize, publication: Result<Publication>) {
         self.publishing -= 1;
+        let publication = match publication {
+            Ok(publication) => publication,
+            Err(error) => return self.fail_active(order, error),
+        };
         let Some(mut active) = self.active.remove(&order) else { return };
-        match header {
-            Ok(header) => {
+        match publication {
+            Publication::Published(header) => {
                 self.context.common.observer.observe(&Event::PartitionPublished {
                     partition: &active.partition,
                     objects: header.objects,
@@ -417,32 +470,56 @@ impl Dispatcher {
                     is_complete: header.completeness.is_complete(),
                 });
                 active.outcome.published = Some(header);
-                self.outcomes.push(active.outcome);
             }
-            Err(error) => {
-                self.fail_active(Some(active), error.clone());
-                self.stop_if_concerned(error);
-            }
+            Publication::Held => (active.outcome.action, active.outcome.reason) = (Action::Hold, HELD_BY_ROWS),
+        }
+        self.end(active.outcome);
+    }
+
+    /// Ends a partition that is as it should be.
+    fn end(&mut self, outcome: PartitionOutcome) {
+        self.partition_failures_in_a_row = 0;
+        self.outcomes.push(outcome);
+    }
+
+    fn fail_active(&mut self, order: usize, error: Error) {
+        if let Some(active) = self.active.remove(&order) {
+            let outcome = PartitionOutcome { error: Some(error.clone()), ..active.outcome };
+            self.fail_or_ask_again(order, outcome, error);
         }
     }
 
-    fn fail_active(&mut self, active: Option<Active>, error: Error) {
-        if let Some(active) = active {
-            self.fail(PartitionOutcome { error: Some(error.clone()), ..active.outcome }, &error);
+    /// Ends a partition that failed. One that another run holds is passed over and asked for again at the
+    /// end.
+    fn fail_or_ask_again(&mut self, order: usize, outcome: PartitionOutcome, error: Error) {
+        if error.kind() == ErrorKind::Held && !self.is_last_round && self.stopped.is_none() {
+            self.held.insert(order, (outcome.partition, error));
+            return;
         }
+        self.fail(outcome);
+        self.stop_if_concerned(error);
     }
 
     /// Notes that a partition is not published; what is staged of it stays for the next run.
-    fn fail(&mut self, outcome: PartitionOutcome, error: &Error) {
-        let observer = &self.context.common.observer;
-        observer.observe(&Event::PartitionFailed { partition: &outcome.partition, error });
+    fn fail(&mut self, outcome: PartitionOutcome) {
+        if let Some(error) = &outcome.error {
+            let observer = &self.context.common.observer;
+            observer.observe(&Event::PartitionFailed { partition: &outcome.partition, error });
+        }
         self.outcomes.push(outcome);
     }
 
     /// Stops after the failure of a whole partition where all others would fail like it.
     fn stop_if_concerned(&mut self, error: Error) {
         if error.kind().stops_the_run() {
-            self.stop(error);
+            return self.stop(error);
+        }
+        let seems_general =
+            matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::PartitionUnusable);
+        self.partition_failures_in_a_row += u32::from(seems_general);
+        if self.partition_failures_in_a_row >= PARTITION_FAILURES_IN_A_ROW_MAX {
+            let context = format_args!("{PARTITION_FAILURES_IN_A_ROW_MAX} partitions failed in a row, the last one");
+            self.stop(error.within(context));
         }
     }
 
@@ -467,12 +544,6 @@ async fn break_off(tasks: &mut JoinSet<Done>, mut show: impl FnMut(std::result::
         show(done);
     }
     tasks.detach_all();
-}
-
-/// Whether the failure of one object keeps all others from succeeding. A single object that may not
-/// be read does not; where none may be, many fail in a row.
-fn ends_the_run(error: &Error) -> bool {
-    error.kind().stops_the_run() && error.kind() != ErrorKind::AccessDenied
 }
 
 /// Counts an object that is at the destination.

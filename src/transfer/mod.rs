@@ -4,17 +4,13 @@
 mod bandwidth;
 mod dispatch;
 mod limit;
-mod listing;
 mod object;
 mod partition;
-mod survey;
 
 use std::time::Duration;
 
 pub use dispatch::{Engine, PartitionOutcome, RunOutcome};
 pub use limit::Concurrency;
-pub use listing::{has_success_marker, take_listing};
-pub use survey::{Listed, Survey, Surveyor};
 
 /// How objects are transferred.
 #[derive(Clone, Debug)]

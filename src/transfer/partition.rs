@@ -1,3 +1,5 @@
+//! One partition's way through a run: prepared, transferred, confirmed, published.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -5,18 +7,21 @@ use tokio::runtime::Handle;
 
 use super::dispatch::PartitionOutcome;
 use super::object::Common;
-use super::survey::Surveyor;
 use crate::clock::Clock;
-use crate::destination::{Claim, Destination, Inventory, Position, PublishTerms, Published, Work};
-use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Partition, Scope};
-use crate::manifest::{Header, ListingSummary};
-use crate::plan::{self, Action, Decision};
+use crate::destination::{Claim, Destination, Inventory, Position, Publication, PublishTerms, Published, Work};
+use crate::error::{Concern, Error, ErrorKind, Result};
+use crate::export::Partition;
+use crate::manifest::ListingSummary;
+use crate::plan::{Action, PartitionPlan, Surveyed, Surveyor};
 use crate::progress::Event;
 use crate::source::Cloud;
 
-/// A changing partition is brought up to date so often before it is left to the next run.
+/// How often a partition that changes at the source is brought up to date before it is left to the next
+/// run.
 const ROUNDS_MAX: u32 = 3;
+
+/// How many objects in a row may fail before the rest of their partition is left to the next run.
+const OBJECT_FAILURES_IN_A_ROW_MAX: u32 = 20;
 
 /// What the work on all partitions shares.
 pub(super) struct Context {
@@ -44,159 +49,174 @@ pub(super) struct Active {
     pub in_flight: usize,
     /// What failed for good; the partition is not published then.
     pub failure: Option<Error>,
-    /// An object turned out to be another than listed.
-    pub is_outdated: bool,
-    scope: Scope,
-    decision: Decision,
-    summary: ListingSummary,
+    /// The last failure of an object that turned out to be another than listed.
+    pub outdated_by: Option<Error>,
+    failures_in_a_row: u32,
+    plan: PartitionPlan,
     published: Published,
     queue: VecDeque<Work>,
     position: Position,
     is_read: bool,
     rounds: u32,
+    /// Whether an object differed from a listing that the source then gave again.
+    has_contradicted_itself: bool,
     /// The run stopped before all objects were begun.
     pub is_cut_short: bool,
 }
 
 /// What the listing, taken again, says.
 pub(super) enum Confirmation {
-    /// The staged set is the source's set.
+    /// The staged set is what the source's set makes it.
     Same,
-    /// The source's set is another one by now.
-    Changed(Decision, ListingSummary),
+    /// The set is another one by now.
+    Changed(Box<PartitionPlan>),
+    /// Nothing is to be published any more.
+    Settled(Box<PartitionPlan>),
 }
 
 impl Context {
     /// Finds out what is to be done with a partition, and claims it if there is anything.
     pub async fn prepare(&self, partition: Partition) -> Result<Prepared> {
-        let published = self.destination.published(&partition).await?;
-        let survey = self.surveyor.survey(&partition, &published).await?;
-        if !survey.decision.action.is_change() {
-            let is_settled = match survey.decision.action {
-                Action::Keep => survey.listed.is_some() || published.is_unsettled,
-                action => matches!(action, Action::Hold | Action::Expired | Action::Missing),
-            };
-            if is_settled {
-                self.destination.discard_staged(&partition).await?;
-            }
-            let summary = survey.listed.as_ref().map(|listed| listed.listing.summary);
-            let inventory =
-                summary.filter(|_| survey.decision.action == Action::Keep).map_or_else(Inventory::default, whole);
-            self.announce(&partition, &survey.decision, summary.as_ref(), inventory);
-            return Ok(Prepared::Settled(Box::new(PartitionOutcome::of(
-                partition,
-                &survey.decision,
-                summary.as_ref(),
-            ))));
+        let manifests = self.destination.as_ref();
+        let published = manifests.published(&partition).await?;
+        let mut survey = self.surveyor.survey(&partition, &published, manifests).await?;
+        if !survey.plan.action.is_change() {
+            return self.settle(survey.plan, survey.surveyed, &published).await;
         }
         let claim = self.destination.claim(&partition).await?;
         // Another run may have published it before this one could claim it.
-        let published = self.destination.published(&partition).await?;
-        let survey = self.surveyor.resurvey(&partition, &published, survey).await?;
-        let Some(mut listed) = survey.listed.filter(|_| survey.decision.action.is_change()) else {
-            drop(claim);
-            self.destination.discard_staged(&partition).await?;
-            return Ok(Prepared::Settled(Box::new(PartitionOutcome::of(partition, &survey.decision, None))));
-        };
-        let inventory = claim.prepare(&mut listed.listing, &listed.cloud.location.to_string()).await?;
-        let summary = listed.listing.summary;
-        let unchanged = inventory.objects_unchanged;
-        let options = self.surveyor.options();
-        let header = published.header.as_ref();
-        let decision = plan::hold_decay(survey.decision, header, summary.objects, unchanged, options);
-        if !decision.action.is_change() {
-            drop(claim);
-            self.destination.discard_staged(&partition).await?;
-            self.announce(&partition, &decision, Some(&summary), Inventory::default());
-            return Ok(Prepared::Settled(Box::new(PartitionOutcome::of(partition, &decision, Some(&summary)))));
+        let claimed = Published { is_unsettled: published.is_unsettled, ..manifests.published(&partition).await? };
+        if claimed != published {
+            survey = self.surveyor.survey(&partition, &claimed, manifests).await?;
         }
-        self.announce(&partition, &decision, Some(&summary), inventory);
+        let plan = survey.plan;
+        let Some(mut surveyed) = survey.surveyed.filter(|_| plan.action.is_change()) else {
+            claim.discard().await?;
+            return Ok(self.settled(&plan));
+        };
+        let inventory = claim.prepare(&mut surveyed.set, &surveyed.cloud.location.to_string()).await?;
+        self.announce(&plan, inventory);
         Ok(Prepared::Staged(Box::new(Active {
-            outcome: PartitionOutcome::of(partition.clone(), &decision, Some(&summary)),
+            outcome: PartitionOutcome::of(&plan),
             partition: Arc::new(partition),
-            cloud: listed.cloud,
+            cloud: surveyed.cloud,
             claim,
             in_flight: 0,
             failure: None,
-            is_outdated: false,
-            scope: survey.scope,
-            decision,
-            summary,
-            published,
+            outdated_by: None,
+            failures_in_a_row: 0,
+            plan,
+            published: claimed,
             queue: VecDeque::new(),
             position: Position::default(),
             is_read: false,
             rounds: 0,
+            has_contradicted_itself: false,
             is_cut_short: false,
         })))
     }
 
-    fn announce(
-        &self,
-        partition: &Partition,
-        decision: &Decision,
-        summary: Option<&ListingSummary>,
-        inventory: Inventory,
-    ) {
-        let (objects, bytes) = summary.map_or((0, 0), |summary| (summary.objects, summary.bytes));
+    /// Ends the work on a partition that nothing is to be published of.
+    async fn settle(&self, plan: PartitionPlan, surveyed: Option<Surveyed>, published: &Published) -> Result<Prepared> {
+        let is_looked_at = plan.action != Action::Keep || surveyed.is_some() || published.is_unsettled;
+        if plan.action.settles() && is_looked_at {
+            self.destination.discard_staged(&plan.partition).await?;
+        }
+        if let Some(surveyed) = surveyed.filter(|_| plan.only_marks())
+            && let Err(error) = self.mark(&plan, surveyed).await
+            && error.kind() != ErrorKind::Held
+        {
+            let message =
+                format!("{}: what is gone at the source could not be noted in its manifest: {error}", plan.partition);
+            self.common.observer.observe(&Event::Warning { message: &message });
+        }
+        Ok(self.settled(&plan))
+    }
+
+    fn settled(&self, plan: &PartitionPlan) -> Prepared {
+        let is_here = plan.action == Action::Keep;
+        self.announce(plan, plan.set.filter(|_| is_here).map_or_else(Inventory::default, whole));
+        Prepared::Settled(Box::new(PartitionOutcome::of(plan)))
+    }
+
+    /// Notes in the manifest of a set that stays as it is which of its objects the source no longer has.
+    async fn mark(&self, plan: &PartitionPlan, mut surveyed: Surveyed) -> Result<()> {
+        let source = surveyed.cloud.location.to_string();
+        let claim = self.destination.claim(&plan.partition).await?;
+        claim.prepare(&mut surveyed.set, &source).await?;
+        let is_whole = claim.work(Position::default(), 1).await?.is_none();
+        if !is_whole {
+            // Files of it are missing here; a verification finds that, and a repair notes the rest.
+            return claim.discard().await;
+        }
+        claim.publish(self.terms(plan, source)).await.map(drop)
+    }
+
+    fn announce(&self, plan: &PartitionPlan, inventory: Inventory) {
         let counters = &self.common.counters;
         counters.partitions_planned.add(1);
-        if decision.action.is_change() {
-            counters.objects_planned.add(objects);
-            counters.bytes_planned.add(bytes);
+        if plan.action.is_change() {
+            counters.objects_planned.add(plan.objects());
+            counters.bytes_planned.add(plan.bytes());
             counters.objects_done.add(inventory.objects_here);
             counters.bytes_done.add(inventory.bytes_here);
         }
         self.common.observer.observe(&Event::PartitionPlanned {
-            partition,
-            action: decision.action.name(),
-            reason: decision.reason,
-            objects,
-            bytes,
+            partition: &plan.partition,
+            action: plan.action.name(),
+            reason: plan.reason,
+            objects: plan.objects(),
+            bytes: plan.bytes(),
             objects_here: inventory.objects_here + inventory.objects_staged,
-            bytes_here: inventory.bytes_here + inventory.bytes_staged,
+            bytes_here: inventory.bytes_here.saturating_add(inventory.bytes_staged),
         });
     }
 
-    /// Takes the listing again and compares it with the staged set (design.md promise 2).
+    /// Takes the listing again and decides once more, by the same rule (design.md promises 2 and 3).
     pub async fn confirm(&self, staged: &Staged) -> Result<Confirmation> {
-        let mut listed = self.surveyor.relist(&staged.cloud, &staged.partition, &staged.scope).await?;
-        if listed.listing.summary == staged.summary {
+        let manifests = self.destination.as_ref();
+        let survey = self.surveyor.resurvey(&staged.cloud, &staged.partition, &staged.published, manifests).await?;
+        if survey.plan.listing == staged.plan.listing {
             return Ok(Confirmation::Same);
         }
-        let decision = self.surveyor.decide(&staged.partition, &staged.published, &listed, &staged.scope).await?;
-        if !decision.action.is_change() {
-            return Err(Error::new(
-                ErrorKind::SourceChanged,
-                format!("{} changed at the source during the transfer: {}", staged.partition, decision.reason),
-            )
-            .with_hint("what was transferred is kept; run again when the source has settled"));
-        }
-        let source_url = staged.cloud.location.to_string();
-        let inventory = staged.claim.prepare(&mut listed.listing, &source_url).await?;
-        self.recount(&staged.summary, &listed.listing.summary, inventory);
-        Ok(Confirmation::Changed(decision, listed.listing.summary))
+        let plan = Box::new(survey.plan);
+        let Some(mut surveyed) = survey.surveyed.filter(|_| plan.action.is_change()) else {
+            let waits_for_the_rest = plan.action == Action::Wait && staged.published.header.is_none();
+            if !waits_for_the_rest {
+                staged.claim.discard().await?;
+            }
+            return Ok(Confirmation::Settled(plan));
+        };
+        let inventory = staged.claim.prepare(&mut surveyed.set, &staged.cloud.location.to_string()).await?;
+        self.recount(&staged.plan, &plan, inventory);
+        Ok(Confirmation::Changed(plan))
     }
 
     /// Puts the numbers right for a set that has become another one.
-    fn recount(&self, before: &ListingSummary, now: &ListingSummary, inventory: Inventory) {
+    fn recount(&self, before: &PartitionPlan, now: &PartitionPlan, inventory: Inventory) {
         let counters = &self.common.counters;
-        counters.objects_planned.replace(before.objects, now.objects);
-        counters.bytes_planned.replace(before.bytes, now.bytes);
-        counters.objects_done.replace(before.objects, inventory.objects_here);
-        counters.bytes_done.replace(before.bytes, inventory.bytes_here);
+        counters.objects_planned.replace(before.objects(), now.objects());
+        counters.bytes_planned.replace(before.bytes(), now.bytes());
+        counters.objects_done.replace(before.objects(), inventory.objects_here);
+        counters.bytes_done.replace(before.bytes(), inventory.bytes_here);
     }
 
     /// Publishes a confirmed set.
-    pub fn publish(&self, staged: &Staged, runtime: &Handle) -> Result<Header> {
-        let terms = PublishTerms {
-            source: staged.cloud.location.to_string(),
-            scope: staged.scope.clone(),
-            completeness: staged.decision.completeness,
+    pub fn publish(&self, staged: &Staged, runtime: &Handle) -> Result<Publication> {
+        runtime.block_on(staged.claim.publish(self.terms(&staged.plan, staged.cloud.location.to_string())))
+    }
+
+    fn terms(&self, plan: &PartitionPlan, source: String) -> PublishTerms {
+        let nothing = || crate::manifest::ListingTally::default().finish();
+        PublishTerms {
+            source,
+            scope: plan.scope.clone(),
+            listing_digest: plan.listing.unwrap_or_else(nothing).digest,
+            completeness: plan.completeness,
             now: self.clock.now(),
             accept_shrink: self.surveyor.options().accept_shrink,
-        };
-        runtime.block_on(staged.claim.publish(terms))
+            only_marks: plan.only_marks(),
+        }
     }
 }
 
@@ -210,9 +230,7 @@ pub(super) struct Staged {
     partition: Arc<Partition>,
     cloud: Arc<Cloud>,
     claim: Arc<dyn Claim>,
-    scope: Scope,
-    decision: Decision,
-    summary: ListingSummary,
+    plan: PartitionPlan,
     published: Published,
 }
 
@@ -246,6 +264,26 @@ impl Active {
         }
     }
 
+    /// Notes that an object has arrived.
+    pub fn note_success(&mut self) {
+        self.failures_in_a_row = 0;
+    }
+
+    /// Notes that an object has failed for good. The others go on, unless the failure concerns them as
+    /// well or so many have failed in a row that it seems to.
+    pub fn note_failure(&mut self, error: &Error) {
+        self.outcome.objects_failed += 1;
+        self.failures_in_a_row += 1;
+        self.failure.get_or_insert(error.clone());
+        if self.failures_in_a_row >= OBJECT_FAILURES_IN_A_ROW_MAX && self.has_work() {
+            let context = format_args!("{OBJECT_FAILURES_IN_A_ROW_MAX} objects failed in a row, the last one");
+            self.failure = Some(error.clone().within(context));
+            self.abandon_queue();
+        } else if error.kind().concern() >= Concern::Partition {
+            self.abandon_queue();
+        }
+    }
+
     /// Whether more objects are to be begun.
     pub fn has_work(&self) -> bool {
         !self.is_read || !self.queue.is_empty()
@@ -262,24 +300,25 @@ impl Active {
             partition: self.partition.clone(),
             cloud: self.cloud.clone(),
             claim: self.claim.clone(),
-            scope: self.scope.clone(),
-            decision: self.decision.clone(),
-            summary: self.summary,
+            plan: self.plan.clone(),
             published: self.published.clone(),
         }
     }
 
     /// Goes on after the listing was taken again; says whether the set can be published.
-    pub fn apply(&mut self, confirmation: Confirmation) -> Result<bool> {
-        match confirmation {
-            Confirmation::Same if !self.is_outdated => return Ok(true),
-            Confirmation::Same => {}
-            Confirmation::Changed(decision, summary) => {
-                (self.decision, self.summary) = (decision, summary);
-                (self.outcome.objects, self.outcome.bytes) = (summary.objects, summary.bytes);
+    pub fn apply(&mut self, plan: Option<PartitionPlan>) -> Result<bool> {
+        match (plan, self.outdated_by.take()) {
+            (None, None) => return Ok(true),
+            // The listing says the same again, so it is not the listing that has changed.
+            (None, Some(error)) if self.has_contradicted_itself => return Err(error),
+            (None, Some(_)) => self.has_contradicted_itself = true,
+            (Some(plan), _) => {
+                self.has_contradicted_itself = false;
+                self.outcome.replan(&plan);
+                self.plan = plan;
+                self.rounds += 1;
             }
         }
-        self.rounds += 1;
         if self.rounds > ROUNDS_MAX {
             return Err(Error::new(
                 ErrorKind::SourceChanged,
@@ -287,7 +326,6 @@ impl Active {
             )
             .with_hint("what was transferred is kept; run again when the source has settled"));
         }
-        self.is_outdated = false;
         self.is_read = false;
         self.position = Position::default();
         Ok(false)

@@ -29,8 +29,8 @@ use self::partition::{Checks, Report};
 use crate::destination::{DamagedDay, PublishedDays, PublishedFiles, VerificationRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Scope};
+use crate::plan::Selection;
 use crate::progress::Event;
-use crate::select::Selection;
 use crate::sync::RunHandles;
 
 /// So many partitions are looked at together, so that small ones keep all threads busy.

@@ -82,9 +82,9 @@ impl Checks {
     }
 
     async fn compare(&self, partition: &Arc<Partition>, manifest: PublishedManifest) -> Result<Report> {
-        let header = manifest.header;
         let mut report = Report::default();
-        let mut matching = Matching::new(manifest.entries, &self.scope);
+        let mut matching = Matching::new(manifest.entries()?, &self.scope);
+        let header = manifest.header;
         let mut batches = Batches::new(self.hashing.clone(), partition.clone());
         let mut standing = self.hashing.files.standing(partition);
         while let Some(file) = standing.next().await {

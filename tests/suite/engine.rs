@@ -32,22 +32,39 @@ fn an_object_that_may_not_be_read_fails_its_partition_only() {
 }
 
 #[test]
-fn objects_that_may_not_be_read_at_all_stop_the_run_soon() {
+fn objects_that_may_not_be_read_cost_their_day_soon_and_no_other() {
+    let export = Export::of_noise(3, 200);
+    // One day's objects at a time, so that the oldest day meets all of it.
+    export.inject("get:status=403 times=60");
+    let folder = tempfile::tempdir().unwrap();
+    let finished = export.sync(folder.path()).args(["--concurrency", "4", "--json"]).run().expect(3);
+    assert!(finished.stderr.contains("20 objects failed in a row"), "{}", finished.stderr);
+    let published = finished.summary()["partitions"]["published"].as_u64().unwrap();
+    assert!((3..=5).contains(&published), "at most three days met sixty refusals: {published}");
+    export.sync(folder.path()).run().expect(0);
+    assert_tree_is(&export, folder.path());
+}
+
+#[test]
+fn where_no_object_may_be_read_each_day_costs_few_requests() {
     let export = Export::of_noise(3, 200);
     export.inject("get:status=403 times=always");
     let folder = tempfile::tempdir().unwrap();
     export.sync(folder.path()).args(["--concurrency", "4"]).run().expect(4).says("20 objects failed in a row");
     let gets = export.simulator().requests().of(Operation::Get);
-    assert!((20..=24).contains(&gets), "{gets}");
+    assert!((120..=144).contains(&gets), "20 of each of six days, and what was in flight: {gets}");
 }
 
 #[test]
-fn a_listing_that_may_not_be_read_stops_the_run() {
-    let export = Export::of_noise(30, 2);
-    export.inject("list:status=403 times=always after=8");
+fn a_listing_that_may_not_be_read_costs_its_day_only() {
+    let export = Export::of_noise(9, 2);
+    export.inject("list:status=403 times=1 after=8");
     let folder = tempfile::tempdir().unwrap();
-    export.sync(folder.path()).run().expect(4);
-    assert!(export.simulator().requests().of(Operation::List) < 40);
+    let finished = export.sync(folder.path()).arg("--json").run().expect(3);
+    let summary = finished.summary();
+    assert_eq!((&summary["partitions"]["published"], &summary["partitions"]["failed"]), (&17.into(), &1.into()));
+    export.sync(folder.path()).run().expect(0);
+    assert_tree_is(&export, folder.path());
 }
 
 #[test]

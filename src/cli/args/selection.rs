@@ -51,7 +51,8 @@ pub struct PlanningArgs {
     /// How long after its end a day counts as complete without _SUCCESS
     #[arg(long, value_name = "TIME", default_value = "48h", env = "E3SYNC_GRACE")]
     pub grace: Span,
-    /// Publish rewritten days even if they have less than half of their data
+    /// Publish rewritten days even if they have less than half of their data, and let go what the
+    /// source no longer has
     #[arg(long, env = "E3SYNC_ACCEPT_SHRINK", value_parser = FalseyValueParser::new())]
     pub accept_shrink: bool,
 }

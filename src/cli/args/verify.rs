@@ -46,6 +46,10 @@ pub struct VerifyHowArgs {
     /// Bring days that differ up to date from the source; good files are kept, bad ones fetched
     #[arg(long, env = "E3SYNC_REPAIR", value_parser = FalseyValueParser::new())]
     pub repair: bool,
+    /// With --repair, give up what is damaged here and gone at the source, and take rewritten days
+    /// even if they have less than half of their data
+    #[arg(long, env = "E3SYNC_ACCEPT_SHRINK", value_parser = FalseyValueParser::new())]
+    pub accept_shrink: bool,
     /// With --repair, keep replaced days aside below _e3sync/superseded
     #[arg(long, env = "E3SYNC_KEEP_SUPERSEDED", value_parser = FalseyValueParser::new())]
     pub keep_superseded: bool,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use e3sync::destination::Address;
 use e3sync::error::{Error, ErrorKind};
 use e3sync::export_manifest::{self, ExportError};
+use e3sync::plan::DaysWanted;
 use e3sync::progress::Counters;
-use e3sync::select::DaysWanted;
 use e3sync::source::Watch;
 
 use super::{BUCKET_RETRIES, Outcome};

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use e3sync::destination::Listing;
 use e3sync::error::Result;
 use e3sync::export::{ExportLocation, Partition, printable};
+use e3sync::plan::DaysWanted;
+use e3sync::plan::Listing;
+use e3sync::plan::take_listing;
 use e3sync::progress::Counters;
-use e3sync::select::DaysWanted;
 use e3sync::source::{Cloud, Watch};
-use e3sync::transfer::take_listing;
 use futures::StreamExt as _;
 use serde_json::json;
 

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use e3sync::destination::check_account;
 use e3sync::error::ExitCode;
+use e3sync::plan::{DaysWanted, PartitionPlan};
 use e3sync::progress::{Counters, Event};
-use e3sync::select::DaysWanted;
 use e3sync::source::Watch;
-use e3sync::sync::{self, PartitionPlan, SyncRequest};
+use e3sync::sync::{self, SyncRequest};
 use e3sync::transfer::TransferSettings;
 
 use super::Outcome;
@@ -81,9 +81,9 @@ fn show(plan: &PartitionPlan, arguments: &PlanArgs, names_cloud: bool) {
         let amount = if plan.action.is_change() {
             format!(
                 " · {} of {}, {}",
-                Count(plan.objects_to_transfer),
-                Counted(plan.objects, "object", "objects"),
-                Bytes(plan.bytes_to_transfer)
+                Count(plan.changes.added.objects),
+                Counted(plan.objects(), "object", "objects"),
+                Bytes(plan.changes.added.bytes)
             )
         } else {
             String::new()
@@ -110,8 +110,8 @@ impl Totals {
     fn add(&mut self, plan: &PartitionPlan) {
         self.partitions += 1;
         self.changes += u64::from(plan.action.is_change());
-        self.objects += plan.objects_to_transfer;
-        self.bytes += plan.bytes_to_transfer;
+        self.objects += plan.changes.added.objects;
+        self.bytes += plan.changes.added.bytes;
     }
 
     fn tell(&self, arguments: &PlanArgs) {

@@ -4,9 +4,9 @@ use std::time::Instant;
 use e3sync::destination::{Address, Damage, DestinationSettings};
 use e3sync::error::{ErrorKind, ExitCode, Result};
 use e3sync::export::{Partition, Scope};
+use e3sync::plan::{DaysWanted, Selection};
 use e3sync::plan::{PlanOptions, Ready};
 use e3sync::progress::{Counters, Event};
-use e3sync::select::{DaysWanted, Selection};
 use e3sync::source::{SourceSettings, Watch};
 use e3sync::sync::{RunHandles, SyncRequest};
 use e3sync::transfer::{PartitionOutcome, TransferSettings};
@@ -30,6 +30,7 @@ struct Decided {
     request: VerifyRequest,
     destination: DestinationSettings,
     repair: Option<(SourceSettings, TransferSettings)>,
+    accepts_shrink: bool,
     present: Present,
     output: OutputArgs,
     max_duration: Option<std::time::Duration>,
@@ -90,7 +91,15 @@ fn decide(arguments: VerifyArgs) -> Result<Decided> {
         is_recheck: false,
     };
     let max_duration = arguments.transfer.max_duration.map(|span| span.0);
-    Ok(Decided { request, destination, repair, present, output: arguments.output, max_duration })
+    Ok(Decided {
+        request,
+        destination,
+        repair,
+        accepts_shrink: how.accept_shrink,
+        present,
+        output: arguments.output,
+        max_duration,
+    })
 }
 
 /// Signals are listened to once for all looks at the destination; a repair is a run, and listens itself.
@@ -209,7 +218,7 @@ fn repairing_run(
                 ready: Ready::Success,
                 grace: SignedDuration::from_hours(48),
                 lookback_from: Date::MIN,
-                accept_shrink: false,
+                accept_shrink: decided.accepts_shrink,
                 now: decided.present.now,
             },
             transfer,

@@ -3,9 +3,9 @@
 
 use e3sync::error::Error;
 use e3sync::export::TypeName;
+use e3sync::plan::PartitionPlan;
 use e3sync::progress::{Event, Observer};
 use e3sync::status::{Asked, Day, Run, Status};
-use e3sync::sync::PartitionPlan;
 use serde_json::{Value, json};
 
 use crate::cli::output;
@@ -73,7 +73,9 @@ fn of_event(event: &Event<'_>) -> Option<Value> {
             "schema": SCHEMA, "event": "repaired", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
             "repaired": is_repaired, "reason": reason,
         }),
-        Event::Warning { message } => json!({ "schema": SCHEMA, "event": "warning", "message": message }),
+        Event::Warning { message } | Event::Notice { message } => {
+            json!({ "schema": SCHEMA, "event": "warning", "message": message })
+        }
         Event::Retrying { .. } => return None,
     })
 }
@@ -82,8 +84,10 @@ fn of_event(event: &Event<'_>) -> Option<Value> {
 pub fn of_plan(plan: &PartitionPlan) -> Value {
     json!({
         "schema": SCHEMA, "event": "plan", "type": plan.partition.type_name.as_str(), "date": plan.partition.date.to_string(),
-        "action": plan.action.name(), "reason": plan.reason, "source": plan.source, "source_reason": plan.source_reason, "objects": plan.objects, "bytes": plan.bytes,
-        "objects_here": plan.objects - plan.objects_to_transfer, "bytes_here": plan.bytes - plan.bytes_to_transfer,
+        "action": plan.action.name(), "reason": plan.reason, "source": plan.source, "source_reason": plan.source_reason, "objects": plan.objects(), "bytes": plan.bytes(),
+        "objects_here": plan.objects().saturating_sub(plan.changes.added.objects),
+        "bytes_here": plan.bytes().saturating_sub(plan.changes.added.bytes),
+        "objects_gone_at_source": plan.changes.kept.objects,
     })
 }
 
@@ -93,6 +97,7 @@ pub fn of_day(type_name: &TypeName, day: &Day) -> Value {
         "schema": SCHEMA, "event": "day", "type": type_name.as_str(), "date": day.date.to_string(),
         "state": day.state.name(), "reason": day.reason, "complete": day.is_complete,
         "objects": day.objects, "bytes": day.bytes, "rows": day.rows,
+        "objects_gone_at_source": day.objects_gone_at_source,
         "published_at": day.published_at.map(|time| time.to_string()),
     })
 }

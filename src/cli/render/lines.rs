@@ -19,7 +19,7 @@ impl Lines {
 impl Observer for Lines {
     fn observe(&self, event: &Event<'_>) {
         if let Some(text) = text_of(event, self.is_verbose)
-            && (!self.is_quiet || is_error(event))
+            && (!self.is_quiet || is_error(event) || matches!(event, Event::Warning { .. }))
         {
             tell(event, &text);
         }
@@ -37,7 +37,7 @@ fn tell(event: &Event<'_>, text: &str) {
     };
     let level = match event {
         _ if is_error(event) => Level::Error,
-        Event::Warning { .. } | Event::CredentialsWaiting { .. } => Level::Warning,
+        Event::Warning { .. } | Event::Notice { .. } | Event::CredentialsWaiting { .. } => Level::Warning,
         _ => Level::Info,
     };
     output::log(level, text.trim_start_matches("warning: "), hint);
@@ -89,7 +89,7 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
             format!("cannot get credentials: {error}; trying again in {}", Elapsed(*pause))
         }
         Event::Retrying { error, pause } if is_verbose => format!("again in {}: {error}", Elapsed(*pause)),
-        Event::Warning { message } => format!("warning: {message}"),
+        Event::Warning { message } | Event::Notice { message } => format!("warning: {message}"),
         _ => return None,
     })
 }

@@ -71,6 +71,9 @@ fn parts(totals: &Totals) -> Vec<String> {
         parts.push(format!("{} {}", Count(*count), calendar::words(*state)));
     }
     parts.push(Counted(totals.objects, "object", "objects").to_string());
+    if totals.objects_gone_at_source > 0 {
+        parts.push(format!("{} of them gone at the source, kept here", Count(totals.objects_gone_at_source)));
+    }
     parts.push(Bytes(totals.bytes).to_string());
     parts.extend(totals.rows.map(|rows| Counted(rows, "row", "rows").to_string()));
     parts

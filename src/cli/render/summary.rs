@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use e3sync::error::{ErrorKind, ExitCode};
+use e3sync::export::Partition;
 use e3sync::plan::Action;
 use e3sync::progress::Counters;
 use e3sync::sync;
@@ -12,7 +13,7 @@ use super::json::error_fields;
 use crate::cli::units::{Bytes, Count, Counted, Elapsed};
 
 /// So many partitions that wait for the source are named.
-const WAITING_SHOWN_MAX: usize = 4;
+const NAMES_SHOWN_MAX: usize = 4;
 
 /// A run in numbers.
 pub struct Summary<'a> {
@@ -84,6 +85,8 @@ impl Summary<'_> {
         let mut lines = vec![self.headline()];
         lines.extend(self.waiting());
         lines.extend(self.held());
+        lines.extend(self.missing());
+        lines.extend(self.kept());
         if let Some(error) = &self.outcome.stopped_by {
             lines.push(format!("the run ended early: {error}"));
         }
@@ -94,7 +97,8 @@ impl Summary<'_> {
         let to_do = self.count(|partition| partition.action.is_change() || partition.error.is_some());
         let transferred = self.objects_transferred();
         if to_do == 0 {
-            let kept = self.with_action(Action::Keep) + self.with_action(Action::Expired);
+            let kept =
+                self.with_action(Action::Keep) + self.with_action(Action::Expired) + self.with_action(Action::Empty);
             if kept == 0 && self.with_action(Action::Missing) > 0 {
                 return "neither the source nor the destination has anything of the selected days".to_owned();
             }
@@ -126,28 +130,44 @@ impl Summary<'_> {
         format!(" · every byte hashed, verified ({})", counts.join(", "))
     }
 
-    fn waiting(&self) -> Vec<String> {
-        let waits = self
-            .outcome
-            .partitions
-            .iter()
-            .filter(|partition| partition.action == Action::Wait && partition.error.is_none());
+    fn waiting(&self) -> Option<String> {
+        let (count, names) = self.names_with(Action::Wait)?;
+        Some(match count {
+            1 => format!("{names} is not complete at the source yet (no _SUCCESS); the next run will take it"),
+            count => format!(
+                "{count} partitions are not complete at the source yet (no _SUCCESS): {names}; the next run will take them"
+            ),
+        })
+    }
+
+    /// Selected days that neither the source nor the destination has.
+    fn missing(&self) -> Option<String> {
+        let (count, names) = self.names_with(Action::Missing)?;
+        let partitions = Counted(count as u64, "partition is", "partitions are");
+        Some(format!("{partitions} neither at the source nor here: {names}"))
+    }
+
+    /// Objects that only this mirror still has.
+    fn kept(&self) -> Option<String> {
+        let objects = self.sum(|partition| partition.objects_gone);
+        let days = self.count(|partition| partition.objects_gone > 0);
+        let objects = Counted(objects, "object", "objects");
+        let days = Counted(days, "partition", "partitions");
+        (self.sum(|partition| partition.objects_gone) > 0)
+            .then(|| format!("{objects} of {days} are gone at the source and kept here"))
+    }
+
+    /// The number of partitions with an action, and the names of the first few; `None` for none.
+    fn names_with(&self, action: Action) -> Option<(usize, String)> {
+        let is_one = |partition: &&PartitionOutcome| partition.action == action && partition.error.is_none();
+        let partitions = self.outcome.partitions.iter().filter(is_one).map(|partition| &partition.partition);
         let all: Vec<String> =
-            waits.map(|partition| format!("{} {}", partition.partition.type_name, partition.partition.date)).collect();
-        match all.as_slice() {
-            [] => Vec::new(),
-            [one] => vec![format!("{one} is not complete at the source yet (no _SUCCESS); the next run will take it")],
-            all => {
-                let shown = all[..all.len().min(WAITING_SHOWN_MAX)].join(", ");
-                let more = match all.len().saturating_sub(WAITING_SHOWN_MAX) {
-                    0 => String::new(),
-                    more => format!(" and {more} more"),
-                };
-                vec![format!(
-                    "{} partitions are not complete at the source yet (no _SUCCESS): {shown}{more}; the next run will take them",
-                    all.len()
-                )]
-            }
+            partitions.map(|partition| format!("{} {}", partition.type_name, partition.date)).collect();
+        let shown = all.get(..NAMES_SHOWN_MAX).unwrap_or(&all).join(", ");
+        match all.len() {
+            0 => None,
+            count if count > NAMES_SHOWN_MAX => Some((count, format!("{shown} and {} more", count - NAMES_SHOWN_MAX))),
+            count => Some((count, shown)),
         }
     }
 
@@ -171,7 +191,7 @@ impl Summary<'_> {
                 "published": self.published(), "unchanged": self.with_action(Action::Keep),
                 "waiting": self.with_action(Action::Wait), "held": self.held_count(),
                 "expired": self.with_action(Action::Expired), "missing": self.with_action(Action::Missing),
-                "failed": self.failed(),
+                "empty": self.with_action(Action::Empty), "failed": self.failed(),
             },
             "objects": {
                 "transferred": self.objects_transferred(),
@@ -189,11 +209,14 @@ impl Summary<'_> {
         })
     }
 
-    /// The summary with every partition, for `--report`.
+    /// The summary with every partition, for `--report`. Those that were only kept are ranges: a run over
+    /// years of unchanged days leaves a small report.
     pub fn report(&self, code: ExitCode) -> Value {
         let mut report = self.json(code);
+        let (kept, others): (Vec<_>, Vec<_>) = self.outcome.partitions.iter().partition(|day| is_kept(day));
         report["event"] = "report".into();
-        report["days"] = self.outcome.partitions.iter().map(partition_fields).collect();
+        report["days"] = others.into_iter().map(partition_fields).collect();
+        report["kept"] = kept_ranges(&kept);
         report
     }
 
@@ -210,11 +233,33 @@ fn is_held(partition: &PartitionOutcome) -> bool {
     partition.action == Action::Hold || is_shrunk
 }
 
+/// Whether nothing happened to a partition and nothing is to be said of it.
+fn is_kept(partition: &PartitionOutcome) -> bool {
+    partition.action == Action::Keep && partition.error.is_none() && partition.published.is_none()
+}
+
+/// The days that were listed and found unchanged, as ranges of consecutive days for each type.
+fn kept_ranges(kept: &[&PartitionOutcome]) -> Value {
+    let listed = kept.iter().filter(|outcome| outcome.objects > 0).map(|outcome| &outcome.partition);
+    let mut listed: Vec<&Partition> = listed.collect();
+    listed.sort();
+    let follows = |one: &&Partition, next: &&Partition| {
+        one.type_name == next.type_name && one.date.tomorrow().is_ok_and(|tomorrow| tomorrow == next.date)
+    };
+    let ranges = listed.chunk_by(follows).filter_map(|range| Some((range.first()?, range.last()?)));
+    let fields = |(first, last): (&&Partition, &&Partition)| {
+        json!({
+            "type": first.type_name.as_str(), "from": first.date.to_string(), "to": last.date.to_string(),
+        })
+    };
+    ranges.map(fields).collect()
+}
+
 fn partition_fields(partition: &PartitionOutcome) -> Value {
     json!({
         "type": partition.partition.type_name.as_str(), "date": partition.partition.date.to_string(),
         "action": partition.action.name(), "reason": partition.reason, "published": partition.published.is_some(),
-        "objects": partition.objects, "bytes": partition.bytes,
+        "objects": partition.objects, "bytes": partition.bytes, "objects_gone_at_source": partition.objects_gone,
         "objects_transferred": partition.objects_transferred, "bytes_transferred": partition.bytes_transferred,
         "objects_failed": partition.objects_failed, "error": partition.error.as_ref().map(error_fields),
     })

@@ -167,6 +167,7 @@ pub mod tests {
                 objects: if has_data { 2 } else { 0 },
                 bytes: if has_data { 1500 } else { 0 },
                 rows: has_data.then_some(10),
+                objects_gone_at_source: 0,
                 published_at: has_data.then_some(Timestamp::UNIX_EPOCH),
             }
         };

@@ -41,6 +41,8 @@ struct Known {
     published: HashMap<Partition, KnownManifest>,
     /// Partitions that are claimed, by any run.
     claimed: HashSet<Partition>,
+    /// Partitions that another run was found at work on, so that what is known of them is out of date.
+    outdated: HashSet<Partition>,
     /// Whether the index in the bucket says something else.
     is_changed: bool,
 }
@@ -123,6 +125,32 @@ impl Catalog {
     /// Notes that nobody works on a partition any more.
     pub fn note_settled(&self, partition: &Partition) {
         self.known().claimed.remove(partition);
+    }
+
+    /// Notes that another run is at work on a partition.
+    pub fn note_held(&self, partition: &Partition) {
+        self.known().outdated.insert(partition.clone());
+    }
+
+    /// Reads again what is known of a partition, if another run was at work on it.
+    pub async fn refresh(&self, requests: &Requests, layout: &Layout, partition: &Partition) -> Result<()> {
+        if !self.known().outdated.remove(partition) {
+            return Ok(());
+        }
+        let manifest = read_header(requests, partition, &layout.manifest(partition)).await?;
+        let is_claimed = requests.head(&layout.claim(partition)).await?.is_some();
+        let mut known = self.known();
+        known.is_changed = true;
+        match manifest {
+            Some(manifest) => known.published.insert(partition.clone(), manifest),
+            None => known.published.remove(partition),
+        };
+        if is_claimed {
+            known.claimed.insert(partition.clone());
+        } else {
+            known.claimed.remove(partition);
+        }
+        Ok(())
     }
 
     /// Notes what is published of a partition.

@@ -11,17 +11,20 @@ use super::fragment::{self, FinishedLine, Line, Unfinished, UnfinishedUploads};
 use super::inventory::{self, Found, UNCONFIRMED, Walk};
 use super::journal::Journal;
 use super::layout::Layout;
-use super::publish;
 use super::spool::Spool;
 use super::store::{Upload, Version};
 use super::writer::BucketWriter;
+use super::{publish, read_only};
 use crate::destination::ledger;
 use crate::destination::record::{Place, Record, StoredEtag};
-use crate::destination::{Claim, Inventory, Listing, ListingBuilder, ObjectWriter, Position, PublishTerms, Work};
+use crate::destination::{
+    Claim, Inventory, ObjectWriter, Position, Publication, PublishTerms, PublishedManifest, Work,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, Partition};
 use crate::hash::ObjectHasher;
-use crate::manifest::{self, EntryReader, Header, join};
+use crate::manifest::join;
+use crate::plan::{Listing, ListingBuilder};
 
 pub(super) type Ledger = ledger::Ledger<Spool>;
 
@@ -56,9 +59,8 @@ pub(super) struct Claimed {
 
 /// A published manifest.
 pub(super) struct Manifest {
-    pub header: Header,
+    pub published: PublishedManifest,
     pub version: Version,
-    pub bytes: Spool,
 }
 
 /// The set that is being staged.
@@ -75,9 +77,10 @@ impl Claimed {
         let is_inherited = shared.lease.claim(partition).await?;
         shared.catalog.note_claimed(partition);
         let manifest = read_manifest(shared, partition).await?;
-        shared
-            .catalog
-            .note_published(partition, manifest.as_ref().map(|manifest| (&manifest.header, &manifest.version)));
+        shared.catalog.note_published(
+            partition,
+            manifest.as_ref().map(|manifest| (&manifest.published.header, &manifest.version)),
+        );
         let journal = shared.journal_of(partition);
         Ok(Arc::new(Self {
             shared: shared.clone(),
@@ -140,8 +143,8 @@ impl Claimed {
             partition: &self.partition,
             ledger: &ledger,
             previous: previous.as_ref().map(|previous| &previous.ledger),
-            manifest: self.manifest.as_ref().map(|manifest| &manifest.bytes),
-            is_same_source: self.manifest.as_ref().is_some_and(|manifest| manifest.header.source == source),
+            manifest: self.manifest.as_ref().map(|manifest| &manifest.published),
+            is_same_source: self.manifest.as_ref().is_some_and(|manifest| manifest.published.header.source == source),
             run: self.shared.run,
             spill_folder: &self.shared.settings.spill_folder,
             damage: &self.shared.settings.damage,
@@ -150,7 +153,7 @@ impl Claimed {
         if self.has_begun() {
             self.keep_overwritten_aside(&found).await?;
         }
-        let inventory = inventory::count(&ledger, self.shared.run)?;
+        let inventory = inventory::count(&ledger, self.shared.run, &self.partition)?;
         let staged = Arc::new(Staged { ledger, found, objects_unchanged: inventory.objects_unchanged });
         *self.staged.write().unwrap_or_else(PoisonError::into_inner) = Some(staged);
         Ok(inventory)
@@ -262,8 +265,8 @@ impl Claimed {
         let mut listing = ListingBuilder::new(&self.shared.settings.spill_folder);
         let mut source = String::new();
         if let Some(manifest) = &self.manifest {
-            source.clone_from(&manifest.header.source);
-            for entry in EntryReader::new(manifest.bytes.reader())? {
+            source.clone_from(&manifest.published.header.source);
+            for entry in manifest.published.entries()? {
                 let entry = entry?;
                 listing.add(&Object {
                     key: entry.key,
@@ -310,12 +313,8 @@ impl Claimed {
 }
 
 async fn read_manifest(shared: &Shared, partition: &Partition) -> Result<Option<Manifest>> {
-    let Some((bytes, version)) = shared.requests.get_spooled(&shared.layout.manifest(partition)).await? else {
-        return Ok(None);
-    };
-    let header = manifest::verify(bytes.reader()).map_err(|error| error.within(partition))?;
-    header.check_is_of(partition)?;
-    Ok(Some(Manifest { header, version, bytes }))
+    let found = read_only::read_manifest(&shared.requests, &shared.layout, partition).await?;
+    Ok(found.map(|(published, version)| Manifest { published, version }))
 }
 
 /// Notes what a former run says that it stored; the walk over the bucket confirms it or not.
@@ -383,7 +382,11 @@ impl Claim for BucketClaim {
         self.0.shared.forget_upload(&self.0.shared.key_of(&self.0.partition, &work.object.key)).await
     }
 
-    async fn publish(&self, terms: PublishTerms) -> Result<Header> {
+    async fn publish(&self, terms: PublishTerms) -> Result<Publication> {
         publish::publish(&self.0, &terms).await
+    }
+
+    async fn discard(&self) -> Result<()> {
+        self.0.undo().await
     }
 }

@@ -12,10 +12,10 @@ use super::spool::{ObjectList, Spool};
 use super::store::StoredObject;
 use crate::destination::ledger::Ledger;
 use crate::destination::record::{Place, Record, StoredEtag};
-use crate::destination::{Damage, Inventory, Position};
+use crate::destination::{Damage, Entries, Inventory, Position, PublishedManifest, publication};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, Partition, SUCCESS_MARKER};
-use crate::manifest::{Entry, EntryReader};
+use crate::manifest::Entry;
 
 /// What stands at the destination under a partition's prefix.
 pub(super) struct Found {
@@ -38,7 +38,7 @@ pub(super) struct Walk<'a> {
     /// The ledger of an earlier listing in the same run.
     pub previous: Option<&'a Ledger<Spool>>,
     /// The published manifest.
-    pub manifest: Option<&'a Spool>,
+    pub manifest: Option<&'a PublishedManifest>,
     /// Whether the published set is of the same source as the new one.
     pub is_same_source: bool,
     pub run: u64,
@@ -64,8 +64,8 @@ impl Walk<'_> {
             overwritten: ObjectList::new(self.spill_folder),
             has_success_marker: false,
         };
-        let entries: Box<dyn Iterator<Item = Result<Entry>> + Send> = match self.manifest {
-            Some(spool) => Box::new(EntryReader::new(spool.reader())?),
+        let entries: Entries = match self.manifest {
+            Some(manifest) => manifest.entries()?,
             None => Box::new(std::iter::empty()),
         };
         let previous: Box<dyn Iterator<Item = Result<Object>> + Send> = match self.previous {
@@ -233,10 +233,14 @@ impl<'a, T> Ascending<'a, T> {
 }
 
 /// How much of the ledger's set is there.
-pub(super) fn count(ledger: &Ledger<Spool>, run: u64) -> Result<Inventory> {
+///
+/// # Errors
+/// [`ErrorKind::Unrecoverable`] for an object that the source no longer has and that is not there.
+pub(super) fn count(ledger: &Ledger<Spool>, run: u64, partition: &Partition) -> Result<Inventory> {
     let mut inventory = Inventory::default();
     for (object, record) in ledger.objects(Position::default()).zip(ledger.records(0)) {
         let (object, record) = (object?, record?);
+        publication::check_kept(&object, record.place, partition)?;
         if is_here(&record, run) {
             inventory.objects_here += 1;
             inventory.bytes_here += object.size_bytes;

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::TryStreamExt as _;
 
 use self::catalog::Catalog;
 use self::claim::{BucketClaim, Claimed};
@@ -33,7 +34,8 @@ use self::journal::Journal;
 use self::layout::Layout;
 use self::lease::Lease;
 use self::requests::Requests;
-use super::{Claim, Damage, Destination, Published, PublishedDays};
+use super::reports;
+use super::{Claim, Damage, Destination, Manifests, Published, PublishedDays, PublishedManifest};
 use crate::error::{ErrorKind, Result};
 use crate::export::{AccountId, Partition};
 use crate::progress::{Counters, Event, Observer};
@@ -297,18 +299,34 @@ fn requests(
 }
 
 #[async_trait]
-impl Destination for BucketDestination {
+impl Manifests for BucketDestination {
     async fn published(&self, partition: &Partition) -> Result<Published> {
+        self.0.catalog.refresh(&self.0.requests, &self.0.layout, partition).await?;
         let is_damaged = self.0.settings.damage.is_in(partition);
         Ok(Published { is_damaged, ..self.0.catalog.published(partition)? })
     }
 
+    async fn manifest(&self, partition: &Partition) -> Result<Option<PublishedManifest>> {
+        let found = read_only::read_manifest(&self.0.requests, &self.0.layout, partition).await?;
+        if let Some((manifest, version)) = &found {
+            self.0.catalog.note_published(partition, Some((&manifest.header, version)));
+        }
+        Ok(found.map(|(manifest, _)| manifest))
+    }
+}
+
+#[async_trait]
+impl Destination for BucketDestination {
     async fn published_days(&self) -> Result<PublishedDays> {
         Ok(self.0.catalog.days())
     }
 
     async fn claim(&self, partition: &Partition) -> Result<Arc<dyn Claim>> {
-        Ok(Arc::new(BucketClaim(Claimed::take(&self.0, partition).await?)))
+        let claimed = Claimed::take(&self.0, partition).await;
+        if claimed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Held) {
+            self.0.catalog.note_held(partition);
+        }
+        Ok(Arc::new(BucketClaim(claimed?)))
     }
 
     async fn discard_staged(&self, partition: &Partition) -> Result<()> {
@@ -324,8 +342,13 @@ impl Destination for BucketDestination {
     }
 
     async fn keep_report(&self, id: &str, report: &[u8]) -> Result<()> {
-        let key = self.0.layout.report(id);
-        self.0.requests.put_small(&key, report.to_vec(), Condition::None).await.map(drop)
+        let Shared { requests, layout, .. } = self.0.as_ref();
+        requests.put_small(&layout.report(id), report.to_vec(), Condition::None).await?;
+        let prefix = layout.reports();
+        let names = requests.objects(&prefix).map_ok(|object| object.key[prefix.len()..].to_owned());
+        let superfluous = reports::superfluous(names.try_collect().await?);
+        let keys: Vec<String> = superfluous.iter().map(|name| format!("{prefix}{name}")).collect();
+        requests.delete(&keys).await
     }
 
     fn buffers_objects(&self) -> bool {

@@ -8,25 +8,26 @@ use super::claim::Claimed;
 use super::spool::{ObjectList, Spool};
 use super::store::{Condition, DELETES_MAX, Put, Version};
 use crate::destination::ledger::Totals;
-use crate::destination::{PublishTerms, failure, publication};
+use crate::destination::{Publication, PublishTerms, failure, publication};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Entry, Header, ManifestWriter};
 
 /// Publishes the claimed partition's staged set.
-pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<Header> {
+pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<Publication> {
     let shared = &claimed.shared;
     let staged = claimed.staged()?;
     let totals = staged.ledger.totals(shared.run)?;
-    let published = claimed.manifest.as_ref().map(|manifest| &manifest.header);
-    if let Err(held) = publication::check_shrink(published, &totals, terms, &claimed.partition) {
-        // Rows are known when all objects have come; by then these stand in the day, unmarked.
-        return match claimed.undo().await {
-            Ok(()) => Err(held),
-            Err(error) if error.kind() == ErrorKind::ManifestDamaged => Err(held.with_hint(
-                "objects of the published day are overwritten already, since the new ones have their names, so the day stays unmarked; accept the new one with --accept-shrink, or bring the old ones back from the bucket's versions",
-            )),
-            Err(error) => Err(error),
-        };
+    let published = claimed.manifest.as_ref().map(|manifest| &manifest.published.header);
+    if let Some(published) = published.filter(|_| terms.only_marks) {
+        let header = publication::marked_header(published, &totals, terms);
+        let version = write_manifest(claimed, &header).await?;
+        shared.catalog.note_published(&claimed.partition, Some((&header, &version)));
+        claimed.end().await?;
+        return Ok(Publication::Published(header));
+    }
+    let manifest = claimed.manifest.as_ref().map(|manifest| &manifest.published);
+    if publication::is_held_back(manifest, &staged.ledger, shared.run, totals.objects_gone_at_source, terms)? {
+        return hold_back(claimed).await;
     }
     let header = match published.filter(|header| is_as_published(claimed, header, &totals, terms)) {
         Some(header) => header.clone(),
@@ -34,7 +35,23 @@ pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<H
     };
     mark_complete(claimed, &header).await?;
     claimed.end().await?;
-    Ok(header)
+    Ok(Publication::Published(header))
+}
+
+/// Takes a set back that turned out to have less than half of the rows. Rows are known when all objects
+/// have come; by then these stand in the day, unmarked.
+async fn hold_back(claimed: &Claimed) -> Result<Publication> {
+    match claimed.undo().await {
+        Ok(()) => Ok(Publication::Held),
+        Err(error) if error.kind() == ErrorKind::ManifestDamaged => Err(Error::new(
+            ErrorKind::Shrunk,
+            format!("{} was rewritten at the source with less than half of its data", claimed.partition),
+        )
+        .with_hint(
+            "objects of the published day are overwritten already, since the new ones have their names, so the day stays unmarked; accept the new one with --accept-shrink, or bring the old ones back from the bucket's versions",
+        )),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether a former run ended before it could tell that it was done: nothing but that is to do.
@@ -46,7 +63,9 @@ fn is_as_published(claimed: &Claimed, header: &Header, totals: &Totals, terms: &
     !claimed.has_begun()
         && is_as_it_stands
         && !claimed.shared.settings.damage.is_in(&claimed.partition)
-        && header.listing_digest == totals.listing.digest
+        && header.listing_digest == terms.listing_digest
+        && header.objects == totals.listing.objects
+        && header.objects_gone_at_source == totals.objects_gone_at_source
         && header.source == terms.source
         && header.selection == terms.scope
         && header.completeness == terms.completeness
@@ -77,7 +96,7 @@ pub(super) async fn restore(claimed: &Claimed) -> Result<()> {
     if let Some(manifest) = &claimed.manifest
         && !staged.found.has_success_marker
     {
-        mark_complete(claimed, &manifest.header).await?;
+        mark_complete(claimed, &manifest.published.header).await?;
     }
     claimed.end().await
 }
@@ -149,7 +168,7 @@ async fn delete(claimed: &Claimed, objects: &ObjectList) -> Result<()> {
 pub(super) async fn keep_aside(claimed: &Claimed, objects: &ObjectList) -> Result<()> {
     let Some(manifest) = &claimed.manifest else { return Ok(()) };
     let shared = &claimed.shared;
-    let set = manifest.header.published_at.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let set = manifest.published.header.published_at.strftime("%Y%m%dT%H%M%SZ").to_string();
     for object in objects.iter() {
         let object = object?;
         let from = shared.key_of(&claimed.partition, &object.key);

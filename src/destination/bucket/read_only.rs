@@ -5,14 +5,15 @@ use tokio::sync::Mutex;
 use super::catalog::Catalog;
 use super::layout::Layout;
 use super::requests::Requests;
-use super::store::{Condition, Put};
+use super::store::{Condition, Put, Version};
+use crate::destination::reports::newest_first;
 use crate::destination::{
-    ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile,
-    VerificationChange, VerificationRecord, newest_first,
+    ByteTaker, Manifests, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile,
+    VerificationChange, VerificationRecord,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Partition;
-use crate::manifest::{self, EntryReader};
+use crate::manifest;
 
 /// So often a document is changed anew that another process changed meanwhile.
 const CHANGES_MAX: u32 = 20;
@@ -25,26 +26,34 @@ pub struct ReadOnlyBucket {
     pub(super) account_id: Option<String>,
 }
 
-#[async_trait]
-impl PublishedSets for ReadOnlyBucket {
-    fn account_id(&self) -> Option<&str> {
-        self.account_id.as_deref()
-    }
+/// A partition's whole manifest and its version, checked against its last line.
+pub(super) async fn read_manifest(
+    requests: &Requests,
+    layout: &Layout,
+    partition: &Partition,
+) -> Result<Option<(PublishedManifest, Version)>> {
+    let Some((spool, version)) = requests.get_spooled(&layout.manifest(partition)).await? else { return Ok(None) };
+    let header = manifest::verify(spool.reader()).map_err(|error| error.within(partition))?;
+    header.check_is_of(partition)?;
+    Ok(Some((PublishedManifest::new(header, spool), version)))
+}
 
+#[async_trait]
+impl Manifests for ReadOnlyBucket {
     async fn published(&self, partition: &Partition) -> Result<Published> {
         self.catalog.published(partition)
     }
 
     async fn manifest(&self, partition: &Partition) -> Result<Option<PublishedManifest>> {
-        let Some((spool, _)) = self.requests.get_spooled(&self.layout.manifest(partition)).await? else {
-            return Ok(None);
-        };
-        let header = manifest::verify(spool.reader()).map_err(|error| error.within(partition))?;
-        header.check_is_of(partition)?;
-        let reader = spool.into_reader().map_err(|cause| {
-            Error::new(ErrorKind::DestinationUnusable, "the manifest cannot be read").with_cause(cause)
-        })?;
-        Ok(Some(PublishedManifest { header, entries: Box::new(EntryReader::new(reader)?) }))
+        let found = read_manifest(&self.requests, &self.layout, partition).await?;
+        Ok(found.map(|(manifest, _)| manifest))
+    }
+}
+
+#[async_trait]
+impl PublishedSets for ReadOnlyBucket {
+    fn account_id(&self) -> Option<&str> {
+        self.account_id.as_deref()
     }
 
     async fn days(&self) -> Result<PublishedDays> {

@@ -1,5 +1,5 @@
 use std::future::Future;
-use std::io::{BufReader, Seek as _, SeekFrom, Write as _};
+use std::io::{BufReader, Write as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -319,15 +319,8 @@ impl Requests {
 
 impl Spool {
     /// Reads from the beginning.
-    pub(super) fn reader(&self) -> BufReader<ReadFrom<'_, Self>> {
+    pub(super) fn reader(&self) -> BufReader<ReadFrom<&Self>> {
         BufReader::with_capacity(64 * 1024, ReadFrom::new(self, 0))
-    }
-
-    /// The file, for whoever reads it alone.
-    pub(super) fn into_reader(self) -> std::io::Result<BufReader<tempfile::SpooledTempFile>> {
-        let mut file = self.into_inner();
-        file.seek(SeekFrom::Start(0))?;
-        Ok(BufReader::with_capacity(64 * 1024, file))
     }
 }
 

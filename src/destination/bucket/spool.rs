@@ -6,9 +6,9 @@ use tempfile::SpooledTempFile;
 
 use crate::destination::failure::failed;
 use crate::destination::ledger::{RandomAccess, ReadFrom};
-use crate::destination::listing::ObjectLines;
 use crate::error::Result;
 use crate::export::Object;
+use crate::plan::ObjectLines;
 
 /// What is needed of a partition's listing stays in memory up to this many bytes, and goes into a
 /// file without a name beyond. Bytes of objects never do.
@@ -20,10 +20,6 @@ pub(super) struct Spool(Mutex<SpooledTempFile>);
 impl Spool {
     pub fn new(spill_folder: &Path) -> Self {
         Self(Mutex::new(tempfile::spooled_tempfile_in(MEMORY_BYTES_MAX, spill_folder)))
-    }
-
-    pub fn into_inner(self) -> SpooledTempFile {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Works on the file.
@@ -80,7 +76,7 @@ impl ObjectList {
         self.objects == 0
     }
 
-    pub fn iter(&self) -> ObjectLines<BufReader<ReadFrom<'_, Spool>>> {
+    pub fn iter(&self) -> ObjectLines<BufReader<ReadFrom<&Spool>>> {
         ObjectLines::new(BufReader::new(ReadFrom::new(&self.spool, 0)))
     }
 }

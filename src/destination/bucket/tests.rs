@@ -11,11 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::memory::{BreakOff, MemoryStore, State};
 use super::*;
-use crate::destination::{Listing, ListingBuilder, Position, PublishTerms};
+use crate::destination::{Position, PublishTerms};
 use crate::error::ErrorKind;
 use crate::export::{Checksums, Object, Scope, TypeName};
 use crate::hash::ObjectHasher;
-use crate::manifest::{Completeness, VerifiedContent};
+use crate::manifest::{Completeness, ListingDigest, VerifiedContent};
+use crate::plan::{Listing, ListingBuilder};
 use crate::progress::Silent;
 
 const PART_BYTES: u64 = 10;
@@ -172,17 +173,20 @@ async fn transfer(destination: &BucketDestination, set: &Set) -> Result<Transfer
         }
         position = next;
     }
-    claim.publish(terms()).await?;
+    claim.publish(terms(listing(set).summary.digest)).await?;
     Ok(transferred)
 }
 
-fn terms() -> PublishTerms {
+/// The terms of a set that may lack published objects: what is kept is not decided here.
+fn terms(listing_digest: ListingDigest) -> PublishTerms {
     PublishTerms {
         source: SOURCE.into(),
         scope: Scope::All,
+        listing_digest,
+        only_marks: false,
         completeness: Completeness::Declared,
         now: Timestamp::UNIX_EPOCH,
-        accept_shrink: false,
+        accept_shrink: true,
     }
 }
 

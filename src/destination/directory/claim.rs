@@ -13,11 +13,12 @@ use super::writer::DirectoryWriter;
 use super::{Shared, assemble, publish, read_verification};
 use crate::destination::failure::failed;
 use crate::destination::record::{Place, Record};
-use crate::destination::{Claim, Inventory, Listing, ObjectWriter, Position, PublishTerms, Work};
+use crate::destination::{Claim, Inventory, ObjectWriter, Position, Publication, PublishTerms, Work, publication};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, Partition};
 use crate::hash::ObjectHasher;
 use crate::manifest::{Entry, EntryReader, Header, join};
+use crate::plan::Listing;
 
 /// A partition of a directory that belongs to this run: its lock and its staging folder.
 pub(super) struct DirectoryClaim {
@@ -74,7 +75,7 @@ impl DirectoryClaim {
     }
 
     /// Gives the partition up, with all that is staged of it.
-    pub fn discard(self) -> Result<()> {
+    pub fn discard_staged(&self) -> Result<()> {
         self.type_staging.remove_tree(&self.partition.date_folder())
     }
 
@@ -183,6 +184,7 @@ impl DirectoryClaim {
         for (object, record) in ledger.objects(Position::default()).zip(ledger.records(0)) {
             let object = object?;
             let place = record?.place;
+            publication::check_kept(&object, place, &self.partition)?;
             match place {
                 Place::Missing => {}
                 Place::Staged { run } if run != self.shared.run => {
@@ -274,7 +276,8 @@ impl Claim for DirectoryClaim {
         let ledger = Arc::new(ledger::open(&self.staging, listing)?);
         self.keep_published(&ledger, source).await?;
         let inventory = self.inventory(&ledger)?;
-        self.check_room(listing.summary.bytes - inventory.bytes_here - inventory.bytes_staged)?;
+        let here_bytes = inventory.bytes_here.saturating_add(inventory.bytes_staged);
+        self.check_room(listing.summary.bytes.saturating_sub(here_bytes))?;
         *self.ledger.write().unwrap_or_else(PoisonError::into_inner) = Some(ledger);
         Ok(inventory)
     }
@@ -308,7 +311,11 @@ impl Claim for DirectoryClaim {
         Ok((Box::new(writer), hasher))
     }
 
-    async fn publish(&self, terms: PublishTerms) -> Result<Header> {
+    async fn publish(&self, terms: PublishTerms) -> Result<Publication> {
         publish::publish(self, &terms)
+    }
+
+    async fn discard(&self) -> Result<()> {
+        self.discard_staged()
     }
 }

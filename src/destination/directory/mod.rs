@@ -25,7 +25,8 @@ use self::claim::DirectoryClaim;
 use self::folder::Folder;
 use super::failure::failed;
 use super::identity::Identity;
-use super::{Claim, Damage, Destination, Published, PublishedDays, VerificationRecord};
+use super::reports;
+use super::{Claim, Damage, Destination, Manifests, Published, PublishedDays, PublishedManifest, VerificationRecord};
 
 pub(super) use self::layout::SIDE_FOLDER;
 pub use self::read_only::ReadOnlyDirectory;
@@ -227,6 +228,17 @@ fn read_header(manifests: &Folder, partition: &Partition) -> Result<Option<Heade
     Ok(Some(header))
 }
 
+/// A partition's whole manifest, checked against its last line.
+fn read_manifest(manifests: &Folder, partition: &Partition) -> Result<Option<PublishedManifest>> {
+    let folder = manifests.child(&partition.type_name.folder())?;
+    let file = folder.map_or(Ok(None), |folder| folder.file(&layout::manifest_name(partition)))?;
+    let Some(file) = file else { return Ok(None) };
+    let header = manifest::verify(BufReader::new(&file)).map_err(|error| error.within(partition))?;
+    header.check_is_of(partition)?;
+    // The same open file, so that a publication in between does not give another one's lines.
+    Ok(Some(PublishedManifest::new(header, file)))
+}
+
 fn read_verification(side: &Folder) -> Result<VerificationRecord> {
     VerificationRecord::parse(side.file_bytes(layout::VERIFICATION)?.as_deref())
 }
@@ -262,13 +274,20 @@ fn read_published_days(manifests: &Folder) -> Result<PublishedDays> {
 }
 
 #[async_trait]
-impl Destination for DirectoryDestination {
+impl Manifests for DirectoryDestination {
     async fn published(&self, partition: &Partition) -> Result<Published> {
         let header = self.0.published_header(partition)?;
         let is_damaged = self.0.settings.damage.is_in(partition);
         Ok(Published { header, is_damaged, ..Published::default() })
     }
 
+    async fn manifest(&self, partition: &Partition) -> Result<Option<PublishedManifest>> {
+        read_manifest(&self.0.manifests, partition)
+    }
+}
+
+#[async_trait]
+impl Destination for DirectoryDestination {
     async fn published_days(&self) -> Result<PublishedDays> {
         read_published_days(&self.0.manifests)
     }
@@ -286,13 +305,15 @@ impl Destination for DirectoryDestination {
             // Then it is not left over, but another run's work.
             Err(error) if error.kind() == ErrorKind::Held => Ok(()),
             Err(error) => Err(error),
-            Ok(claim) => claim.discard(),
+            Ok(claim) => claim.discard_staged(),
         }
     }
 
     async fn keep_report(&self, id: &str, report: &[u8]) -> Result<()> {
         let runs = self.0.side.create_child(layout::RUNS)?;
-        durable::replace_file(&runs, &format!("{id}.json"), report)
+        durable::replace_file(&runs, &format!("{id}.json"), report)?;
+        let names = runs.entries()?.into_iter().map(|(name, _)| name).collect();
+        reports::superfluous(names).iter().try_for_each(|name| runs.remove_file(name))
     }
 
     fn buffers_objects(&self) -> bool {

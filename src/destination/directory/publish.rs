@@ -9,21 +9,33 @@ use super::folder::Folder;
 use super::layout;
 use super::ledger::Ledger;
 use super::walk::Walk;
-use super::{Shared, check_unmanaged, durable};
-use crate::destination::{PublishTerms, publication};
+use super::{Shared, check_unmanaged, durable, read_manifest};
+use crate::destination::{Position, Publication, PublishTerms, PublishedManifest, publication};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, SEGMENT_BYTES_MAX, SUCCESS_MARKER};
-use crate::manifest::{Entry, EntryReader, Header, ManifestWriter};
+use crate::manifest::{Entry, EntryReader, Header, ManifestWriter, outer_join};
 
 /// Publishes the claimed partition's staged set.
-pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<Header> {
+pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<Publication> {
     let shared = &claim.shared;
     let partition = &claim.partition;
     let ledger = claim.ledger()?;
     let totals = ledger.totals(shared.run)?;
     let manifests = shared.manifests.create_child(&partition.type_name.folder())?;
-    let replaced = shared.published_header(partition)?;
-    publication::check_shrink(replaced.as_ref(), &totals, terms, partition)?;
+    let replaced = match shared.published_header(partition)? {
+        Some(_) => read_manifest(&shared.manifests, partition)?,
+        None => None,
+    };
+    if let Some(published) = replaced.as_ref().filter(|_| terms.only_marks) {
+        let header = publication::marked_header(&published.header, &totals, terms);
+        mark(&manifests, &layout::manifest_name(partition), &header, published, &ledger)?;
+        claim.discard_staged()?;
+        return Ok(Publication::Published(header));
+    }
+    let header = publication::header(&shared.account_id, partition, &totals, terms);
+    if publication::is_held_back(replaced.as_ref(), &ledger, shared.run, totals.objects_gone_at_source, terms)? {
+        return Ok(Publication::Held);
+    }
 
     let renamed = assemble(claim, &ledger, terms)?;
     if let Err(error) = durable::sync_tree(&claim.staging) {
@@ -32,7 +44,6 @@ pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<He
         claim.type_staging.remove_tree(&partition.date_folder())?;
         return Err(error);
     }
-    let header = publication::header(&shared.account_id, partition, &totals, terms);
     let set_inode = claim.staging.inode_of(layout::SET).ok_or_else(|| lost_set(partition))?;
     let next_name = layout::next_manifest_name(partition, set_inode);
     write_manifest(&manifests, &next_name, &header, &ledger, shared.run, &renamed)?;
@@ -42,7 +53,35 @@ pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<He
     finish(shared, partition, &claim.staging, &manifests, &next_name)?;
     // What cannot be removed does not undo the publication; a later run tries again.
     let _ = claim.type_staging.remove_tree(&partition.date_folder());
-    Ok(header)
+    Ok(Publication::Published(header))
+}
+
+/// Writes the manifest of the published set anew, with other marks of what is gone at the source. The set
+/// itself is not touched, so a kill leaves one manifest of it or the other.
+fn mark(manifests: &Folder, name: &str, header: &Header, published: &PublishedManifest, ledger: &Ledger) -> Result<()> {
+    let next_name = format!("{name}.marks");
+    let mut pairs = outer_join(published.entries()?, ledger.objects(Position::default()));
+    let mut failure = None;
+    durable::write_file(manifests, &next_name, |output| {
+        let mut writer = ManifestWriter::new(output, header)?;
+        for pair in &mut pairs {
+            match pair {
+                Ok((Some(entry), object)) => {
+                    let gone_at_source = object.and_then(|object| object.gone_at_source);
+                    writer.write(&Entry { gone_at_source, ..entry })?;
+                }
+                Ok((None, _)) => {}
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        writer.finish()
+    })?;
+    failure.map_or(Ok(()), Err)?;
+    manifests.rename(&next_name, manifests, name)?;
+    manifests.sync()
 }
 
 /// Finishes or undoes a publication that a killed run began, so that data and manifest fit again.

@@ -1,6 +1,5 @@
 use std::cell::RefCell;
-use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,15 +10,17 @@ use rustix::fs::FileType;
 use super::folder::Folder;
 use super::lock::Lock;
 use super::walk::Walk;
-use super::{durable, is_publication_begun, layout, read_published, read_published_days, read_verification};
+use super::{
+    durable, is_publication_begun, layout, read_manifest, read_published, read_published_days, read_verification,
+};
 use crate::destination::failure::failed;
+use crate::destination::reports::newest_first;
 use crate::destination::{
-    ByteTaker, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile,
-    VerificationChange, VerificationRecord, newest_first,
+    ByteTaker, Manifests, Published, PublishedDays, PublishedFiles, PublishedManifest, PublishedSets, StandingFile,
+    VerificationChange, VerificationRecord,
 };
 use crate::error::{ErrorKind, Result};
 use crate::export::{Partition, TypeName, day_of_folder};
-use crate::manifest::{self, EntryReader};
 
 /// Files are read in blocks of this size: large enough that calls cost nothing, and small enough that
 /// a block is hashed while the processor still has it at hand.
@@ -46,13 +47,6 @@ pub struct ReadOnlyDirectory {
 }
 
 impl ReadOnlyDirectory {
-    fn manifest_file(&self, partition: &Partition) -> Result<Option<File>> {
-        match self.manifests_of(partition)? {
-            Some(folder) => folder.file(&layout::manifest_name(partition)),
-            None => Ok(None),
-        }
-    }
-
     /// The folder with the manifests of a partition's type.
     fn manifests_of(&self, partition: &Partition) -> Result<Option<Folder>> {
         self.manifests.as_ref().map_or(Ok(None), |manifests| manifests.child(&partition.type_name.folder()))
@@ -68,24 +62,21 @@ impl ReadOnlyDirectory {
 }
 
 #[async_trait]
-impl PublishedSets for ReadOnlyDirectory {
-    fn account_id(&self) -> Option<&str> {
-        self.account_id.as_deref()
-    }
-
+impl Manifests for ReadOnlyDirectory {
     async fn published(&self, partition: &Partition) -> Result<Published> {
         let header = read_published(&self.root, self.manifests.as_ref(), partition)?;
         Ok(Published { header, ..Published::default() })
     }
 
     async fn manifest(&self, partition: &Partition) -> Result<Option<PublishedManifest>> {
-        let Some(mut file) = self.manifest_file(partition)? else { return Ok(None) };
-        let header = manifest::verify(BufReader::new(&file)).map_err(|error| error.within(partition))?;
-        header.check_is_of(partition)?;
-        // The same open file, so that a publication in between does not give another one's lines.
-        std::io::Seek::rewind(&mut file)
-            .map_err(|cause| failed("read", &self.side.path().join(layout::MANIFESTS), cause))?;
-        Ok(Some(PublishedManifest { header, entries: Box::new(EntryReader::new(BufReader::new(file))?) }))
+        self.manifests.as_ref().map_or(Ok(None), |manifests| read_manifest(manifests, partition))
+    }
+}
+
+#[async_trait]
+impl PublishedSets for ReadOnlyDirectory {
+    fn account_id(&self) -> Option<&str> {
+        self.account_id.as_deref()
     }
 
     async fn days(&self) -> Result<PublishedDays> {

@@ -6,9 +6,9 @@ use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::destination::{Inventory, Listing, Position, PublishTerms};
+use crate::destination::{Inventory, Position, Publication, PublishTerms};
 use crate::export::{AccountId, Base64, ExportLocation, TypeName};
-use crate::manifest::Header;
+use crate::plan::Listing;
 use crate::progress::Silent;
 use crate::source::{Page, PageToken, Source};
 
@@ -142,7 +142,11 @@ impl Claim for FakeClaim {
         Ok(())
     }
 
-    async fn publish(&self, _: PublishTerms) -> Result<Header> {
+    async fn publish(&self, _: PublishTerms) -> Result<Publication> {
+        unreachable!("no test asks for it")
+    }
+
+    async fn discard(&self) -> Result<()> {
         unreachable!("no test asks for it")
     }
 }

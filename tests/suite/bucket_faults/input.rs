@@ -206,7 +206,7 @@ fn objects_of_somebody_else_in_a_day_are_neither_read_nor_overwritten() {
             let lake = Lake::small(cloud);
             let key = format!("{DATA}{name}");
             lake.bucket().put_object(&key, "somebody else's");
-            let finished = lake.sync().run().expect(2).says(name).says("hint: ");
+            let finished = lake.sync().run().expect(3).says(name).says("hint: ");
             assert!(finished.stderr.contains(NAME), "{}", finished.stderr);
             assert_eq!(lake.bucket().object(&key).unwrap().bytes, "somebody else's");
             assert_eq!(lake.export.simulator().requests().of(Operation::Get), 0);

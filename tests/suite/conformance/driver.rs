@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use e3sync::destination::{Claim, Destination, Inventory, Listing, ListingBuilder, Position, PublishTerms, Work};
-use e3sync::error::Result;
+use e3sync::destination::{Claim, Destination, Inventory, Position, Publication, PublishTerms, Work};
+use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::export::{Checksums, Object, Partition, Scope, TypeName};
 use e3sync::hash::ObjectHasher;
 use e3sync::manifest::{Completeness, Header, VerifiedContent};
+use e3sync::plan::{Listing, ListingBuilder};
 use jiff::Timestamp;
 
 use super::kinds::Kind;
@@ -60,14 +61,17 @@ pub fn listing(set: &Set) -> Listing {
     builder.finish()
 }
 
-/// What the set is published with, as a whole and complete day.
+/// What the set is published with, as a whole and complete day. It may lack published objects: what is
+/// kept is not decided by a destination.
 pub fn terms() -> PublishTerms {
     PublishTerms {
         source: SOURCE.into(),
         scope: Scope::All,
+        listing_digest: listing(&Set::new()).summary.digest,
+        only_marks: false,
         completeness: Completeness::Declared,
         now: "2026-11-21T06:00:00Z".parse::<Timestamp>().unwrap(),
-        accept_shrink: false,
+        accept_shrink: true,
     }
 }
 
@@ -86,9 +90,14 @@ pub async fn run(kind: &dyn Kind, set: &Set, terms: PublishTerms) -> Result<(Hea
 
 pub async fn transfer(destination: &dyn Destination, set: &Set, terms: PublishTerms) -> Result<(Header, Vec<String>)> {
     let claim = destination.claim(&partition()).await?;
-    claim.prepare(&mut listing(set), &terms.source).await?;
+    let mut listing = listing(set);
+    claim.prepare(&mut listing, &terms.source).await?;
     let keys = put_all(claim.as_ref(), set).await?;
-    Ok((claim.publish(terms).await?, keys))
+    let terms = PublishTerms { listing_digest: listing.summary.digest, ..terms };
+    match claim.publish(terms).await? {
+        Publication::Published(header) => Ok((header, keys)),
+        Publication::Held => Err(Error::new(ErrorKind::Shrunk, "held back")),
+    }
 }
 
 /// Transfers what is still to do; gives the keys.

@@ -1,3 +1,5 @@
+//! A listing that is not kept in memory as a whole.
+
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 

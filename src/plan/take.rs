@@ -1,6 +1,8 @@
+//! Taking a partition's listing from the source.
+
 use std::path::Path;
 
-use crate::destination::{Listing, ListingBuilder};
+use super::{Listing, ListingBuilder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, SUCCESS_MARKER, Scope};
 use crate::source::{PageToken, Source};

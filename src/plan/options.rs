@@ -1,0 +1,32 @@
+//! The choices that decisions depend on.
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+
+/// When a day counts as complete (`--ready`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// With the source's `_SUCCESS`; where a type never has one, after the grace period.
+    Success,
+    /// With `_SUCCESS`, or after the grace period.
+    Grace,
+    /// As it is.
+    Any,
+}
+
+/// The choices that decisions depend on.
+#[derive(Clone, Debug)]
+pub struct PlanOptions {
+    /// When a day counts as complete.
+    pub ready: Ready,
+    /// How long after a day's end it counts as complete without `_SUCCESS`. The vendor completes a
+    /// day by 13:00 UTC of the next (domain.md section 2).
+    pub grace: SignedDuration,
+    /// Published days from this one on are listed again; earlier ones are left alone.
+    pub lookback_from: Date,
+    /// Whether a rewritten day may be less than half of what it replaces, and whether objects that are
+    /// gone at the source go here too.
+    pub accept_shrink: bool,
+    /// The present time.
+    pub now: Timestamp,
+}
