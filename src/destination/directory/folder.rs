@@ -228,9 +228,15 @@ impl Folder {
             .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
     }
 
-    /// Makes the folder's own entries durable.
+    /// Makes the folder's own entries durable, where the file system can: some have no such operation
+    /// for folders and keep their names in another way (docs/SEMANTICS.md promise 6).
     pub fn sync(&self) -> Result<()> {
-        rustix::fs::fsync(&self.descriptor).map_err(|errno| failed("make durable", &self.path, errno.into()))
+        use rustix::io::Errno;
+        match rustix::fs::fsync(&self.descriptor) {
+            Ok(()) => Ok(()),
+            Err(errno) if is_unsupported(errno) || errno == Errno::BADF => Ok(()),
+            Err(errno) => Err(failed("make durable", &self.path, errno.into())),
+        }
     }
 
     /// Whether the file system takes names that differ only in case for the same.
@@ -268,8 +274,8 @@ impl Folder {
     }
 }
 
-/// Whether the file system does not know this kind of rename, as opposed to refusing it.
-fn is_unsupported(errno: rustix::io::Errno) -> bool {
+/// Whether the file system does not have this operation, as opposed to refusing it.
+pub(super) fn is_unsupported(errno: rustix::io::Errno) -> bool {
     use rustix::io::Errno;
     errno == Errno::INVAL || errno == Errno::NOSYS || errno == Errno::NOTSUP || errno == Errno::OPNOTSUPP
 }
