@@ -4,9 +4,17 @@
 use std::path::Path;
 
 use e3sync::simulator::Content;
+use jiff::civil::Date;
+use sha2::{Digest as _, Sha256};
 
 use crate::crash::has_strace;
-use crate::harness::{E3sync, Export, assert_tree_is};
+use crate::harness::{E3sync, Export, assert_tree_is, manifest_lines};
+
+const DAY: &str = "type=events/date=2026-11-20";
+
+fn day() -> Date {
+    "2026-11-20".parse().unwrap()
+}
 
 fn export() -> Export {
     Export::with(|settings| {
@@ -23,6 +31,91 @@ fn under(call: E3sync, log: &Path, options: &[&str]) -> E3sync {
     let mut words = vec!["strace", "-f", "-y", "-qq", "-o", log.to_str().unwrap()];
     words.extend(options);
     call.under(&words)
+}
+
+/// The answer of `fstatfs` of a file system whose names have at most `name_bytes_max` bytes, as the
+/// option for strace that writes it where the call's result is.
+fn statfs_answer(name_bytes_max: u64) -> String {
+    const NFS_MAGIC: u64 = 0x6969;
+    const BLOCKS: u64 = 1 << 30;
+    let words = [NFS_MAGIC, 4096, BLOCKS, BLOCKS, BLOCKS, BLOCKS, BLOCKS, 1, name_bytes_max];
+    let bytes: String = words.iter().flat_map(|word| word.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect();
+    format!("inject=fstatfs:poke_exit=@arg2={bytes}")
+}
+
+#[test]
+#[cfg(all(target_endian = "little", target_pointer_width = "64", target_os = "linux"))]
+fn a_name_longer_than_the_file_system_takes_is_stored_under_a_shorter_one() {
+    if !has_strace() {
+        return;
+    }
+    let export = export();
+    let key = format!("event={}/part-0.parquet", "x".repeat(160));
+    export.simulator().change().add_object("events", day(), &key, "long");
+    let folder = tempfile::tempdir().unwrap();
+    let destination = folder.path().join("mirror");
+    let log = folder.path().join("log");
+    let answer = statfs_answer(143);
+    under(export.sync(&destination), &log, &["-e", "trace=fstatfs", "-e", &answer]).run().expect(0);
+    let lines = manifest_lines(&destination, DAY);
+    let entry = lines.iter().find(|line| line["key"] == key.as_str()).expect("the true key is in the manifest");
+    let path = entry["path"].as_str().unwrap();
+    assert!(path.starts_with("event=xxx") && path.ends_with("/part-0.parquet"), "{path}");
+    assert!(path.split('/').all(|name| name.len() <= 143), "{path}");
+    assert_eq!(std::fs::read_to_string(destination.join(DAY).join(path)).unwrap(), "long");
+    E3sync::new("verify").arg(&destination).run().expect(0);
+}
+
+/// Gives a published file another path, as it has in a mirror that was copied from another file system.
+fn move_published(destination: &Path, key: &str, path: &str) {
+    let data = destination.join(DAY);
+    std::fs::create_dir_all(data.join(path).parent().unwrap()).unwrap();
+    std::fs::rename(data.join(key), data.join(path)).unwrap();
+    let mut lines = manifest_lines(destination, DAY);
+    lines.pop();
+    for line in lines.iter_mut().filter(|line| line["key"] == key) {
+        line["path"] = path.into();
+    }
+    let mut text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let digest: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    text.push_str(&format!("{{\"manifest_sha256\":\"{digest}\"}}\n"));
+    std::fs::write(destination.join("_e3sync/manifests").join(format!("{DAY}.jsonl")), text).unwrap();
+}
+
+#[test]
+fn a_published_file_keeps_the_path_under_which_it_stands() {
+    let export = export();
+    let (key, path) = ("event=a|b/part-0.parquet", "event=a%7Cb/part-0.parquet");
+    export.simulator().change().add_object("events", day(), key, "kept");
+    let destination = tempfile::tempdir().unwrap();
+    export.sync(destination.path()).run().expect(0);
+    move_published(destination.path(), key, path);
+    E3sync::new("verify").arg(destination.path()).run().expect(0);
+    for late in ["event=late/part-1.parquet", "event=late/part-2.parquet"] {
+        export.simulator().change().add_object("events", day(), late, "late");
+        let summary = export.sync(destination.path()).arg("--json").run().expect(0).summary();
+        assert_eq!(summary["objects"]["transferred"], 1, "only the late object is fetched");
+        assert_eq!(std::fs::read_to_string(destination.path().join(DAY).join(path)).unwrap(), "kept");
+        let lines = manifest_lines(destination.path(), DAY);
+        assert!(lines.iter().any(|line| line["key"] == key && line["path"] == path), "{lines:?}");
+        E3sync::new("verify").arg(destination.path()).run().expect(0);
+    }
+}
+
+#[test]
+fn a_recorded_path_that_leads_elsewhere_is_not_followed() {
+    let export = export();
+    let key = "event=a/part-0.parquet";
+    export.simulator().change().add_object("events", day(), key, "kept");
+    let folder = tempfile::tempdir().unwrap();
+    let destination = folder.path().join("mirror");
+    export.sync(&destination).run().expect(0);
+    move_published(&destination, key, "../../../outside");
+    export.simulator().change().add_object("events", day(), "event=late/part-1.parquet", "late");
+    let summary = export.sync(&destination).arg("--json").run().expect(0).summary();
+    assert_eq!(summary["objects"]["transferred"], 2, "the object is fetched again");
+    assert_tree_is(&export, &destination);
+    assert_eq!(std::fs::read_to_string(folder.path().join("outside")).unwrap(), "kept");
 }
 
 #[test]

@@ -13,9 +13,9 @@ use super::writer::DirectoryWriter;
 use super::{Shared, assemble, publish, read_verification};
 use crate::destination::failure::failed;
 use crate::destination::record::{Place, Record};
-use crate::destination::{Claim, Inventory, Listing, ObjectWriter, Position, PublishTerms, Work};
+use crate::destination::{Claim, Entries, Inventory, Listing, ObjectWriter, Position, PublishTerms, Work};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Object, Partition};
+use crate::export::{FilePath, Object, Partition};
 use crate::hash::ObjectHasher;
 use crate::manifest::{Entry, EntryReader, Header, join};
 
@@ -103,7 +103,7 @@ impl DirectoryClaim {
             let Some((_, entry)) = pair.right.filter(|(_, entry)| entry.is_of(&pair.left)) else { continue };
             let is_missing = ledger.record(pair.left_index)?.place == Place::Missing;
             if is_missing
-                && self.is_published(&data, &pair.left, &entry)?
+                && self.is_published(&data, &pair.left, &entry)
                 && (!is_suspect || is_unchanged(&data, &entry).await)
             {
                 let record = Record { place: Place::Published, content: Some(entry.content()), stored_etag: None };
@@ -113,13 +113,13 @@ impl DirectoryClaim {
         Ok(())
     }
 
-    /// Whether the file that a manifest's line names stands where the object would be put, whole.
-    fn is_published(&self, data: &Folder, object: &Object, entry: &Entry) -> Result<bool> {
-        let path = self.shared.path_of(&object.key)?;
+    /// Whether the file that a manifest's line names stands there, whole. Today's rules may give the
+    /// object another path, in a mirror that was copied from another file system.
+    fn is_published(&self, data: &Folder, object: &Object, entry: &Entry) -> bool {
         let is_sound = !self.shared.settings.damage.has_object(&self.partition, &object.key);
-        Ok(is_sound
-            && entry.file_path() == path.as_str()
-            && assemble::published_size_bytes(data, path.as_str()) == Some(object.size_bytes))
+        is_sound
+            && FilePath::as_recorded(entry.file_path()).is_ok()
+            && assemble::published_size_bytes(data, entry.file_path()) == Some(object.size_bytes)
     }
 
     /// Whether files of the published set may have other bytes than its manifest says, so that none is
@@ -154,6 +154,12 @@ impl DirectoryClaim {
     fn unfinished_bytes(&self) -> Result<u64> {
         let notes = self.checkpoints.entries()?;
         Ok(notes.iter().filter_map(|(name, _)| self.pool.file_size_bytes(name)).sum())
+    }
+
+    /// The lines of the present manifest, none where there is no manifest.
+    pub fn published_entries(&self) -> Result<Entries> {
+        let Some((_, file)) = self.open_manifest()? else { return Ok(Box::new(std::iter::empty())) };
+        Ok(Box::new(EntryReader::new(BufReader::new(file))?))
     }
 
     fn open_manifest(&self) -> Result<Option<(Header, File)>> {

@@ -26,8 +26,7 @@ fn sync_file_system(folder: &Folder) -> Result<bool> {
     // user-space file systems are deliberately absent.
     const TRUSTED: [u64; 5] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x0102_1994];
     let told = |errno: rustix::io::Errno| failed("make durable", folder.path(), errno.into());
-    let kind = rustix::fs::fstatfs(folder.descriptor()).map_err(told)?.f_type;
-    if !TRUSTED.contains(&kind.cast_unsigned()) || !reports_write_errors() {
+    if !TRUSTED.contains(&folder.file_system_kind()?) || !reports_write_errors() {
         return Ok(false);
     }
     match rustix::fs::syncfs(folder.descriptor()) {

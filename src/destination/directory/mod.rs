@@ -4,10 +4,12 @@ mod assemble;
 mod beneath;
 mod claim;
 mod durable;
+mod file_system;
 mod folder;
 mod layout;
 mod ledger;
 mod lock;
+mod names;
 mod publish;
 mod read_only;
 mod walk;
@@ -23,6 +25,7 @@ use rustix::fs::FileType;
 
 use self::claim::DirectoryClaim;
 use self::folder::Folder;
+use self::names::Names;
 use super::failure::failed;
 use super::identity::Identity;
 use super::{Claim, Damage, Destination, Published, PublishedDays, VerificationRecord};
@@ -60,14 +63,14 @@ struct Shared {
     settings: DirectorySettings,
     /// This run's random number, by which it knows its own records.
     run: u64,
-    /// Whether the file system takes names that differ only in case for the same.
-    folds_case: bool,
+    /// What names the file system holds.
+    names: Names,
 }
 
 impl Shared {
     /// The path below a partition's folder for an object's key.
     fn path_of(&self, key: &str) -> Result<FilePath> {
-        if self.folds_case { FilePath::of_key_without_case(key) } else { FilePath::of_key(key) }
+        self.names.path_of(&self.staging, key)
     }
 
     /// The header of what is published. Of a damaged partition it is what the manifest says, whether
@@ -95,16 +98,18 @@ impl DirectoryDestination {
         let side = root.create_child(layout::SIDE_FOLDER)?;
         claim_for_account(&side, account_id)?;
         let staging = side.create_child(layout::STAGING)?;
+        let run = rand::random();
+        let names = Names::learn(&staging, run)?;
         let shared = Shared {
             manifests: side.create_child(layout::MANIFESTS)?,
-            folds_case: staging.folds_case()?,
+            names,
             staging,
             locks: Arc::new(side.create_child(layout::LOCKS)?),
             root,
             side,
             account_id: account_id.clone(),
             settings,
-            run: rand::random(),
+            run,
         };
         let destination = Self(Arc::new(shared));
         destination.recover()?;
