@@ -119,6 +119,26 @@ fn a_recorded_path_that_leads_elsewhere_is_not_followed() {
 }
 
 #[test]
+fn a_swap_that_the_file_system_refuses_is_told_as_the_place() {
+    if !has_strace() {
+        return;
+    }
+    let export = export();
+    let folder = tempfile::tempdir().unwrap();
+    for error in ["EXDEV", "EBUSY"] {
+        let destination = folder.path().join(error);
+        let injection = format!("inject=renameat2:error={error}");
+        // Only the renaming of a set is met, by the name that it has in the staging folder.
+        let options = ["-P", "set", "-e", &injection];
+        let refused = under(export.sync(&destination), &folder.path().join("log"), &options).run().expect(1);
+        refused.says("cannot be replaced: it cannot be renamed").says("put the whole destination on one volume");
+        let summary = export.sync(&destination).arg("--json").run().expect(0).summary();
+        assert_eq!(summary["objects"]["transferred"], 0, "what was fetched is kept");
+        assert_tree_is(&export, &destination);
+    }
+}
+
+#[test]
 fn folders_that_cannot_be_synchronised_are_no_failure_and_files_are() {
     if !has_strace() {
         return;

@@ -10,7 +10,7 @@ use super::layout;
 use super::ledger::{self, Ledger};
 use super::lock::Lock;
 use super::writer::DirectoryWriter;
-use super::{Shared, assemble, publish, read_verification};
+use super::{Shared, assemble, place, publish, read_verification};
 use crate::destination::failure::failed;
 use crate::destination::record::{Place, Record};
 use crate::destination::{Claim, Entries, Inventory, Listing, ObjectWriter, Position, PublishTerms, Work};
@@ -277,6 +277,7 @@ fn is_whole(mut file: File, size_bytes: u64, sha256: &[u8; 32]) -> io::Result<bo
 #[async_trait]
 impl Claim for DirectoryClaim {
     async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
+        place::check_replaceable(&self.shared, &self.partition, &self.staging)?;
         let ledger = Arc::new(ledger::open(&self.staging, listing)?);
         self.keep_published(&ledger, source).await?;
         let inventory = self.inventory(&ledger)?;

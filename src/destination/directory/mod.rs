@@ -10,6 +10,7 @@ mod layout;
 mod ledger;
 mod lock;
 mod names;
+mod place;
 mod publish;
 mod read_only;
 mod walk;
