@@ -187,3 +187,42 @@ fn without_syncfs_each_file_is_synchronised() {
         assert_tree_is(&export, &destination);
     }
 }
+
+#[test]
+fn a_mount_without_locks_is_told_and_done_without_only_when_wanted() {
+    if !has_strace() {
+        return;
+    }
+    let export = export();
+    let folder = tempfile::tempdir().unwrap();
+    for error in ["ENOSYS", "ENOLCK", "EOPNOTSUPP"] {
+        let destination = folder.path().join(error);
+        let log = folder.path().join("log");
+        let injection = format!("inject=flock:error={error}");
+        let options = ["-e", "trace=flock", "-e", &injection];
+        let refused = under(export.sync(&destination), &log, &options).run().expect(1);
+        refused.says("is on a mount without file locks").says("Lustre: -o flock").says("--no-lock");
+        assert!(!destination.join(DAY).exists());
+        let alone = under(export.sync(&destination).arg("--no-lock"), &log, &options).run().expect(0);
+        alone.says("nothing keeps a second run on this directory apart from this one");
+
+        let published = destination.join(DAY);
+        std::fs::remove_dir_all(&published).unwrap();
+        std::fs::create_dir(&published).unwrap();
+        let verify = || E3sync::new("verify").arg(&destination);
+        under(verify(), &log, &options).run().expect(5).says("could not be noted");
+        let noted = under(verify().arg("--no-lock"), &log, &options).run().expect(5);
+        assert!(!noted.stderr.contains("could not be noted"), "{}", noted.stderr);
+        let repaired =
+            under(export.command("verify").arg(&destination).args(["--repair", "--no-lock"]), &log, &options);
+        repaired.run().expect(0).says("nothing keeps a second run");
+    }
+}
+
+#[test]
+fn a_bucket_is_never_used_without_its_locks() {
+    let call = E3sync::new("sync").args(["s3://my-lake/mirror", "--last", "1d", "--no-lock"]);
+    call.run().expect(2).says("--no-lock is for directories").says("leave --no-lock out");
+    let call = E3sync::new("verify").arg("gs://my-lake").env("E3SYNC_NO_LOCK", "1");
+    call.run().expect(2).says("--no-lock is for directories");
+}

@@ -36,7 +36,7 @@ pub(super) struct DirectoryClaim {
 impl DirectoryClaim {
     /// Takes the partition's lock and settles what a killed run left of a publication.
     pub fn take(shared: &Arc<Shared>, partition: &Partition) -> Result<Self> {
-        let lock = Lock::take(&shared.locks, partition, &shared.settings.holder)?;
+        let lock = shared.locks.take(partition, &shared.settings.holder)?;
         let type_staging = shared.staging.create_child(&partition.type_name.folder())?;
         let staging = type_staging.create_child(&partition.date_folder())?;
         publish::settle(shared, partition, &staging)?;

@@ -26,6 +26,7 @@ use rustix::fs::FileType;
 
 use self::claim::DirectoryClaim;
 use self::folder::Folder;
+use self::lock::Locks;
 use self::names::Names;
 use super::failure::failed;
 use super::identity::Identity;
@@ -48,6 +49,9 @@ pub struct DirectorySettings {
     pub keep_superseded: bool,
     /// What is to be fetched anew though it is published.
     pub damage: Arc<Damage>,
+    /// Whether partitions are locked. Without locks nothing keeps two runs on one directory apart; it is
+    /// for mounts that have no locks.
+    pub locks: bool,
 }
 
 /// A mirror in a local directory.
@@ -59,7 +63,7 @@ struct Shared {
     side: Folder,
     manifests: Folder,
     staging: Folder,
-    locks: Arc<Folder>,
+    locks: Locks,
     account_id: AccountId,
     settings: DirectorySettings,
     /// This run's random number, by which it knows its own records.
@@ -103,9 +107,9 @@ impl DirectoryDestination {
         let names = Names::learn(&staging, run)?;
         let shared = Shared {
             manifests: side.create_child(layout::MANIFESTS)?,
-            names,
             staging,
-            locks: Arc::new(side.create_child(layout::LOCKS)?),
+            locks: Locks::new(side.create_child(layout::LOCKS)?, names.segment_bytes_max(), settings.locks),
+            names,
             root,
             side,
             account_id: account_id.clone(),
@@ -133,7 +137,7 @@ impl DirectoryDestination {
             return Ok(None);
         }
         let (runs, staging) = (side.child(layout::RUNS)?, side.child(layout::STAGING)?);
-        Ok(Some(ReadOnlyDirectory { root, side, manifests, runs, staging, account_id }))
+        Ok(Some(ReadOnlyDirectory { root, side, manifests, runs, staging, account_id, locks: true }))
     }
 
     /// Claims each partition whose publication was begun and not ended, and each that has a replaced
@@ -154,7 +158,7 @@ impl DirectoryDestination {
             }
             Ok(dates)
         };
-        lock::sweep(&self.0.locks)?;
+        self.0.locks.sweep()?;
         self.settle_each(&self.0.manifests, begun)?;
         self.settle_each(&self.0.staging, left_over)
     }

@@ -1,7 +1,6 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufReader, Read as _};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -9,7 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use rustix::fs::FileType;
 
 use super::folder::Folder;
-use super::lock::Lock;
+use super::lock::Locks;
 use super::walk::Walk;
 use super::{durable, is_publication_begun, layout, read_published, read_published_days, read_verification};
 use crate::destination::failure::failed;
@@ -18,7 +17,7 @@ use crate::destination::{
     VerificationChange, VerificationRecord, newest_first,
 };
 use crate::error::{ErrorKind, Result};
-use crate::export::{Partition, TypeName, day_of_folder};
+use crate::export::{NameRules, Partition, TypeName, day_of_folder};
 use crate::manifest::{self, EntryReader};
 
 /// Files are read in blocks of this size: large enough that calls cost nothing, and small enough that
@@ -43,9 +42,17 @@ pub struct ReadOnlyDirectory {
     pub(super) runs: Option<Folder>,
     pub(super) staging: Option<Folder>,
     pub(super) account_id: Option<String>,
+    pub(super) locks: bool,
 }
 
 impl ReadOnlyDirectory {
+    /// The same, which takes no lock for what it notes: for mounts that have no locks.
+    #[must_use]
+    pub fn without_locks(mut self) -> Self {
+        self.locks = false;
+        self
+    }
+
     fn manifest_file(&self, partition: &Partition) -> Result<Option<File>> {
         match self.manifests_of(partition)? {
             Some(folder) => folder.file(&layout::manifest_name(partition)),
@@ -167,11 +174,13 @@ impl PublishedFiles for ReadOnlyDirectory {
     }
 
     async fn change_verification(&self, change: &VerificationChange<'_>) -> Result<()> {
-        let locks = Arc::new(self.side.create_child(layout::LOCKS)?);
+        let folder = self.side.create_child(layout::LOCKS)?;
+        let name_bytes_max = NameRules::reported(folder.name_bytes_max(), false).segment_bytes_max();
+        let locks = Locks::new(folder, name_bytes_max, self.locks);
         let began = Instant::now();
         // It is held while one small file is written, so that waiting for it is short.
         let _lock = loop {
-            match Lock::take_named(&locks, "verification", "the record of verifications", "another verification") {
+            match locks.take_named("verification", "the record of verifications", "another verification") {
                 Err(error) if error.kind() == ErrorKind::Held && began.elapsed() < LOCK_PATIENCE => {
                     tokio::time::sleep(LOCK_PAUSE).await;
                 }
