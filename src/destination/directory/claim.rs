@@ -235,6 +235,8 @@ impl DirectoryClaim {
 impl Drop for DirectoryClaim {
     /// Leaves no empty folders behind; what is staged stays.
     fn drop(&mut self) {
+        // Over a network an open file keeps a name in its folder when it is removed.
+        *self.ledger.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
         for name in [layout::POOL, layout::CHECKPOINTS] {
             self.staging.remove_if_empty(name);
         }
