@@ -51,7 +51,8 @@ pub enum ErrorKind {
     DestinationUnusable,
     /// One partition's part of the destination cannot be read or written.
     PartitionUnusable,
-    /// A link or a file stands where the destination needs a folder.
+    /// A place at the destination cannot be used or replaced: a link or a file stands where a folder must
+    /// be, or the folder is another mount or in an overlay's lower layer.
     PlaceTaken,
     /// An unfinished multipart upload is gone from the destination bucket, aborted by somebody else.
     UploadLost,

@@ -86,7 +86,18 @@ pub fn destination(
         temporary_folder: std::env::temp_dir(),
         lease: lease(arguments),
         damage: Arc::default(),
+        locks: true,
     })
+}
+
+/// The same without locks, where that is wanted.
+pub fn without_locks(mut destination: DestinationSettings, no_lock: bool) -> Result<DestinationSettings> {
+    if no_lock && !matches!(destination.address, Address::Directory(_)) {
+        let what = format!("--no-lock is for directories, and {} is a bucket", destination.address);
+        return Err(usage(what, "leave --no-lock out; a bucket needs no file locks"));
+    }
+    destination.locks = !no_lock;
+    Ok(destination)
 }
 
 /// When another run on a bucket counts as dead. Two seconds are the least: a bucket tells the time

@@ -9,7 +9,12 @@ use super::s3::{S3Store, S3StoreSettings};
 use super::{Damage, Destination, NothingPublished, PublishedFiles, directory};
 use crate::error::Result;
 use crate::export::AccountId;
+use crate::progress::Event;
 use crate::source::Watch;
+
+/// What a run without locks is told each time.
+const WITHOUT_LOCKS: &str =
+    "no lock is taken (--no-lock): nothing keeps a second run on this directory apart from this one";
 
 /// Where a mirror is.
 #[derive(Clone, Debug)]
@@ -61,6 +66,8 @@ pub struct DestinationSettings {
     pub lease: LeaseSettings,
     /// What is to be fetched anew though it is published.
     pub damage: Arc<Damage>,
+    /// Whether a directory's partitions are locked ([`DirectorySettings::locks`]); a bucket's always are.
+    pub locks: bool,
 }
 
 impl DestinationSettings {
@@ -85,7 +92,11 @@ impl DestinationSettings {
                     holder: self.holder.clone(),
                     keep_superseded: self.keep_superseded,
                     damage: self.damage.clone(),
+                    locks: self.locks,
                 };
+                if !self.locks {
+                    watch.observer.observe(&Event::Warning { message: WITHOUT_LOCKS });
+                }
                 return Ok(Arc::new(DirectoryDestination::open(settings, account_id)?));
             }
         };
@@ -101,7 +112,7 @@ impl DestinationSettings {
     pub async fn look(&self, watch: &Watch) -> Result<Arc<dyn PublishedFiles>> {
         let (store, prefix) = match self.medium(watch).await? {
             Medium::Bucket(store, prefix) => (store, prefix),
-            Medium::Directory(path) => return look_at_directory(path),
+            Medium::Directory(path) => return look_at_directory(path, self.locks),
         };
         let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
         let settings = self.bucket_settings(prefix);
@@ -139,9 +150,10 @@ pub(super) enum Medium<'a> {
     Bucket(Arc<dyn Store>, &'a str),
 }
 
-fn look_at_directory(path: &Path) -> Result<Arc<dyn PublishedFiles>> {
+fn look_at_directory(path: &Path, locks: bool) -> Result<Arc<dyn PublishedFiles>> {
     Ok(match DirectoryDestination::read_only(path)? {
-        Some(directory) => Arc::new(directory),
+        Some(directory) if locks => Arc::new(directory),
+        Some(directory) => Arc::new(directory.without_locks()),
         None => Arc::new(NothingPublished),
     })
 }

@@ -1,63 +1,47 @@
-use std::fmt::Write as _;
+//! A key as a relative path that stays below its folder.
 
-use sha2::{Digest as _, Sha256};
-
+use super::NameRules;
 use super::printable;
 use crate::error::{Error, ErrorKind, Result};
-
-/// The longest file name, in bytes, that the file systems in use accept.
-pub const SEGMENT_BYTES_MAX: usize = 255;
 
 /// The longest key, in bytes, that S3 and Google Cloud Storage accept.
 const KEY_BYTES_MAX: usize = 1024;
 
 /// A relative path that stays below the folder it is joined to: no empty segment, no `.`, no `..`,
-/// no NUL, no segment too long for a file system.
+/// no NUL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FilePath(String);
 
 impl FilePath {
-    /// The file path for a key, the key itself wherever a file system can hold it.
+    /// The path for a key on a file system that holds every name: the key itself, except for segments
+    /// over 255 bytes.
     ///
-    /// A segment over 255 bytes becomes `BEGINNING~HASH.ENDING`, where HASH is the first half of
-    /// the segment's SHA-256 in hexadecimal; the manifest keeps the true key.
+    /// # Errors
+    /// As [`FilePath::of_key_by`].
+    pub fn of_key(key: &str) -> Result<Self> {
+        Self::of_key_by(key, &NameRules::default())
+    }
+
+    /// The path for a key on a file system with these rules; the manifest keeps the true key
+    /// ([`NameRules::name_of`]).
     ///
     /// # Errors
     /// [`ErrorKind::KeyRefused`] for a key that would leave the folder or that no file can have.
-    pub fn of_key(key: &str) -> Result<Self> {
-        Self::build(key, |segment| segment.len() > SEGMENT_BYTES_MAX)
-    }
-
-    /// The path for a key on a file system that takes names that differ only in case for the same.
-    ///
-    /// Every segment with a capital letter gets its hash, as too long segments do, so that two keys
-    /// never meet in one name.
-    ///
-    /// # Errors
-    /// [`ErrorKind::KeyRefused`] as for [`FilePath::of_key`].
-    pub fn of_key_without_case(key: &str) -> Result<Self> {
-        Self::build(key, |segment| segment.len() > SEGMENT_BYTES_MAX || segment.contains(char::is_uppercase))
-    }
-
-    fn build(key: &str, needs_hash: impl Fn(&str) -> bool) -> Result<Self> {
+    pub fn of_key_by(key: &str, rules: &NameRules) -> Result<Self> {
         if key.is_empty() || key.len() > KEY_BYTES_MAX {
             return Err(refusal(key, "its length is not one that a key can have"));
         }
-        let mut path = String::with_capacity(key.len());
-        for segment in key.split('/') {
-            if let Some(reason) = refusal_of_segment(segment) {
-                return Err(refusal(key, reason));
-            }
-            if !path.is_empty() {
-                path.push('/');
-            }
-            if needs_hash(segment) {
-                push_hashed(&mut path, segment);
-            } else {
-                path.push_str(segment);
-            }
-        }
-        Ok(Self(path))
+        check_segments(key)?;
+        let names: Vec<_> = key.split('/').map(|segment| rules.name_of(segment)).collect();
+        Ok(Self(names.join("/")))
+    }
+
+    /// A path that a manifest has, as it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyRefused`] for a path that would leave the folder or that no file can have.
+    pub fn as_recorded(path: &str) -> Result<Self> {
+        check_segments(path).map(|()| Self(path.to_owned()))
     }
 
     /// The path, with `/` between its segments.
@@ -69,6 +53,10 @@ impl FilePath {
     pub fn split(&self) -> (&str, &str) {
         self.0.rsplit_once('/').unwrap_or(("", &self.0))
     }
+}
+
+fn check_segments(key: &str) -> Result<()> {
+    key.split('/').find_map(refusal_of_segment).map_or(Ok(()), |reason| Err(refusal(key, reason)))
 }
 
 fn refusal_of_segment(segment: &str) -> Option<&'static str> {
@@ -86,28 +74,14 @@ fn refusal(key: &str, reason: &str) -> Error {
     )
 }
 
-/// Appends a segment with its middle replaced by a hash, its ending kept for readers that need it.
-fn push_hashed(path: &mut String, segment: &str) {
-    const ENDING_BYTES_MAX: usize = 40;
-    let hash = Sha256::digest(segment.as_bytes());
-    let ending = segment.rsplit_once('.').map(|(_, ending)| ending).filter(|ending| ending.len() <= ENDING_BYTES_MAX);
-    let ending_bytes = ending.map_or(0, |ending| ending.len() + 1);
-    let stem = &segment[..segment.len() - ending_bytes];
-    let room = SEGMENT_BYTES_MAX - 1 - 32 - ending_bytes;
-    path.push_str(&stem[..stem.floor_char_boundary(room)]);
-    path.push('~');
-    for byte in &hash[..16] {
-        let _ = write!(path, "{byte:02x}");
-    }
-    if let Some(ending) = ending {
-        path.push('.');
-        path.push_str(ending);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::export::SEGMENT_BYTES_MAX;
+
+    fn without_case(key: &str) -> Result<FilePath> {
+        FilePath::of_key_by(key, &NameRules::reported(0, true))
+    }
 
     #[test]
     fn ordinary_keys_are_their_own_paths() {
@@ -151,15 +125,24 @@ mod tests {
 
     #[test]
     fn case_twins_get_paths_that_differ_without_case() {
-        let lower = FilePath::of_key_without_case("event=cart/p.parquet").unwrap();
-        let upper = FilePath::of_key_without_case("event=Cart/p.parquet").unwrap();
+        let lower = without_case("event=cart/p.parquet").unwrap();
+        let upper = without_case("event=Cart/p.parquet").unwrap();
         assert_ne!(lower.as_str().to_lowercase(), upper.as_str().to_lowercase());
+    }
+
+    #[test]
+    fn a_recorded_path_is_taken_as_it_is_or_not_at_all() {
+        let recorded = format!("event=A%7Cb/{}", "x".repeat(300));
+        assert_eq!(FilePath::as_recorded(&recorded).unwrap().as_str(), recorded);
+        for path in ["", "/a", "a//b", "../a", "a/.", "a\0b"] {
+            assert_eq!(FilePath::as_recorded(path).unwrap_err().kind(), ErrorKind::KeyRefused, "{path:?}");
+        }
     }
 
     proptest::proptest! {
         #[test]
         fn no_key_leads_out_of_its_folder(key in "(\\PC|[./\u{0}~]){0,400}") {
-            for path in [FilePath::of_key(&key), FilePath::of_key_without_case(&key)].into_iter().flatten() {
+            for path in [FilePath::of_key(&key), without_case(&key)].into_iter().flatten() {
                 for segment in path.as_str().split('/') {
                     proptest::prop_assert!(!matches!(segment, "" | "." | "..") && segment.len() <= SEGMENT_BYTES_MAX);
                     proptest::prop_assert!(!segment.contains('\0'));
@@ -174,7 +157,7 @@ mod tests {
             if let (Ok(one_path), Ok(other_path)) = (FilePath::of_key(&one), FilePath::of_key(&other)) {
                 proptest::prop_assert_eq!(one == other, one_path == other_path);
             }
-            let folded = |key: &str| FilePath::of_key_without_case(key).map(|path| path.as_str().to_lowercase());
+            let folded = |key: &str| without_case(key).map(|path| path.as_str().to_lowercase());
             if let (Ok(one_path), Ok(other_path)) = (folded(&one), folded(&other)) {
                 proptest::prop_assert_eq!(one == other, one_path == other_path);
             }

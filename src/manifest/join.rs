@@ -24,6 +24,12 @@ impl Keyed for Entry {
     }
 }
 
+impl<A: Keyed, B, C> Keyed for (A, B, C) {
+    fn key(&self) -> &str {
+        self.0.key()
+    }
+}
+
 /// Walks two ascending lists together: every left line with its number, and the right line of the
 /// same key with its own, where there is one.
 pub(crate) struct Join<L, R: Iterator> {

@@ -80,7 +80,7 @@ impl Rewritten {
 }
 
 /// Whether strace is there and may trace; without it these tests have nothing to say.
-fn has_strace() -> bool {
+pub fn has_strace() -> bool {
     let works =
         Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success());
     if !works {

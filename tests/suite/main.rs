@@ -18,6 +18,7 @@ mod documents;
 mod engine;
 mod export_manifest;
 mod faults;
+mod file_systems;
 mod google_client;
 mod hostile;
 mod incremental;

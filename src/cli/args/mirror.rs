@@ -35,6 +35,9 @@ pub struct SyncArgs {
     /// Keep replaced days aside below _e3sync/superseded instead of deleting them
     #[arg(long, help_heading = "Transfer", env = "E3SYNC_KEEP_SUPERSEDED", value_parser = FalseyValueParser::new())]
     pub keep_superseded: bool,
+    /// Take no locks in a directory: for mounts without file locks. Nothing keeps two runs apart then
+    #[arg(long, help_heading = "Transfer", env = "E3SYNC_NO_LOCK", value_parser = FalseyValueParser::new())]
+    pub no_lock: bool,
     /// Write a JSON document about the run to this file when it ends, or fails to begin; - for standard
     /// output, in place of the summary. A dry run writes none
     #[arg(long, value_name = "FILE", env = "E3SYNC_REPORT")]

@@ -53,6 +53,9 @@ pub struct VerifyHowArgs {
     /// With --repair, keep replaced days aside below _e3sync/superseded
     #[arg(long, env = "E3SYNC_KEEP_SUPERSEDED", value_parser = FalseyValueParser::new())]
     pub keep_superseded: bool,
+    /// Take no locks in a directory: for mounts without file locks. Nothing keeps two runs apart then
+    #[arg(long, env = "E3SYNC_NO_LOCK", value_parser = FalseyValueParser::new())]
+    pub no_lock: bool,
     /// Note in this file what is verified, to go on there after an interruption [default: one for each
     /// kind of request in the user's state folder]
     #[arg(long, value_name = "FILE", env = "E3SYNC_PROGRESS_FILE")]

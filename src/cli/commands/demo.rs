@@ -81,6 +81,7 @@ fn decided(
         temporary_folder: std::env::temp_dir(),
         lease: LeaseSettings::default(),
         damage: Arc::default(),
+        locks: true,
     };
     Ok(sync::Decided {
         source: SourceSettings {

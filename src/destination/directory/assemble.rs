@@ -13,7 +13,7 @@ use crate::destination::failure::failed;
 use crate::destination::record::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{FilePath, Object, SUCCESS_MARKER, Scope, printable};
-use crate::manifest::VerifiedContent;
+use crate::manifest::{Entry, VerifiedContent, join};
 
 /// The paths of the objects that could not have their ordinary one, by their number.
 pub(super) type Renamed = HashMap<u64, String>;
@@ -22,9 +22,11 @@ pub(super) type Renamed = HashMap<u64, String>;
 pub(super) fn assemble(claim: &DirectoryClaim, ledger: &Ledger, terms: &PublishTerms) -> Result<Renamed> {
     let set = claim.staging.create_child(layout::SET)?;
     let mut assembly = Assembly { claim, set: &set, last_folder: None, renamed: Renamed::new() };
-    for (index, finished) in ledger.finished(claim.shared.run).enumerate() {
-        let (object, record, content) = finished?;
-        assembly.add(index as u64, &object, record.place, &content)?;
+    for pair in join(ledger.finished(claim.shared.run), claim.published_entries()?) {
+        let pair = pair?;
+        let (object, record, content) = pair.left;
+        let entry = pair.right.map(|(_, entry)| entry);
+        assembly.add(pair.left_index, &object, record.place, &content, entry.as_ref())?;
     }
     let renamed = assembly.renamed;
     if terms.completeness.is_complete() && terms.scope == Scope::All {
@@ -42,8 +44,19 @@ struct Assembly<'a> {
 }
 
 impl Assembly<'_> {
-    fn add(&mut self, index: u64, object: &Object, place: Place, content: &VerifiedContent) -> Result<()> {
-        let path = self.claim.shared.path_of(&object.key)?;
+    /// Adds an object. `entry` is the line of its key in the present manifest, where it has one.
+    fn add(
+        &mut self,
+        index: u64,
+        object: &Object,
+        place: Place,
+        content: &VerifiedContent,
+        entry: Option<&Entry>,
+    ) -> Result<()> {
+        let path = match place {
+            Place::Published => self.standing_path(object, entry)?,
+            Place::Staged { .. } | Place::Missing => self.claim.shared.path_of(&object.key)?,
+        };
         if !self.place_at(&path, object, place, content)? {
             return Err(Error::new(
                 ErrorKind::KeyRefused,
@@ -55,6 +68,15 @@ impl Assembly<'_> {
             self.renamed.insert(index, path.as_str().to_owned());
         }
         Ok(())
+    }
+
+    /// The path under which a published object stands: the one in the manifest, whatever its name would
+    /// be today.
+    fn standing_path(&self, object: &Object, entry: Option<&Entry>) -> Result<FilePath> {
+        match entry.filter(|entry| entry.is_of(object)) {
+            Some(entry) => FilePath::as_recorded(entry.file_path()),
+            None => Err(changed_manifest(self.claim, object)),
+        }
     }
 
     /// Puts the object's bytes at `path` of the set; `false` if the name is taken.
@@ -97,6 +119,12 @@ impl Assembly<'_> {
             Linked::Unsupported => copy_verified(from, published_name, folder, name, object, content).map(|()| true),
         }
     }
+}
+
+fn changed_manifest(claim: &DirectoryClaim, object: &Object) -> Error {
+    let what = format!("the manifest of {} no longer has key `{}`", claim.partition, printable(&object.key));
+    Error::new(ErrorKind::PartitionUnusable, what)
+        .with_hint("another run or program changed the day during this run; run again when it has ended")
 }
 
 /// The failure to make an object's folder: most likely a file stands where the key needs it.

@@ -10,12 +10,14 @@ use super::layout;
 use super::ledger::{self, Ledger};
 use super::lock::Lock;
 use super::writer::DirectoryWriter;
-use super::{Shared, assemble, publish, read_verification};
+use super::{Shared, assemble, place, publish, read_verification};
 use crate::destination::failure::failed;
 use crate::destination::record::{Place, Record};
-use crate::destination::{Claim, Inventory, ObjectWriter, Position, Publication, PublishTerms, Work, publication};
+use crate::destination::{
+    Claim, Entries, Inventory, ObjectWriter, Position, Publication, PublishTerms, Work, publication,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Object, Partition};
+use crate::export::{FilePath, Object, Partition};
 use crate::hash::ObjectHasher;
 use crate::manifest::{Entry, EntryReader, Header, join};
 use crate::plan::Listing;
@@ -37,7 +39,7 @@ pub(super) struct DirectoryClaim {
 impl DirectoryClaim {
     /// Takes the partition's lock and settles what a killed run left of a publication.
     pub fn take(shared: &Arc<Shared>, partition: &Partition) -> Result<Self> {
-        let lock = Lock::take(&shared.locks, partition, &shared.settings.holder)?;
+        let lock = shared.locks.take(partition, &shared.settings.holder)?;
         let type_staging = shared.staging.create_child(&partition.type_name.folder())?;
         let staging = type_staging.create_child(&partition.date_folder())?;
         publish::settle(shared, partition, &staging)?;
@@ -104,7 +106,7 @@ impl DirectoryClaim {
             let Some((_, entry)) = pair.right.filter(|(_, entry)| entry.is_of(&pair.left)) else { continue };
             let is_missing = ledger.record(pair.left_index)?.place == Place::Missing;
             if is_missing
-                && self.is_published(&data, &pair.left, &entry)?
+                && self.is_published(&data, &pair.left, &entry)
                 && (!is_suspect || is_unchanged(&data, &entry).await)
             {
                 let record = Record { place: Place::Published, content: Some(entry.content()), stored_etag: None };
@@ -114,13 +116,13 @@ impl DirectoryClaim {
         Ok(())
     }
 
-    /// Whether the file that a manifest's line names stands where the object would be put, whole.
-    fn is_published(&self, data: &Folder, object: &Object, entry: &Entry) -> Result<bool> {
-        let path = self.shared.path_of(&object.key)?;
+    /// Whether the file that a manifest's line names stands there, whole. Today's rules may give the
+    /// object another path, in a mirror that was copied from another file system.
+    fn is_published(&self, data: &Folder, object: &Object, entry: &Entry) -> bool {
         let is_sound = !self.shared.settings.damage.has_object(&self.partition, &object.key);
-        Ok(is_sound
-            && entry.file_path() == path.as_str()
-            && assemble::published_size_bytes(data, path.as_str()) == Some(object.size_bytes))
+        is_sound
+            && FilePath::as_recorded(entry.file_path()).is_ok()
+            && assemble::published_size_bytes(data, entry.file_path()) == Some(object.size_bytes)
     }
 
     /// Whether files of the published set may have other bytes than its manifest says, so that none is
@@ -155,6 +157,12 @@ impl DirectoryClaim {
     fn unfinished_bytes(&self) -> Result<u64> {
         let notes = self.checkpoints.entries()?;
         Ok(notes.iter().filter_map(|(name, _)| self.pool.file_size_bytes(name)).sum())
+    }
+
+    /// The lines of the present manifest, none where there is no manifest.
+    pub fn published_entries(&self) -> Result<Entries> {
+        let Some((_, file)) = self.open_manifest()? else { return Ok(Box::new(std::iter::empty())) };
+        Ok(Box::new(EntryReader::new(BufReader::new(file))?))
     }
 
     fn open_manifest(&self) -> Result<Option<(Header, File)>> {
@@ -231,6 +239,8 @@ impl DirectoryClaim {
 impl Drop for DirectoryClaim {
     /// Leaves no empty folders behind; what is staged stays.
     fn drop(&mut self) {
+        // Over a network an open file keeps a name in its folder when it is removed.
+        *self.ledger.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
         for name in [layout::POOL, layout::CHECKPOINTS] {
             self.staging.remove_if_empty(name);
         }
@@ -273,6 +283,7 @@ fn is_whole(mut file: File, size_bytes: u64, sha256: &[u8; 32]) -> io::Result<bo
 #[async_trait]
 impl Claim for DirectoryClaim {
     async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
+        place::check_replaceable(&self.shared, &self.partition, &self.staging)?;
         let ledger = Arc::new(ledger::open(&self.staging, listing)?);
         self.keep_published(&ledger, source).await?;
         let inventory = self.inventory(&ledger)?;

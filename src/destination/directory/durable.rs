@@ -6,6 +6,8 @@ use std::io::{self, BufWriter, Write as _};
 use rustix::fs::FileType;
 
 use super::folder::Folder;
+#[cfg(target_os = "linux")]
+use super::folder::is_unsupported;
 use crate::destination::failure::failed;
 use crate::error::Result;
 
@@ -24,12 +26,15 @@ fn sync_file_system(folder: &Folder) -> Result<bool> {
     // user-space file systems are deliberately absent.
     const TRUSTED: [u64; 5] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0x0102_1994];
     let told = |errno: rustix::io::Errno| failed("make durable", folder.path(), errno.into());
-    let kind = rustix::fs::fstatfs(folder.descriptor()).map_err(told)?.f_type;
-    if !TRUSTED.contains(&kind.cast_unsigned()) || !reports_write_errors() {
+    if !TRUSTED.contains(&folder.file_system_kind()?) || !reports_write_errors() {
         return Ok(false);
     }
-    rustix::fs::syncfs(folder.descriptor()).map_err(told)?;
-    Ok(true)
+    match rustix::fs::syncfs(folder.descriptor()) {
+        Ok(()) => Ok(true),
+        // Sandboxes refuse calls that they do not know, with EPERM too; then nothing was attempted.
+        Err(errno) if is_unsupported(errno) || errno == rustix::io::Errno::PERM => Ok(false),
+        Err(errno) => Err(told(errno)),
+    }
 }
 
 /// Whether `syncfs` says when writing failed: since Linux 5.8 (syncfs(2)).

@@ -1,3 +1,5 @@
+//! An open folder: the one way to reach what is below the destination.
+
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::Read as _;
@@ -6,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags};
 
-use crate::destination::failure::failed;
+use crate::destination::failure::{failed, failed_by_name, failed_to_rename};
 use crate::error::{Error, ErrorKind, Result};
 
 /// An open folder. Everything below it is reached from here name by name and never through a link,
@@ -50,7 +52,7 @@ impl Folder {
         }
         match rustix::fs::mkdirat(&self.descriptor, name, Mode::from_raw_mode(0o777)) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-            Err(errno) => return Err(failed("create", &self.path.join(name), errno.into())),
+            Err(errno) => return Err(failed_by_name("create", &self.path.join(name), errno)),
         }
         self.child(name)?.ok_or_else(|| self.no_folder(name, rustix::io::Errno::NOENT))
     }
@@ -97,7 +99,7 @@ impl Folder {
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         rustix::fs::openat(&self.descriptor, name, flags, Mode::from_raw_mode(0o666))
             .map(File::from)
-            .map_err(|errno| failed("create", &self.path.join(name), errno.into()))
+            .map_err(|errno| failed_by_name("create", &self.path.join(name), errno))
     }
 
     /// The bytes of a file; `None` where there is none.
@@ -141,10 +143,14 @@ impl Folder {
         rustix::fs::statat(&self.descriptor, name, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| stat.st_ino)
     }
 
+    /// Renames an entry into another folder, replacing a file of that name; the system's own error.
+    pub fn try_rename(&self, name: &str, to: &Self, to_name: &str) -> rustix::io::Result<()> {
+        rustix::fs::renameat(&self.descriptor, name, &to.descriptor, to_name)
+    }
+
     /// Renames an entry into another folder, replacing a file of that name.
     pub fn rename(&self, name: &str, to: &Self, to_name: &str) -> Result<()> {
-        rustix::fs::renameat(&self.descriptor, name, &to.descriptor, to_name)
-            .map_err(|errno| failed("rename", &to.path.join(to_name), errno.into()))
+        self.try_rename(name, to, to_name).map_err(|errno| failed_to_rename("rename", &to.path.join(to_name), errno))
     }
 
     /// Renames an entry into another folder unless there is one of that name; says whether it did.
@@ -153,7 +159,7 @@ impl Folder {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::EXIST) => Ok(false),
             Err(errno) if is_unsupported(errno) => self.rename_if_seen_free(name, to, to_name),
-            Err(errno) => Err(failed("rename", &to.path.join(to_name), errno.into())),
+            Err(errno) => Err(failed_to_rename("rename", &to.path.join(to_name), errno)),
         }
     }
 
@@ -170,7 +176,7 @@ impl Folder {
         match rename_with(self, name, with, with_name, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(true),
             Err(errno) if is_unsupported(errno) => Ok(false),
-            Err(errno) => Err(failed("swap", &with.path.join(with_name), errno.into())),
+            Err(errno) => Err(failed_to_rename("swap", &with.path.join(with_name), errno)),
         }
     }
 
@@ -181,7 +187,7 @@ impl Folder {
             Ok(()) => Ok(Linked::Done),
             Err(Errno::EXIST) => Ok(Linked::NameTaken),
             Err(Errno::PERM | Errno::MLINK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::XDEV) => Ok(Linked::Unsupported),
-            Err(errno) => Err(failed("link", &to.path.join(to_name), errno.into())),
+            Err(errno) => Err(failed_by_name("link", &to.path.join(to_name), errno)),
         }
     }
 
@@ -228,25 +234,15 @@ impl Folder {
             .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
     }
 
-    /// Makes the folder's own entries durable.
+    /// Makes the folder's own entries durable, where the file system can: some have no such operation
+    /// for folders and keep their names in another way (docs/SEMANTICS.md promise 6).
     pub fn sync(&self) -> Result<()> {
-        rustix::fs::fsync(&self.descriptor).map_err(|errno| failed("make durable", &self.path, errno.into()))
-    }
-
-    /// Whether the file system takes names that differ only in case for the same.
-    pub fn folds_case(&self) -> Result<bool> {
-        const PROBE: &str = "case.probe";
-        drop(self.create_file(PROBE)?);
-        let folds_case = self.inode_of("CASE.PROBE").is_some();
-        self.remove_file(PROBE)?;
-        Ok(folds_case)
-    }
-
-    /// How many bytes this user may still write on the file system; `None` where it does not tell.
-    pub fn free_bytes(&self) -> Option<u64> {
-        let stat = rustix::fs::fstatvfs(&self.descriptor).ok()?;
-        // File systems without a fixed size, network ones among them, report no blocks at all.
-        (stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize))
+        use rustix::io::Errno;
+        match rustix::fs::fsync(&self.descriptor) {
+            Ok(()) => Ok(()),
+            Err(errno) if is_unsupported(errno) || errno == Errno::BADF => Ok(()),
+            Err(errno) => Err(failed("make durable", &self.path, errno.into())),
+        }
     }
 
     /// The folder's descriptor, for what concerns the whole file system.
@@ -263,13 +259,13 @@ impl Folder {
                         "links inside a destination are not followed; move it away, or choose another destination",
                     )
             }
-            _ => failed("open", &path, errno.into()),
+            _ => failed_by_name("open", &path, errno),
         }
     }
 }
 
-/// Whether the file system does not know this kind of rename, as opposed to refusing it.
-fn is_unsupported(errno: rustix::io::Errno) -> bool {
+/// Whether the file system does not have this operation, as opposed to refusing it.
+pub(super) fn is_unsupported(errno: rustix::io::Errno) -> bool {
     use rustix::io::Errno;
     errno == Errno::INVAL || errno == Errno::NOSYS || errno == Errno::NOTSUP || errno == Errno::OPNOTSUPP
 }
@@ -355,5 +351,22 @@ mod tests {
         drop(folder.create_file("file").unwrap());
         assert_eq!(std::fs::read_to_string(elsewhere.join("file")).unwrap(), "theirs");
         assert!(!elsewhere.join("new").exists());
+    }
+
+    #[test]
+    fn a_name_that_the_file_system_cannot_hold_is_told_as_the_keys() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(root.path()).unwrap();
+        let long = "x".repeat(300);
+        drop(folder.create_file("short").unwrap());
+        for refused in [
+            folder.create_child(&long).map(drop),
+            folder.create_file(&long).map(drop),
+            folder.rename("short", &folder, &long),
+            folder.rename_if_free("short", &folder, &long).map(drop),
+            folder.link("short", &folder, &long).map(drop),
+        ] {
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::KeyRefused);
+        }
     }
 }

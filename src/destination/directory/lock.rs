@@ -1,69 +1,121 @@
+//! Locks on partitions: held by the operating system, so that a dead holder's lock does not hold.
+
 use std::fs::{File, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::folder::Folder;
 use crate::destination::failure::failed;
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Partition, printable};
+use crate::export::{NameRules, Partition, printable};
 
-/// A partition's lock: held by the operating system, so that a dead holder's lock does not hold.
+/// The folder of a destination's locks, and how they are used.
+#[derive(Clone)]
+pub(super) struct Locks {
+    folder: Arc<Folder>,
+    /// The maximum length of a lock file's name in bytes.
+    name_bytes_max: usize,
+    /// Whether locks are taken at all: some mounts have none.
+    are_taken: bool,
+}
+
+/// A lock that is held until dropped.
 pub(super) struct Lock {
+    /// The folder and the name of the lock file, and the open file that keeps the lock; nothing where
+    /// locks are not taken.
+    _held: Option<Held>,
+}
+
+struct Held {
     folder: Arc<Folder>,
     name: String,
-    /// Keeps the lock for as long as it is open.
     _file: File,
 }
 
-impl Lock {
-    /// Takes the lock in `folder` and notes the holder in it.
+impl Locks {
+    /// Locks in a folder that holds names of up to `name_bytes_max` bytes.
+    pub fn new(folder: Folder, name_bytes_max: usize, are_taken: bool) -> Self {
+        Self { folder: Arc::new(folder), name_bytes_max, are_taken }
+    }
+
+    /// Takes a partition's lock and notes the holder in it.
     ///
     /// # Errors
-    /// [`ErrorKind::Held`] with the holder's own words.
-    pub fn take(folder: &Arc<Folder>, partition: &Partition, holder: &str) -> Result<Self> {
+    /// [`ErrorKind::Held`] with the holder's own words; [`ErrorKind::DestinationUnusable`] where the mount
+    /// has no locks.
+    pub fn take(&self, partition: &Partition, holder: &str) -> Result<Lock> {
         let name = format!("{}.{}", partition.type_name.folder(), partition.date_folder());
-        Self::take_named(folder, &name, &partition.to_string(), holder)
+        self.take_named(&name, &partition.to_string(), holder)
     }
 
     /// Takes the lock called `name`, of what is called `what` in messages.
     ///
     /// # Errors
-    /// As [`Lock::take`].
-    pub fn take_named(folder: &Arc<Folder>, name: &str, what: &str, holder: &str) -> Result<Self> {
+    /// As [`Locks::take`].
+    pub fn take_named(&self, name: &str, what: &str, holder: &str) -> Result<Lock> {
+        if !self.are_taken {
+            return Ok(Lock { _held: None });
+        }
+        let mut rules = NameRules::default();
+        rules.limit(self.name_bytes_max);
         let name = format!("{name}.lock");
+        let name = rules.name_of(&name);
         loop {
-            let mut file = folder.open_or_create_file(&name)?;
-            let told = |cause| failed("lock", &folder.path().join(&name), cause);
+            let mut file = self.folder.open_or_create_file(&name)?;
+            let told = |cause| failed("lock", &self.folder.path().join(&*name), cause);
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(held(what, &mut file)),
+                // The file stays: this may be a moment's lack of locks, and another run may hold it.
+                Err(TryLockError::Error(cause)) if is_without_locks(&cause) => {
+                    return Err(without_locks(self.folder.path()).with_cause(cause));
+                }
                 Err(TryLockError::Error(cause)) => return Err(told(cause)),
             }
             // A holder removes the file when done; then this is the lock of a file without a name.
-            if folder.inode_of(&name) == Some(file.metadata().map_err(told)?.ino()) {
+            if self.folder.inode_of(&name) == Some(file.metadata().map_err(told)?.ino()) {
                 file.set_len(0).map_err(told)?;
                 file.write_all(holder.as_bytes()).map_err(told)?;
-                return Ok(Self { folder: folder.clone(), name, _file: file });
+                return Ok(Lock {
+                    _held: Some(Held { folder: self.folder.clone(), name: name.into_owned(), _file: file }),
+                });
             }
         }
     }
-}
 
-/// Removes the lock files of runs that were killed. They hold nothing, they only lie about.
-pub(super) fn sweep(folder: &Folder) -> Result<()> {
-    for (name, _) in folder.entries()? {
-        // Another user's lock is for that user to remove.
-        let Ok(Some(file)) = folder.file(&name) else { continue };
-        // Whoever opens the file now, and locks it after this, sees that it has lost its name.
-        if name.ends_with(".lock") && file.try_lock().is_ok() {
-            folder.remove_file(&name)?;
+    /// Removes the lock files of runs that were killed. They hold nothing and only mislead.
+    pub fn sweep(&self) -> Result<()> {
+        for (name, _) in self.folder.entries()? {
+            // Another user's lock is for that user to remove.
+            let Ok(Some(file)) = self.folder.file(&name) else { continue };
+            // Whoever opens the file now, and locks it after this, sees that it has lost its name.
+            if name.ends_with(".lock") && file.try_lock().is_ok() {
+                self.folder.remove_file(&name)?;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
-impl Drop for Lock {
+/// Whether a file system or its mount does not have locks: Lustre without `-o flock`, NFS without a
+/// lock service, some FUSE file systems.
+fn is_without_locks(cause: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = Errno::from_io_error(cause);
+    [Errno::NOSYS, Errno::NOLCK, Errno::OPNOTSUPP, Errno::NOTSUP].into_iter().any(|without| errno == Some(without))
+}
+
+fn without_locks(folder: &Path) -> Error {
+    Error::new(ErrorKind::DestinationUnusable, format!("{} is on a mount without file locks", folder.display()))
+        .with_hint(
+            "mount it with locks (Lustre: -o flock; NFS: a lock service, or local_lock=flock where one machine \
+             writes); or give --no-lock if no two runs work there at once",
+        )
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
         // A lock file that stays is harmless: it is the open file that holds, not the name.
         let _ = self.folder.remove_file(&self.name);
@@ -83,17 +135,46 @@ mod tests {
     use super::*;
     use crate::export::TypeName;
 
+    fn locks(root: &tempfile::TempDir, are_taken: bool) -> Locks {
+        Locks::new(Folder::open_root(root.path()).unwrap(), 143, are_taken)
+    }
+
+    fn partition(type_name: &str) -> Partition {
+        Partition { type_name: TypeName::parse(type_name).unwrap(), date: "2026-11-20".parse().unwrap() }
+    }
+
     #[test]
     fn the_second_holder_is_told_who_the_first_is() {
         let root = tempfile::tempdir().unwrap();
-        let folder = Arc::new(Folder::open_root(root.path()).unwrap());
-        let partition =
-            Partition { type_name: TypeName::parse("events").unwrap(), date: "2026-11-20".parse().unwrap() };
-        let first = Lock::take(&folder, &partition, "process 7 on host a").unwrap();
-        let error = Lock::take(&folder, &partition, "process 8").err().unwrap();
+        let locks = locks(&root, true);
+        let first = locks.take(&partition("events"), "process 7 on host a").unwrap();
+        let error = locks.take(&partition("events"), "process 8").err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Held);
         assert!(error.to_string().contains("process 7 on host a"), "{error}");
         drop(first);
-        assert!(Lock::take(&folder, &partition, "process 8").is_ok());
+        assert!(locks.take(&partition("events"), "process 8").is_ok());
+    }
+
+    #[test]
+    fn the_lock_of_a_long_type_name_has_a_name_that_fits() {
+        let root = tempfile::tempdir().unwrap();
+        let locks = locks(&root, true);
+        let long = "x".repeat(130);
+        let one = locks.take(&partition(&long), "").unwrap();
+        let other = locks.take(&partition(&format!("{long}y")), "").unwrap();
+        assert!(locks.take(&partition(&long), "").is_err());
+        let names = locks.folder.entries().unwrap();
+        assert!(names.iter().all(|(name, _)| name.len() <= 143 && name.ends_with(".lock")), "{names:?}");
+        drop((one, other));
+        assert!(locks.folder.entries().unwrap().is_empty());
+    }
+
+    #[test]
+    fn without_locks_nothing_is_held_and_no_file_is_made() {
+        let root = tempfile::tempdir().unwrap();
+        let locks = locks(&root, false);
+        let _first = locks.take(&partition("events"), "").unwrap();
+        assert!(locks.take(&partition("events"), "").is_ok());
+        assert!(locks.folder.entries().unwrap().is_empty());
     }
 }

@@ -4,10 +4,13 @@ mod assemble;
 mod beneath;
 mod claim;
 mod durable;
+mod file_system;
 mod folder;
 mod layout;
 mod ledger;
 mod lock;
+mod names;
+mod place;
 mod publish;
 mod read_only;
 mod walk;
@@ -23,6 +26,8 @@ use rustix::fs::FileType;
 
 use self::claim::DirectoryClaim;
 use self::folder::Folder;
+use self::lock::Locks;
+use self::names::Names;
 use super::failure::failed;
 use super::identity::Identity;
 use super::reports;
@@ -45,6 +50,9 @@ pub struct DirectorySettings {
     pub keep_superseded: bool,
     /// What is to be fetched anew though it is published.
     pub damage: Arc<Damage>,
+    /// Whether partitions are locked. Without locks nothing keeps two runs on one directory apart; it is
+    /// for mounts that have no locks.
+    pub locks: bool,
 }
 
 /// A mirror in a local directory.
@@ -56,19 +64,19 @@ struct Shared {
     side: Folder,
     manifests: Folder,
     staging: Folder,
-    locks: Arc<Folder>,
+    locks: Locks,
     account_id: AccountId,
     settings: DirectorySettings,
     /// This run's random number, by which it knows its own records.
     run: u64,
-    /// Whether the file system takes names that differ only in case for the same.
-    folds_case: bool,
+    /// What names the file system holds.
+    names: Names,
 }
 
 impl Shared {
     /// The path below a partition's folder for an object's key.
     fn path_of(&self, key: &str) -> Result<FilePath> {
-        if self.folds_case { FilePath::of_key_without_case(key) } else { FilePath::of_key(key) }
+        self.names.path_of(&self.staging, key)
     }
 
     /// The header of what is published. Of a damaged partition it is what the manifest says, whether
@@ -96,16 +104,18 @@ impl DirectoryDestination {
         let side = root.create_child(layout::SIDE_FOLDER)?;
         claim_for_account(&side, account_id)?;
         let staging = side.create_child(layout::STAGING)?;
+        let run = rand::random();
+        let names = Names::learn(&staging, run)?;
         let shared = Shared {
             manifests: side.create_child(layout::MANIFESTS)?,
-            folds_case: staging.folds_case()?,
             staging,
-            locks: Arc::new(side.create_child(layout::LOCKS)?),
+            locks: Locks::new(side.create_child(layout::LOCKS)?, names.segment_bytes_max(), settings.locks),
+            names,
             root,
             side,
             account_id: account_id.clone(),
             settings,
-            run: rand::random(),
+            run,
         };
         let destination = Self(Arc::new(shared));
         destination.recover()?;
@@ -128,7 +138,7 @@ impl DirectoryDestination {
             return Ok(None);
         }
         let (runs, staging) = (side.child(layout::RUNS)?, side.child(layout::STAGING)?);
-        Ok(Some(ReadOnlyDirectory { root, side, manifests, runs, staging, account_id }))
+        Ok(Some(ReadOnlyDirectory { root, side, manifests, runs, staging, account_id, locks: true }))
     }
 
     /// Claims each partition whose publication was begun and not ended, and each that has a replaced
@@ -149,7 +159,7 @@ impl DirectoryDestination {
             }
             Ok(dates)
         };
-        lock::sweep(&self.0.locks)?;
+        self.0.locks.sweep()?;
         self.settle_each(&self.0.manifests, begun)?;
         self.settle_each(&self.0.staging, left_over)
     }

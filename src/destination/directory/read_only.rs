@@ -1,6 +1,5 @@
 use std::cell::RefCell;
 use std::io::Read as _;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -8,7 +7,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use rustix::fs::FileType;
 
 use super::folder::Folder;
-use super::lock::Lock;
+use super::lock::Locks;
 use super::walk::Walk;
 use super::{
     durable, is_publication_begun, layout, read_manifest, read_published, read_published_days, read_verification,
@@ -20,7 +19,7 @@ use crate::destination::{
     VerificationChange, VerificationRecord,
 };
 use crate::error::{ErrorKind, Result};
-use crate::export::{Partition, TypeName, day_of_folder};
+use crate::export::{NameRules, Partition, TypeName, day_of_folder};
 
 /// Files are read in blocks of this size: large enough that calls cost nothing, and small enough that
 /// a block is hashed while the processor still has it at hand.
@@ -44,9 +43,17 @@ pub struct ReadOnlyDirectory {
     pub(super) runs: Option<Folder>,
     pub(super) staging: Option<Folder>,
     pub(super) account_id: Option<String>,
+    pub(super) locks: bool,
 }
 
 impl ReadOnlyDirectory {
+    /// The same, which takes no lock for what it notes: for mounts that have no locks.
+    #[must_use]
+    pub fn without_locks(mut self) -> Self {
+        self.locks = false;
+        self
+    }
+
     /// The folder with the manifests of a partition's type.
     fn manifests_of(&self, partition: &Partition) -> Result<Option<Folder>> {
         self.manifests.as_ref().map_or(Ok(None), |manifests| manifests.child(&partition.type_name.folder()))
@@ -158,11 +165,13 @@ impl PublishedFiles for ReadOnlyDirectory {
     }
 
     async fn change_verification(&self, change: &VerificationChange<'_>) -> Result<()> {
-        let locks = Arc::new(self.side.create_child(layout::LOCKS)?);
+        let folder = self.side.create_child(layout::LOCKS)?;
+        let name_bytes_max = NameRules::reported(folder.name_bytes_max(), false).segment_bytes_max();
+        let locks = Locks::new(folder, name_bytes_max, self.locks);
         let began = Instant::now();
         // It is held while one small file is written, so that waiting for it is short.
         let _lock = loop {
-            match Lock::take_named(&locks, "verification", "the record of verifications", "another verification") {
+            match locks.take_named("verification", "the record of verifications", "another verification") {
                 Err(error) if error.kind() == ErrorKind::Held && began.elapsed() < LOCK_PATIENCE => {
                     tokio::time::sleep(LOCK_PAUSE).await;
                 }

@@ -45,8 +45,8 @@ impl Directory {
 impl Kind for Directory {
     async fn open_for(&self, account_id: &str, holder: &str) -> Result<Arc<dyn Destination>> {
         let path = self.0.path().to_owned();
-        let settings =
-            DirectorySettings { path, holder: holder.into(), keep_superseded: false, damage: Arc::default() };
+        let (holder, damage) = (holder.into(), Arc::default());
+        let settings = DirectorySettings { path, holder, keep_superseded: false, damage, locks: true };
         Ok(Arc::new(DirectoryDestination::open(settings, &AccountId::parse(account_id).unwrap())?))
     }
 
