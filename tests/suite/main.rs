@@ -38,6 +38,7 @@ mod status;
 mod status_page;
 mod stores;
 mod stores_gcs;
+mod together;
 mod usage;
 mod verify;
 mod verify_bucket;
