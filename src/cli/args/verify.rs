@@ -6,6 +6,7 @@ use e3sync::export_manifest::Form;
 use e3sync::verify::Sample;
 
 use super::{DestinationArgs, OutputArgs, SelectionArgs, SourceArgs, TransferArgs};
+use crate::cli::units::Span;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -49,6 +50,9 @@ pub struct VerifyHowArgs {
     /// With --repair, keep replaced days aside below _e3sync/superseded
     #[arg(long, env = "E3SYNC_KEEP_SUPERSEDED", value_parser = FalseyValueParser::new())]
     pub keep_superseded: bool,
+    /// With --repair, how long a replaced day stays in _e3sync/replaced of a directory
+    #[arg(long, value_name = "TIME", default_value = "1h", env = "E3SYNC_KEEP_REPLACED")]
+    pub keep_replaced: Span,
     /// Note in this file what is verified, to go on there after an interruption [default: one for each
     /// kind of request in the user's state folder]
     #[arg(long, value_name = "FILE", env = "E3SYNC_PROGRESS_FILE")]

@@ -239,7 +239,7 @@ pub async fn foreign_data_is_refused_and_stays(kind: &dyn Kind) {
     let path = format!("{DAY}/event=x/other");
     kind.put(&path, b"mine");
     let error = run(kind, &first(), terms()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::DestinationForeign, "{error}");
+    assert_eq!(error.kind(), ErrorKind::DataForeign, "{error}");
     assert_eq!(kind.data(), Set::from([(path, b"mine".to_vec())]));
 }
 
@@ -279,4 +279,18 @@ pub async fn what_another_source_had_is_not_taken_for_the_same(kind: &dyn Kind) 
     assert_eq!(keys.len(), 4, "identities of two clouds were compared");
     assert_eq!(header.source, terms.source);
     assert_seen(kind, &first(), true);
+}
+
+pub async fn whoever_publishes_first_binds_the_destination(kind: &dyn Kind) {
+    // A run that publishes nothing binds nothing.
+    let idle = kind.open_for("2", "run 0").await.unwrap();
+    idle.close().await;
+    let one = kind.open_for("1", "run 1").await.unwrap();
+    let other = kind.open_for("2", "run 2").await.unwrap();
+    transfer(one.as_ref(), &first(), terms()).await.unwrap();
+    let error = transfer(other.as_ref(), &second(), terms()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DestinationForeign, "{error}");
+    assert_seen(kind, &first(), true);
+    let error = kind.open_for("2", "run 3").await.err().expect("a refusal");
+    assert_eq!(error.kind(), ErrorKind::DestinationForeign, "{error}");
 }
