@@ -125,6 +125,19 @@ fn a_replaced_set_is_deleted_by_a_later_run_when_its_time_is_over() {
 }
 
 #[test]
+fn a_manifest_whose_set_is_gone_does_not_lie_about() {
+    let mirror = Mirror::new();
+    let folder = mirror.path("_e3sync/replaced/type=events");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("date=2026-11-20.20250101T000000Z-00000001.delete.jsonl"), "").unwrap();
+    std::fs::write(folder.join("notes.jsonl"), "mine").unwrap();
+    mirror.sync().run().expect(0);
+    assert_eq!(files_below(&folder).into_keys().collect::<Vec<_>>(), ["notes.jsonl"]);
+    let told = mirror.export.command("doctor").arg(mirror.folder.path()).run().expect(0);
+    assert!(told.stdout.contains("files that e3sync did not put into _e3sync/replaced: 1"), "{}", told.stdout);
+}
+
+#[test]
 fn what_somebody_puts_into_a_replaced_set_is_kept_and_told_once() {
     let mirror = Mirror::new();
     mirror.rewrite();

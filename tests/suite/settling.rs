@@ -20,6 +20,8 @@ fn day() -> Date {
 struct Killed {
     export: Export,
     folder: tempfile::TempDir,
+    /// The names of the files of the set that is replaced.
+    old: Vec<String>,
 }
 
 impl Killed {
@@ -32,8 +34,10 @@ impl Killed {
             settings.odd_names = false;
         });
         let folder = tempfile::tempdir().unwrap();
-        let killed = Self { export, folder };
+        let mut killed = Self { export, folder, old: Vec::new() };
         killed.sync(&killed.base()).run().expect(0);
+        let files = files_below(&killed.base().join(DAY)).into_keys();
+        killed.old = files.filter(|path| path.ends_with(".parquet")).collect();
         killed.export.simulator().change().rewrite_day("events", day(), 100);
         let kill = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat:signal=KILL:when=1"];
         killed.sync(&killed.base()).under(&kill).run();
@@ -86,6 +90,47 @@ fn a_mirror_of_version_0_1_is_settled_by_content() {
             E3sync::new("verify").arg(&copy).args(["--today", TODAY]).run().expect(0);
         }
     }
+}
+
+#[test]
+fn a_kill_in_the_middle_of_settling_is_settled_as_well() {
+    if !has_strace() {
+        return;
+    }
+    let mut kills = 0;
+    for state in ["swapped", "not swapped", "swapped by version 0.1"] {
+        let killed = Killed::new(1);
+        if state == "not swapped" {
+            Killed::unswap(&killed.base());
+        }
+        if state == "swapped by version 0.1" {
+            as_version_0_1(&killed.base());
+        }
+        for call in ["renameat", "renameat2", "unlinkat"] {
+            for count in 1..40 {
+                let copy = copied(&killed.base(), &["-a"]);
+                let kill = format!("inject={call}:signal=KILL:when={count}");
+                let run = killed.sync(&copy).under(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", &kill]).run();
+                if run.code != Some(0) {
+                    kills += 1;
+                    killed.sync(&copy).run().expect(0);
+                    assert_tree_is(&killed.export, &copy);
+                    E3sync::new("verify").arg(&copy).args(["--today", TODAY]).run().expect(0);
+                    // The old set waits for its readers where it was swapped out, and is nowhere lost.
+                    let replaced = files_below(&copy.join("_e3sync/replaced/type=events"));
+                    let old = replaced.keys().filter(|path| path.ends_with(".parquet")).count();
+                    assert_eq!(old, killed.old.len(), "{state}, {call} {count}: {replaced:?}");
+                    assert!(!copy.join("_e3sync/superseded").exists(), "{state}, {call} {count}");
+                }
+                std::fs::remove_dir_all(&copy).unwrap();
+                if run.code == Some(0) {
+                    break;
+                }
+            }
+        }
+    }
+    println!("{kills} kills");
+    assert!(kills > 20, "the calls were really met: {kills}");
 }
 
 #[test]

@@ -15,6 +15,9 @@ use super::set_manifest::SetManifest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, SEGMENT_BYTES_MAX, TypeName};
 
+/// A manifest whose set is not beside it is left for this long.
+const ORPHAN_AGE_MIN: SignedDuration = SignedDuration::from_hours(1);
+
 /// A replaced set at the place where it is kept for a while.
 struct Kept<'a> {
     partition: &'a Partition,
@@ -37,8 +40,10 @@ pub(super) fn set_aside(
     from: &str,
     name: ReplacedName,
 ) -> Result<()> {
-    // A folder without anything in it is no set.
-    staging.remove_if_empty(from);
+    if staging.inode_of(from).is_some() {
+        // A folder without anything in it is no set.
+        staging.remove_if_empty(from);
+    }
     if staging.inode_of(from).is_none() {
         return Ok(());
     }
@@ -98,22 +103,23 @@ fn for_each_type(shared: &Shared, take: impl Fn(&Folder, &TypeName) -> Result<()
 
 fn dispose_of_type(shared: &Shared, holder: &Folder, type_name: &TypeName) -> Result<()> {
     for (entry, _) in holder.entries()? {
-        let is_orphan = folder_beside(&entry).is_some_and(|folder| holder.inode_of(folder).is_none());
-        let folder = folder_beside(&entry).filter(|_| is_orphan).unwrap_or(&entry).to_owned();
-        let Some((date, name)) = ReplacedName::parse_folder(&folder) else { continue };
-        if !is_due(shared, &name) {
-            continue;
+        if let Some(folder) = folder_beside(&entry) {
+            remove_if_orphan(shared, holder, folder);
+        } else if let Some((date, name)) = ReplacedName::parse_folder(&entry) {
+            let partition = Partition { type_name: type_name.clone(), date };
+            dispose_if_due(shared, &Kept { partition: &partition, holder, folder: entry, name });
         }
-        let partition = Partition { type_name: type_name.clone(), date };
-        // A run that holds the partition may be about to move its replaced set here.
-        let _lock = match Lock::take(&shared.locks, &partition, &shared.settings.holder) {
-            Err(error) if error.kind() == ErrorKind::Held => continue,
-            taken => taken?,
-        };
-        let kept = Kept { partition: &partition, holder, folder, name };
-        if is_orphan { kept.remove_manifest() } else { dispose_if_due(shared, &kept) }
     }
     Ok(())
+}
+
+/// Removes a manifest whose set is not there. A young one may belong to a set that is moved right now.
+fn remove_if_orphan(shared: &Shared, holder: &Folder, folder: &str) {
+    let Some((_, name)) = ReplacedName::parse_folder(folder) else { return };
+    if name.age(shared.clock.now()) >= ORPHAN_AGE_MIN && holder.inode_of(folder).is_none() {
+        // One that stays does no harm, and the next run tries again.
+        let _ = holder.remove_file(&manifest_beside(folder));
+    }
 }
 
 fn is_due(shared: &Shared, name: &ReplacedName) -> bool {
@@ -126,7 +132,7 @@ fn dispose_if_due(shared: &Shared, kept: &Kept<'_>) {
     if !is_due(shared, &kept.name) {
         return;
     }
-    if let Err(error) = kept.dispose(shared) {
+    if let Err(error) = kept.dispose_alone(shared) {
         let (partition, path) = (kept.partition, kept.holder.path().join(&kept.folder));
         shared.warn(format!(
             "the replaced set of {partition} stays at {}: {error}; later runs try again",
@@ -136,6 +142,20 @@ fn dispose_if_due(shared: &Shared, kept: &Kept<'_>) {
 }
 
 impl Kept<'_> {
+    /// Disposes of the set unless another run is doing that. The lock is not the partition's: nobody
+    /// who wants to publish the partition has to wait.
+    fn dispose_alone(&self, shared: &Shared) -> Result<()> {
+        let partition = self.partition;
+        let name = format!("{}.{}.{}", layout::REPLACED, partition.type_name.folder(), partition.date_folder());
+        let what = format!("the replaced sets of {partition}");
+        let _lock = match Lock::take_named(&shared.locks, &name, &what, &shared.settings.holder) {
+            Err(error) if error.kind() == ErrorKind::Held => return Ok(()),
+            taken => taken?,
+        };
+        // Another run may have been faster.
+        if self.holder.inode_of(&self.folder).is_none() { Ok(()) } else { self.dispose(shared) }
+    }
+
     fn dispose(&self, shared: &Shared) -> Result<()> {
         if self.name.fate == Fate::Delete {
             match self.delete()? {
