@@ -150,6 +150,16 @@ fn what_somebody_puts_into_a_replaced_set_is_kept_and_told_once() {
     assert!(!quiet.stderr.contains("did not publish"), "{}", quiet.stderr);
 }
 
+/// A rewriting that was killed right behind the rename of its manifest.
+fn killed_behind_the_manifest(mirror: &Mirror, options: &[&str]) {
+    mirror.rewrite();
+    let kill = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat:signal=KILL:when=1"];
+    mirror.sync().args(options).under(&kill).run();
+    // The kill was at the rename, and not behind it.
+    let manifests = mirror.path("_e3sync/manifests/type=events");
+    std::fs::rename(manifests.join("date=2026-11-20.jsonl.next"), manifests.join("date=2026-11-20.jsonl")).unwrap();
+}
+
 #[test]
 fn a_kill_behind_the_manifest_does_not_cost_files_of_others() {
     if !has_strace() {
@@ -157,16 +167,25 @@ fn a_kill_behind_the_manifest_does_not_cost_files_of_others() {
     }
     let mirror = Mirror::new();
     std::fs::write(mirror.path(DAY).join("notes.txt"), "mine").unwrap();
-    mirror.rewrite();
-    let kill = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat:signal=KILL:when=1"];
-    mirror.sync().under(&kill).run();
-    // The kill was at the manifest's rename; a moment later it would have been behind it.
-    let manifests = mirror.path("_e3sync/manifests/type=events");
-    std::fs::rename(manifests.join("date=2026-11-20.jsonl.next"), manifests.join("date=2026-11-20.jsonl")).unwrap();
+    killed_behind_the_manifest(&mirror, &[]);
     mirror.sync_at_once().run().expect(0).says("files that e3sync did not publish");
     assert_tree_is(&mirror.export, mirror.folder.path());
     let kept = mirror.path("_e3sync/superseded/type=events/date=2026-11-20.1/notes.txt.superseded");
     assert_eq!(std::fs::read_to_string(kept).unwrap(), "mine");
+}
+
+#[test]
+fn a_kill_behind_the_manifest_does_not_cost_a_set_that_is_to_be_kept() {
+    if !has_strace() {
+        return;
+    }
+    let mirror = Mirror::new();
+    let before = mirror.day();
+    killed_behind_the_manifest(&mirror, &["--keep-superseded"]);
+    // The next run was not told to keep anything: what becomes of the set was decided before the swap.
+    mirror.sync_at_once().run().expect(0);
+    let kept = files_below(&mirror.path("_e3sync/superseded/type=events/date=2026-11-20.1"));
+    assert_eq!(hashes(&kept), hashes(&before));
 }
 
 /// Makes `place` unusable for `run`, in each of several ways; `None` where this machine forbids one.

@@ -1,3 +1,5 @@
+//! A partition that a run has claimed: its lock, its staging folder, and what is staged there.
+
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};
 use std::sync::{Arc, PoisonError, RwLock};
