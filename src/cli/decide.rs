@@ -34,6 +34,9 @@ pub const DESTINATION_VARIABLE: &str = "OPTIMIZELY_DATA_DIR";
 /// What both clouds ask of every part of a multipart upload but the last.
 const BUCKET_PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
 
+/// How long replaced sets stay for readers where no option says otherwise.
+pub const KEEP_REPLACED_DEFAULT: Duration = Duration::from_secs(3600);
+
 fn usage(what: impl Into<String>, hint: &'static str) -> Error {
     Error::new(ErrorKind::Usage, what).with_hint(hint)
 }
@@ -82,6 +85,7 @@ pub fn destination(
         address: address::destination(arguments)?,
         holder: holder(present),
         keep_superseded,
+        keep_replaced: KEEP_REPLACED_DEFAULT,
         attempts_max: retries,
         temporary_folder: std::env::temp_dir(),
         lease: lease(arguments),

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bucket::{BucketDestination, BucketSettings, LeaseSettings, Store};
 use super::directory::{DirectoryDestination, DirectorySettings};
@@ -58,6 +59,8 @@ pub struct DestinationSettings {
     pub holder: String,
     /// Whether replaced sets are kept aside instead of deleted.
     pub keep_superseded: bool,
+    /// How long replaced sets of a directory stay where they are for readers that have them open.
+    pub keep_replaced: Duration,
     /// How often a failing request to a bucket is repeated.
     pub attempts_max: u32,
     /// A folder for long listings, where the destination is a bucket.
@@ -91,13 +94,15 @@ impl DestinationSettings {
                     path: path.clone(),
                     holder: self.holder.clone(),
                     keep_superseded: self.keep_superseded,
+                    keep_replaced: self.keep_replaced,
                     damage: self.damage.clone(),
                     locks: self.locks,
                 };
                 if !self.locks {
                     watch.observer.observe(&Event::Warning { message: WITHOUT_LOCKS });
                 }
-                return Ok(Arc::new(DirectoryDestination::open(settings, account_id)?));
+                let (observer, clock) = (watch.observer.clone(), watch.clock.clone());
+                return Ok(Arc::new(DirectoryDestination::open(settings, account_id, observer, clock)?));
             }
         };
         let (observer, counters) = (watch.observer.clone(), watch.counters.clone());

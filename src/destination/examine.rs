@@ -3,10 +3,12 @@
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::PublishedSets;
 use super::bucket::{BucketDestination, Examined};
 use super::connect::{Address, DestinationSettings, Medium};
-use super::directory::{DirectoryDestination, SIDE_FOLDER};
+use super::directory::{DirectoryDestination, ReplacedSets, SIDE_FOLDER};
 use super::failure::failed;
 use super::identity::check_account;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +19,11 @@ use crate::source::Watch;
 /// With less room than this a day may not fit.
 const FREE_BYTES_WANTED: u64 = 1024 * 1024 * 1024;
 
+/// After this time a replaced set is worth a word: most runs delete it after an hour.
+const REPLACED_AGE_NOTABLE: SignedDuration = SignedDuration::from_hours(24);
+
+const REPLACED_SETS: &str = "replaced sets";
+
 impl DestinationSettings {
     /// Tries what a run does to the destination, and looks for what earlier runs left. Nothing stays.
     /// Where the export's account is known, the mirror must be its.
@@ -25,7 +32,7 @@ impl DestinationSettings {
     /// What keeps runs from using a bucket; of a directory that is a finding among the others.
     pub async fn examine(&self, account_id: Option<&AccountId>, watch: &Watch) -> Result<Vec<Finding>> {
         let mut findings = match self.medium(watch).await? {
-            Medium::Directory(path) => examine_directory(path, account_id).await,
+            Medium::Directory(path) => examine_directory(path, account_id, watch.clock.now()).await,
             Medium::Bucket(store, prefix) => {
                 let settings = self.bucket_settings(prefix);
                 let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
@@ -50,7 +57,7 @@ impl DestinationSettings {
 }
 
 /// A check that fails does not keep the others from being made: a full disk is understood by them.
-async fn examine_directory(path: &Path, account_id: Option<&AccountId>) -> Vec<Finding> {
+async fn examine_directory(path: &Path, account_id: Option<&AccountId>, now: Timestamp) -> Vec<Finding> {
     // The empty path is above the first name of a relative one.
     let existing = path.ancestors().find(|above| above.symlink_metadata().is_ok()).unwrap_or(Path::new("."));
     let mut findings = vec![match try_out_directory(path, existing) {
@@ -64,6 +71,8 @@ async fn examine_directory(path: &Path, account_id: Option<&AccountId>) -> Vec<F
             findings.push(days.unwrap_or_else(|error| Finding::broken("mirror", &error)));
             let staged = directory.staged().await.map(|staged| leftovers(&staged));
             findings.push(staged.unwrap_or_else(|error| Finding::broken("leftovers", &error)));
+            let replaced = directory.replaced_sets().map(|sets| replaced_sets(&sets, now));
+            findings.extend(replaced.unwrap_or_else(|error| vec![Finding::broken(REPLACED_SETS, &error)]));
         }
         Ok(None) => {}
         // That the path itself is no folder has been told.
@@ -101,6 +110,59 @@ fn leftovers(staged: &[Partition]) -> Finding {
             "the next run that selects them goes on with them",
         ),
     }
+}
+
+/// What is wrong with the place for replaced sets: runs go on without it.
+fn place_for_replaced(error: &Error) -> Finding {
+    Finding::notable(
+        REPLACED_SETS,
+        error.to_string(),
+        "replaced sets stay in _e3sync/staging until _e3sync/replaced is a folder of the same file system",
+    )
+}
+
+fn replaced_sets(sets: &ReplacedSets, now: Timestamp) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = sets.failure.iter().map(place_for_replaced).collect();
+    if let Some(oldest) = sets.waiting.first() {
+        let message = format!(
+            "replaced sets that readers may have open: {}, the oldest {} of {}, {}",
+            sets.waiting.len(),
+            oldest.path.display(),
+            oldest.replaced_at,
+            oldest.reason()
+        );
+        findings.push(if now.duration_since(oldest.replaced_at) < REPLACED_AGE_NOTABLE {
+            Finding::fine(REPLACED_SETS, message)
+        } else {
+            Finding::notable(
+                REPLACED_SETS,
+                message,
+                "a run deletes it when --keep-replaced has passed, or says why not",
+            )
+        });
+    }
+    if let Some(first) = sets.in_staging.first() {
+        let message = format!(
+            "replaced sets that could not be moved to _e3sync/replaced: {}, the oldest {}, {}",
+            sets.in_staging.len(),
+            first.path.display(),
+            first.reason()
+        );
+        let hint = "see that _e3sync/replaced is a folder of the same file system with room; the next run tries again";
+        findings.push(Finding::notable(REPLACED_SETS, message, hint));
+    }
+    if let Some(first) = sets.others.first() {
+        let message = format!(
+            "files that e3sync did not put into _e3sync/replaced: {}, one is {}",
+            sets.others.len(),
+            first.display()
+        );
+        findings.push(Finding::notable(REPLACED_SETS, message, "they stay; move them where they belong"));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::fine(REPLACED_SETS, "none is left"));
+    }
+    findings
 }
 
 /// Writes, reads and deletes a file.

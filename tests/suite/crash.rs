@@ -8,7 +8,7 @@ use std::process::Command;
 use e3sync::simulator::Content;
 use jiff::civil::Date;
 
-use crate::harness::{E3sync, Export, assert_tree_is, files_below};
+use crate::harness::{E3sync, Export, TODAY, assert_tree_is, copied, files_below, has_strace};
 
 const DAY: &str = "type=events/date=2026-11-20";
 
@@ -52,6 +52,20 @@ impl Rewritten {
         copy
     }
 
+    /// The next run after a kill ends the day whole, whatever inode numbers the mirror has by then:
+    /// its manifest agrees, and a run after that has nothing to do.
+    fn check_next_run(&self, destination: &Path, moment: &str) {
+        self.export.sync(destination).run().expect(0);
+        assert_tree_is(&self.export, destination);
+        E3sync::new("verify").arg(destination).args(["--today", TODAY]).run().expect(0);
+        let summary = self.export.sync(destination).arg("--json").run().expect(0).summary();
+        assert_eq!(
+            (&summary["partitions"]["published"], &summary["objects"]["transferred"]),
+            (&0.into(), &0.into()),
+            "{moment}"
+        );
+    }
+
     fn sync(&self, destination: &Path, injection: &str) -> E3sync {
         let log = destination.with_extension("strace");
         self.export.sync(destination).env("TOKIO_WORKER_THREADS", "1").under(&[
@@ -79,16 +93,8 @@ impl Rewritten {
     }
 }
 
-/// Whether strace is there and may trace; without it these tests have nothing to say.
-pub fn has_strace() -> bool {
-    let works =
-        Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success());
-    if !works {
-        assert!(std::env::var_os("E3SYNC_REQUIRE_PEERS").is_none(), "install strace: these tests are required here");
-        eprintln!("skipped: strace is not installed or may not trace");
-    }
-    works
-}
+/// Ways to copy a mirror: with its hard links, and with a file for each of them.
+const COPIES: [&[&str]; 2] = [&["-a"], &["-a", "--no-preserve=links"]];
 
 #[test]
 fn a_kill_at_any_system_call_leaves_the_old_day_or_the_new_one() {
@@ -103,16 +109,41 @@ fn a_kill_at_any_system_call_leaves_the_old_day_or_the_new_one() {
             let destination = rewritten.destination(&format!("{call}-{count}"));
             let killed = rewritten.sync(&destination, &format!("inject={call}:signal=KILL:when={count}")).run();
             rewritten.check_visible(&destination, &moment);
-            rewritten.export.sync(&destination).run().expect(0);
-            assert_tree_is(&rewritten.export, &destination);
             if killed.code == Some(0) {
                 break;
             }
             kills += 1;
+            // A new disk or a restore numbers the inodes anew, and may make two files of hard links.
+            let copy = copied(&destination, COPIES[count % COPIES.len()]);
+            std::fs::remove_dir_all(&destination).unwrap();
+            rewritten.check_next_run(&copy, &moment);
+            std::fs::remove_dir_all(&copy).unwrap();
         }
     }
     println!("{kills} kills");
     assert!(kills > 40, "the calls were really met: {kills}");
+}
+
+#[test]
+fn a_kill_between_the_two_renames_of_a_file_system_that_cannot_swap_loses_nothing() {
+    if !has_strace() {
+        return;
+    }
+    let rewritten = Rewritten::new();
+    let mut kills = 0;
+    for count in 1..30 {
+        let destination = rewritten.destination(&format!("two-renames-{count}"));
+        // Without flags for renames every one of them is a plain one.
+        let kill = format!("inject=renameat:signal=KILL:when={count}");
+        let refusing = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=renameat2:error=EINVAL", "-e", &kill];
+        let run = rewritten.export.sync(&destination).env("TOKIO_WORKER_THREADS", "1").under(&refusing).run();
+        if run.code == Some(0) {
+            break;
+        }
+        kills += 1;
+        rewritten.check_next_run(&copied(&destination, COPIES[count % COPIES.len()]), &format!("rename {count}"));
+    }
+    assert!(kills > 4, "the renames were really met: {kills}");
 }
 
 #[test]
@@ -169,7 +200,7 @@ fn contents_names_folders_and_manifest_reach_the_disk_in_that_order() {
     }
     let rewritten = Rewritten::new();
     let destination = rewritten.destination("ordered");
-    rewritten.sync(&destination, "trace=syncfs,fsync,fdatasync,renameat,renameat2,pwrite64,linkat").run().expect(0);
+    rewritten.sync(&destination, "trace=syncfs,fsync,fdatasync,renameat,renameat2,linkat").run().expect(0);
     let log = std::fs::read_to_string(destination.with_extension("strace")).unwrap();
     let lines: Vec<&str> = log.lines().filter(|line| !line.contains(" resumed>")).collect();
     let last = |texts: &[&str]| {
@@ -179,25 +210,36 @@ fn contents_names_folders_and_manifest_reach_the_disk_in_that_order() {
             .unwrap_or_else(|| panic!("no {texts:?} in\n{log}"))
     };
     let named = last(&["renameat2", "part-9.parquet"]);
-    let linked = last(&["linkat"]);
+    let linked = last(&["linkat", "/staging/type=events/date=2026-11-20/set"]);
+    let assembled = named.max(linked);
+    // The present manifest gets its second name just before the record.
+    let begun = last(&["linkat", "\"date=2026-11-20.jsonl\"", "\"present.jsonl\""]);
     let swapped = last(&["\"set\"", "\"date=2026-11-20\"", "RENAME_EXCHANGE"]);
-    let recorded = last(&["renameat", ".jsonl.next."]);
+    let recorded = last(&["renameat(", ".jsonl.next\""]);
+    let aside = last(&["renameat2", "\"set\"", "\"date=2026-11-20.20", "RENAME_NOREPLACE"]);
+    let first_after = lines[swapped..].iter().position(|line| line.contains("renameat(")).map(|at| swapped + at);
+    assert_eq!(first_after, Some(recorded), "nothing but the manifest is renamed first after the swap:\n{log}");
     let fsyncs_between = |from: usize, to: usize| lines[from..to].iter().filter(|line| line.contains("fsync(")).count();
-    let is_synced = lines[named.max(linked)..swapped].iter().any(|line| line.contains("syncfs("))
-        || fsyncs_between(linked, swapped) > 8;
+    let is_synced =
+        lines[assembled..begun].iter().any(|line| line.contains("syncfs(")) || fsyncs_between(assembled, begun) > 8;
     assert!(is_synced, "contents and names before the swap:\n{log}");
     let manifests = "/ordered/_e3sync/manifests";
     for (from, to, path) in [
-        // The next manifest and its folders before the swap.
-        (linked, swapped, ".jsonl.next."),
-        (linked, swapped, &format!("{manifests}/type=events>")),
-        (linked, swapped, &format!("{manifests}>")),
+        // The next manifest and its folders before the record, and that before the swap.
+        (assembled, begun, ".jsonl.next>"),
+        (assembled, begun, &format!("{manifests}/type=events>")),
+        (assembled, begun, &format!("{manifests}>")),
+        (begun, swapped, "/date=2026-11-20/publication.json>"),
+        (begun, swapped, "/ordered/_e3sync/staging/type=events/date=2026-11-20>"),
         // Both folders of the swap, and the one above, before the manifest takes its name.
         (swapped, recorded, "/ordered/type=events>"),
         (swapped, recorded, "/ordered/_e3sync/staging/type=events/date=2026-11-20>"),
         (swapped, recorded, "/ordered>"),
         // The manifest's own name.
-        (recorded, lines.len(), &format!("{manifests}/type=events>")),
+        (recorded, aside, &format!("{manifests}/type=events>")),
+        // The old set's new place.
+        (aside, lines.len(), "/ordered/_e3sync/replaced/type=events>"),
+        (aside, lines.len(), "/ordered/_e3sync/staging/type=events/date=2026-11-20>"),
     ] {
         assert!(from < to, "{path} is made durable too late:\n{log}");
         let is_synced = lines[from..to].iter().any(|line| line.contains("fsync(") && line.contains(path));

@@ -7,8 +7,7 @@ use e3sync::simulator::Content;
 use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
-use crate::crash::has_strace;
-use crate::harness::{E3sync, Export, assert_tree_is, manifest_lines};
+use crate::harness::{E3sync, Export, assert_tree_is, has_strace, manifest_lines};
 
 const DAY: &str = "type=events/date=2026-11-20";
 

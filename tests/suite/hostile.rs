@@ -128,6 +128,23 @@ fn data_of_others_is_not_touched() {
 }
 
 #[test]
+fn a_stray_file_in_a_new_day_costs_that_day_only() {
+    let export = Export::of_noise(5, 2);
+    let folder = tempfile::tempdir().unwrap();
+    let stray = folder.path().join("type=events/date=2026-11-18/.DS_Store");
+    std::fs::create_dir_all(stray.parent().unwrap()).unwrap();
+    std::fs::write(&stray, "theirs").unwrap();
+    for transferred in [18, 0] {
+        let summary = export.sync(folder.path()).arg("--json").run().expect(3).summary();
+        assert_eq!(summary["objects"]["transferred"], transferred, "nothing is fetched for that day");
+    }
+    assert_eq!(std::fs::read_to_string(&stray).unwrap(), "theirs");
+    std::fs::remove_file(&stray).unwrap();
+    export.sync(folder.path()).run().expect(0);
+    assert_tree_is(&export, folder.path());
+}
+
+#[test]
 fn another_accounts_export_is_refused() {
     let export = export();
     let folder = tempfile::tempdir().unwrap();
@@ -184,7 +201,7 @@ fn a_damaged_manifest_is_told_and_its_hint_leads_out() {
     assert_tree_is(&export, &destination);
 
     std::fs::write(&manifest, &whole[..whole.len() / 2]).unwrap();
-    export.command("verify").arg(&destination).arg("--repair").run().expect(0);
+    export.command("verify").arg(&destination).args(["--repair", "--keep-replaced", "0s"]).run().expect(0);
     std::fs::remove_dir_all(destination.join("_e3sync/superseded")).unwrap();
     assert_tree_is(&export, &destination);
 }

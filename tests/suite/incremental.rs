@@ -38,7 +38,7 @@ fn a_replaced_set_is_kept_aside_when_wanted() {
     export.sync(folder.path()).run().expect(0);
     let before = files_below(&folder.path().join("type=events/date=2026-11-20"));
     export.simulator().change().rewrite_day("events", date("2026-11-20"), 100);
-    export.sync(folder.path()).arg("--keep-superseded").run().expect(0);
+    export.sync(folder.path()).args(["--keep-superseded", "--keep-replaced", "0s"]).run().expect(0);
     assert_tree_is(&export, folder.path());
     let kept = files_below(&folder.path().join("_e3sync/superseded/type=events/date=2026-11-20.1"));
     let contents = |files: &std::collections::BTreeMap<String, String>| {
@@ -276,7 +276,12 @@ fn files_of_others_in_a_replaced_day_are_kept_aside() {
     export.sync(folder.path()).run().expect(0);
     std::fs::write(folder.path().join("type=events/date=2026-11-20/notes.txt"), "mine").unwrap();
     export.simulator().change().rewrite_day("events", date("2026-11-20"), 100);
-    export.sync(folder.path()).run().expect(0);
+    export
+        .sync(folder.path())
+        .args(["--keep-replaced", "0s"])
+        .run()
+        .expect(0)
+        .says("files that e3sync did not publish");
     assert_tree_is(&export, folder.path());
     let kept = folder.path().join("_e3sync/superseded/type=events/date=2026-11-20.1/notes.txt.superseded");
     assert_eq!(std::fs::read_to_string(kept).unwrap(), "mine");

@@ -44,7 +44,7 @@ fn bash_completes_verbs_and_options() {
         String::from_utf8(output.stdout).unwrap()
     };
     assert_eq!(completed("e3sync sta"), "status\n");
-    assert_eq!(completed("e3sync sync --keep"), "--keep-superseded\n");
+    assert_eq!(completed("e3sync sync --keep-s"), "--keep-superseded\n");
     assert_eq!(completed("e3sync sync --ready a"), "any\n");
     assert_eq!(completed("e3sync config sta"), "status\n");
     assert_eq!(completed("e3sync sync --outp").trim(), "", "hidden options are not offered");

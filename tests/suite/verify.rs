@@ -377,6 +377,11 @@ fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
     assert_eq!(kinds(&verify(folder.path()).arg("--json").run().expect(5)), ["changed"]);
 }
 
+/// A repair that keeps no replaced set for readers.
+fn repair_at_once(export: &Export, destination: &Path) -> E3sync {
+    export.command("verify").arg(destination).args(["--today", TODAY, "--repair", "--keep-replaced", "0s"])
+}
+
 #[test]
 fn a_repair_fetches_only_what_differs() {
     let (export, folder) = mirror();
@@ -386,7 +391,7 @@ fn a_repair_fetches_only_what_differs() {
     std::fs::write(folder.path().join(DAY).join("notes.txt"), "mine").unwrap();
     std::fs::remove_file(folder.path().join("type=decisions/date=2026-11-19/_SUCCESS")).unwrap();
     export.simulator().forget_requests();
-    let repaired = export.command("verify").arg(folder.path()).args(["--today", TODAY, "--repair"]).run().expect(0);
+    let repaired = repair_at_once(&export, folder.path()).run().expect(0);
     assert_eq!(export.simulator().requests().of(Operation::Get), 2);
     assert!(
         repaired.stdout.contains("repaired         type=events/date=2026-11-20 · 2 files fetched"),
@@ -409,7 +414,7 @@ fn a_repair_brings_back_days_links_and_manifests() {
     symlink(folder.path().join("elsewhere"), holder).unwrap();
     let manifest = folder.path().join("_e3sync/manifests/type=decisions/date=2026-11-20.jsonl");
     std::fs::write(&manifest, "{}").unwrap();
-    export.command("verify").arg(folder.path()).args(["--today", TODAY, "--repair", "--quick"]).run().expect(0);
+    repair_at_once(&export, folder.path()).arg("--quick").run().expect(0);
     let kept = folder.path().join("_e3sync/superseded");
     assert!(kept.join(format!("{DAY}.1")).is_dir(), "the link is somebody's");
     assert!(kept.join("type=decisions/date=2026-11-20.1").is_dir(), "nobody knows what is whose");
@@ -449,7 +454,7 @@ fn a_missing_and_a_foreign_file_together_do_not_cost_the_foreign_one() {
     std::fs::write(folder.path().join(DAY).join("notes.txt"), "mine").unwrap();
     // As many files as the manifest has objects: a count alone would not see that one is foreign.
     export.simulator().change().rewrite_day("events", "2026-11-20".parse().unwrap(), 100);
-    export.sync(folder.path()).run().expect(0);
+    export.sync(folder.path()).args(["--keep-replaced", "0s"]).run().expect(0);
     let kept = folder.path().join("_e3sync/superseded").join(format!("{DAY}.1/notes.txt.superseded"));
     assert_eq!(std::fs::read_to_string(kept).unwrap(), "mine");
 }

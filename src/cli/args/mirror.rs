@@ -6,6 +6,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
 use super::{DestinationArgs, OutputArgs, PlanningArgs, SelectionArgs, SourceArgs, TransferArgs};
+use crate::cli::units::Span;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -38,6 +39,10 @@ pub struct SyncArgs {
     /// Take no locks in a directory: for mounts without file locks. Nothing keeps two runs apart then
     #[arg(long, help_heading = "Transfer", env = "E3SYNC_NO_LOCK", value_parser = FalseyValueParser::new())]
     pub no_lock: bool,
+    /// How long a replaced day stays in _e3sync/replaced of a directory, for readers that have it open
+    #[arg(long, value_name = "TIME", help_heading = "Transfer", default_value = "1h", env = "E3SYNC_KEEP_REPLACED")]
+    pub keep_replaced: Span,
+
     /// Write a JSON document about the run to this file when it ends, or fails to begin; - for standard
     /// output, in place of the summary. A dry run writes none
     #[arg(long, value_name = "FILE", env = "E3SYNC_REPORT")]

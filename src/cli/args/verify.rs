@@ -6,6 +6,7 @@ use e3sync::export_manifest::Form;
 use e3sync::verify::Sample;
 
 use super::{DestinationArgs, OutputArgs, SelectionArgs, SourceArgs, TransferArgs};
+use crate::cli::units::Span;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -56,6 +57,10 @@ pub struct VerifyHowArgs {
     /// Take no locks in a directory: for mounts without file locks. Nothing keeps two runs apart then
     #[arg(long, env = "E3SYNC_NO_LOCK", value_parser = FalseyValueParser::new())]
     pub no_lock: bool,
+    /// With --repair, how long a replaced day stays in _e3sync/replaced of a directory
+    #[arg(long, value_name = "TIME", default_value = "1h", env = "E3SYNC_KEEP_REPLACED")]
+    pub keep_replaced: Span,
+
     /// Note in this file what is verified, to go on there after an interruption [default: one for each
     /// kind of request in the user's state folder]
     #[arg(long, value_name = "FILE", env = "E3SYNC_PROGRESS_FILE")]

@@ -77,6 +77,7 @@ fn decided(
         address: Address::Directory(destination.to_owned()),
         holder: decide::holder(&present),
         keep_superseded: false,
+        keep_replaced: decide::KEEP_REPLACED_DEFAULT,
         attempts_max: 8,
         temporary_folder: std::env::temp_dir(),
         lease: LeaseSettings::default(),

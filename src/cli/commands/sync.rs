@@ -48,8 +48,12 @@ pub async fn run(arguments: SyncArgs, profile: Option<String>) -> Outcome {
     }
     let present = Present::read(arguments.selection.today)?;
     let retries = arguments.source.retries;
-    let destination = decide::destination(&arguments.destination, &present, arguments.keep_superseded, retries)?;
+    let destination = DestinationSettings {
+        keep_replaced: arguments.keep_replaced.0,
+        ..decide::destination(&arguments.destination, &present, arguments.keep_superseded, retries)?
+    };
     let destination = decide::without_locks(destination, arguments.no_lock)?;
+
     let decided = Decided {
         source: decide::source(&arguments.source)?,
         request: SyncRequest {

@@ -62,8 +62,12 @@ pub async fn run(arguments: VerifyArgs) -> Outcome {
 fn decide(arguments: VerifyArgs) -> Result<Decided> {
     let present = Present::read(arguments.selection.today)?;
     let (how, retries) = (arguments.how, arguments.source.retries);
-    let destination = decide::destination(&arguments.destination, &present, how.keep_superseded, retries)?;
+    let destination = DestinationSettings {
+        keep_replaced: how.keep_replaced.0,
+        ..decide::destination(&arguments.destination, &present, how.keep_superseded, retries)?
+    };
     let destination = decide::without_locks(destination, how.no_lock)?;
+
     // What a repair needs is asked for before hours of verification, not after.
     let repair = match how.repair {
         true => Some((

@@ -7,7 +7,7 @@ use super::claim::DirectoryClaim;
 use super::folder::{Folder, Linked};
 use super::layout;
 use super::ledger::Ledger;
-use super::publish::lost_set;
+use super::settle::lost_set;
 use crate::destination::PublishTerms;
 use crate::destination::failure::failed;
 use crate::destination::record::Place;

@@ -1,3 +1,5 @@
+//! A partition that a run has claimed: its lock, its staging folder, and what is staged there.
+
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,8 +11,13 @@ use super::folder::Folder;
 use super::layout;
 use super::ledger::{self, Ledger};
 use super::lock::Lock;
+use super::removal::{Remover, Rest, remove_emptied, remove_known};
+use super::replaced::set_aside;
+use super::replaced_name::{Fate, ReplacedName};
+use super::settle::settle;
 use super::writer::DirectoryWriter;
-use super::{Shared, assemble, place, publish, read_verification};
+use super::{Shared, assemble, of_partition, place, publish, read_verification};
+
 use crate::destination::failure::failed;
 use crate::destination::record::{Place, Record};
 use crate::destination::{
@@ -42,8 +49,7 @@ impl DirectoryClaim {
         let lock = shared.locks.take(partition, &shared.settings.holder)?;
         let type_staging = shared.staging.create_child(&partition.type_name.folder())?;
         let staging = type_staging.create_child(&partition.date_folder())?;
-        publish::settle(shared, partition, &staging)?;
-        publish::dispose_of_replaced(shared, partition, &staging, false);
+        settle(shared, partition, &staging)?;
         let claim = Self {
             pool: staging.create_child(layout::POOL)?,
             checkpoints: Arc::new(staging.create_child(layout::CHECKPOINTS)?),
@@ -59,26 +65,38 @@ impl DirectoryClaim {
     }
 
     /// Puts the objects of a set that was assembled but not published back into the pool. Links to
-    /// published files stay where they are: nothing in the pool is ever a published file too.
+    /// published files are removed: nothing in the pool is ever a published file too. What no ledger
+    /// names is somebody else's, and moved aside.
     fn take_set_apart(&self) -> Result<()> {
         let Some(set) = self.staging.child(layout::SET)? else { return Ok(()) };
+        let mut remover = Remover::new(&set);
         for ledger in ledger::open_all(&self.staging)? {
             for (object, record) in ledger.objects(Position::default()).zip(ledger.records(0)) {
                 let (object, record) = (object?, record?);
+                // A key that no file can have is in no set.
+                let Ok(path) = self.shared.path_of(&object.key) else { continue };
                 let pool_name = layout::pool_name(&object);
                 let is_staged = matches!(record.place, Place::Staged { .. });
                 if is_staged && self.pool.inode_of(&pool_name).is_none() {
-                    let path = self.shared.path_of(&object.key)?;
                     assemble::move_back(&set, &path, &object, &self.pool, &pool_name)?;
                 }
+                remover.remove(path.as_str(), object.size_bytes);
             }
         }
-        self.staging.remove_tree(layout::SET)
+        remover.finish()?;
+        if remove_emptied(&self.staging, layout::SET)? == Rest::Nothing {
+            return Ok(());
+        }
+        let name = ReplacedName::new(self.shared.clock.now(), Fate::KeepForeign);
+        set_aside(&self.shared, &self.partition, &self.staging, layout::SET, name)
     }
 
-    /// Gives the partition up, with all that is staged of it.
-    pub fn discard_staged(&self) -> Result<()> {
-        self.type_staging.remove_tree(&self.partition.date_folder())
+    /// Removes what this tool staged of the partition, by its names, and nothing else.
+    pub fn clear(&self) -> Result<()> {
+        self.take_set_apart()?;
+        remove_known(&self.staging, layout::POOL, layout::is_pool_name)?;
+        remove_known(&self.staging, layout::CHECKPOINTS, layout::is_pool_name)?;
+        ledger::remove_all(&self.staging)
     }
 
     /// The set that is being staged.
@@ -230,6 +248,26 @@ impl DirectoryClaim {
         Ok((!work.is_empty()).then_some((work, position)))
     }
 
+    async fn prepare_set(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
+        place::check_replaceable(&self.shared, &self.partition, &self.staging)?;
+        let ledger = Arc::new(ledger::open(&self.staging, listing)?);
+        self.keep_published(&ledger, source).await?;
+        let inventory = self.inventory(&ledger)?;
+        let here_bytes = inventory.bytes_here.saturating_add(inventory.bytes_staged);
+        self.check_room(listing.summary.bytes.saturating_sub(here_bytes))?;
+        *self.ledger.write().unwrap_or_else(PoisonError::into_inner) = Some(ledger);
+        Ok(inventory)
+    }
+
+    fn recheck_staged(&self, work: &Work) -> Result<bool> {
+        let ledger = self.ledger()?;
+        let record = ledger.record(work.index)?;
+        let is_whole = is_as_recorded(&self.pool, &work.object, &record)?;
+        let place = if is_whole { Place::Staged { run: self.shared.run } } else { Place::Missing };
+        ledger.set_record(work.index, Record { place, ..record })?;
+        Ok(is_whole)
+    }
+
     fn open_writer(&self, work: &Work, hasher: ObjectHasher) -> Result<(DirectoryWriter, ObjectHasher)> {
         let name = layout::pool_name(&work.object);
         DirectoryWriter::open(&self.pool, &self.checkpoints, name, work, self.ledger()?, self.shared.run, hasher)
@@ -264,7 +302,8 @@ async fn is_unchanged(data: &Folder, entry: &Entry) -> bool {
     hashed.is_ok_and(|is_whole| is_whole.unwrap_or(false))
 }
 
-fn is_whole(mut file: File, size_bytes: u64, sha256: &[u8; 32]) -> io::Result<bool> {
+/// Hashes a file and compares it with what it should be.
+pub(super) fn is_whole(mut file: File, size_bytes: u64, sha256: &[u8; 32]) -> io::Result<bool> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 128 * 1024];
     let mut length_bytes = 0;
@@ -283,33 +322,21 @@ fn is_whole(mut file: File, size_bytes: u64, sha256: &[u8; 32]) -> io::Result<bo
 #[async_trait]
 impl Claim for DirectoryClaim {
     async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
-        place::check_replaceable(&self.shared, &self.partition, &self.staging)?;
-        let ledger = Arc::new(ledger::open(&self.staging, listing)?);
-        self.keep_published(&ledger, source).await?;
-        let inventory = self.inventory(&ledger)?;
-        let here_bytes = inventory.bytes_here.saturating_add(inventory.bytes_staged);
-        self.check_room(listing.summary.bytes.saturating_sub(here_bytes))?;
-        *self.ledger.write().unwrap_or_else(PoisonError::into_inner) = Some(ledger);
-        Ok(inventory)
+        self.prepare_set(listing, source).await.map_err(of_partition)
     }
 
     async fn work(&self, position: Position, count_max: usize) -> Result<Option<(Vec<Work>, Position)>> {
-        self.read_work(position, count_max)
+        self.read_work(position, count_max).map_err(of_partition)
     }
 
     async fn recheck(&self, work: &Work) -> Result<bool> {
-        let ledger = self.ledger()?;
-        let record = ledger.record(work.index)?;
-        let is_whole = is_as_recorded(&self.pool, &work.object, &record)?;
-        let place = if is_whole { Place::Staged { run: self.shared.run } } else { Place::Missing };
-        ledger.set_record(work.index, Record { place, ..record })?;
-        Ok(is_whole)
+        self.recheck_staged(work).map_err(of_partition)
     }
 
     async fn forget(&self, work: &Work) -> Result<()> {
         let name = layout::pool_name(&work.object);
-        self.checkpoints.remove_file(&name)?;
-        self.pool.remove_file(&name)
+        let forgotten = self.checkpoints.remove_file(&name).and_then(|()| self.pool.remove_file(&name));
+        forgotten.map_err(of_partition)
     }
 
     async fn open(
@@ -318,15 +345,15 @@ impl Claim for DirectoryClaim {
         hasher: ObjectHasher,
         _part_size_bytes: Option<u64>,
     ) -> Result<(Box<dyn ObjectWriter>, ObjectHasher)> {
-        let (writer, hasher) = self.open_writer(work, hasher)?;
+        let (writer, hasher) = self.open_writer(work, hasher).map_err(of_partition)?;
         Ok((Box::new(writer), hasher))
     }
 
     async fn publish(&self, terms: PublishTerms) -> Result<Publication> {
-        publish::publish(self, &terms)
+        publish::publish(self, &terms).map_err(of_partition)
     }
 
     async fn discard(&self) -> Result<()> {
-        self.discard_staged()
+        self.clear().map_err(of_partition)
     }
 }

@@ -205,13 +205,6 @@ impl Folder {
         let _ = rustix::fs::unlinkat(&self.descriptor, name, AtFlags::REMOVEDIR);
     }
 
-    /// Removes a folder with all that is in it, if there is one. Links are removed, not followed.
-    pub fn remove_tree(&self, name: &str) -> Result<()> {
-        self.check_plain(name)?;
-        let raw = std::ffi::CString::new(name).map_err(|_| self.no_folder(name, rustix::io::Errno::INVAL))?;
-        remove_tree_at(&self.descriptor, &raw).map_err(|errno| failed("remove", &self.path.join(name), errno.into()))
-    }
-
     /// The names in the folder and what they are, in no order. Names that are not text are left out:
     /// nothing here makes any.
     pub fn entries(&self) -> Result<Vec<(String, FileType)>> {
@@ -291,33 +284,6 @@ fn rename_with(_: &Folder, _: &str, _: &Folder, _: &str, _: RenameFlags) -> rust
     Err(rustix::io::Errno::NOSYS)
 }
 
-/// Removes a folder by its raw name, whatever bytes the names in it have.
-fn remove_tree_at(parent: &OwnedFd, name: &CStr) -> rustix::io::Result<()> {
-    use rustix::io::Errno;
-    let folder = match rustix::fs::openat(parent, name, FOLDER_FLAGS | OFlags::NOFOLLOW, Mode::empty()) {
-        Ok(folder) => folder,
-        Err(Errno::NOENT) => return Ok(()),
-        Err(errno) => return Err(errno),
-    };
-    for entry in Dir::read_from(&folder)? {
-        let entry = entry?;
-        let entry_name = entry.file_name();
-        if matches!(entry_name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        match rustix::fs::unlinkat(&folder, entry_name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            // What Linux and POSIX say of a folder.
-            Err(Errno::ISDIR | Errno::PERM) => remove_tree_at(&folder, entry_name)?,
-            Err(errno) => return Err(errno),
-        }
-    }
-    match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(errno),
-    }
-}
-
 fn name_of(name: &CStr) -> Option<String> {
     let name = name.to_str().ok()?;
     (name != "." && name != "..").then(|| name.to_owned())
@@ -347,7 +313,6 @@ mod tests {
         assert_eq!(folder.file_size_bytes("file"), None);
         assert!(folder.open_or_create_file("file").is_err());
         assert!(folder.open_or_create_file("dangling").is_err());
-        assert!(folder.remove_tree("folder").is_err());
         drop(folder.create_file("file").unwrap());
         assert_eq!(std::fs::read_to_string(elsewhere.join("file")).unwrap(), "theirs");
         assert!(!elsewhere.join("new").exists());

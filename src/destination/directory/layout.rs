@@ -27,7 +27,11 @@ pub(super) const RUNS: &str = "runs";
 /// What verifications have found.
 pub(super) const VERIFICATION: &str = "verification.json";
 
-/// The folder of replaced sets that the user wants kept.
+/// The folder of replaced sets until they are deleted or go on to [`SUPERSEDED`]. Also, in a
+/// partition's staging folder, the replaced set of a file system that cannot swap.
+pub(super) const REPLACED: &str = "replaced";
+
+/// The folder of replaced sets that are kept: the user wants it, or files of others are in them.
 pub(super) const SUPERSEDED: &str = "superseded";
 
 /// In a partition's staging folder: finished objects, named by identity.
@@ -39,11 +43,15 @@ pub(super) const CHECKPOINTS: &str = "checkpoints";
 /// In a partition's staging folder: the set that is about to be published, or was just replaced.
 pub(super) const SET: &str = "set";
 
-/// In a partition's staging folder: the replaced set, where the file system cannot swap.
-pub(super) const REPLACED: &str = "replaced";
+/// In a partition's staging folder: the record of the publication that is going on.
+pub(super) const RECORD: &str = "publication.json";
+
+/// In a partition's staging folder: a second name of the manifest of the set that is being replaced.
+pub(super) const PRESENT: &str = "present.jsonl";
 
 const MANIFEST_ENDING: &str = ".jsonl";
-const NEXT_ENDING: &str = ".jsonl.next.";
+const NEXT_ENDING: &str = ".jsonl.next";
+const POOL_NAME_DIGITS: usize = 32;
 
 /// The file name of a day's manifest.
 pub(super) fn manifest_name(partition: &Partition) -> String {
@@ -55,17 +63,16 @@ pub(super) fn day_of_manifest(name: &str) -> Option<Date> {
     crate::export::day_of_folder(name.strip_suffix(MANIFEST_ENDING)?)
 }
 
-/// The file name of a manifest whose set is about to be published from the folder with this inode.
-///
-/// By the inode a later run sees whether the set was published before the run was killed.
-pub(super) fn next_manifest_name(partition: &Partition, set_inode: u64) -> String {
-    format!("{}{NEXT_ENDING}{set_inode}", partition.date_folder())
+/// The file name of a manifest whose set is about to be published.
+pub(super) fn next_manifest_name(partition: &Partition) -> String {
+    format!("{}{NEXT_ENDING}", partition.date_folder())
 }
 
-/// The day and the set's inode of such a name.
-pub(super) fn parse_next_manifest(name: &str) -> Option<(Date, u64)> {
+/// The day of a next manifest's file name. Version 0.1 added the inode of the set to the name.
+pub(super) fn day_of_next_manifest(name: &str) -> Option<Date> {
     let (folder, inode) = name.split_once(NEXT_ENDING)?;
-    Some((crate::export::day_of_folder(folder)?, inode.parse().ok()?))
+    let is_ours = inode.is_empty() || inode.strip_prefix('.').is_some_and(|inode| inode.parse::<u64>().is_ok());
+    is_ours.then(|| crate::export::day_of_folder(folder)).flatten()
 }
 
 /// The name in the pool of an object's bytes: 32 hexadecimal digits of a hash over its identity.
@@ -77,7 +84,12 @@ pub(super) fn pool_name(object: &Object) -> String {
     hasher.update(object.etag.as_deref().unwrap_or_default().as_bytes());
     hasher.update([0]);
     hasher.update(object.generation.unwrap_or_default().to_be_bytes());
-    manifest::to_hex(&hasher.finalize()[..16])
+    manifest::to_hex(&hasher.finalize()[..POOL_NAME_DIGITS / 2])
+}
+
+/// Whether [`pool_name`] makes such names.
+pub(super) fn is_pool_name(name: &str) -> bool {
+    name.len() == POOL_NAME_DIGITS && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -90,10 +102,12 @@ mod tests {
         let partition =
             Partition { type_name: TypeName::parse("events").unwrap(), date: "2026-11-20".parse().unwrap() };
         assert_eq!(day_of_manifest(&manifest_name(&partition)), Some(partition.date));
-        let next = next_manifest_name(&partition, 42);
-        assert_eq!(parse_next_manifest(&next), Some((partition.date, 42)));
+        let next = next_manifest_name(&partition);
+        assert_eq!(day_of_next_manifest(&next), Some(partition.date));
+        assert_eq!(day_of_next_manifest(&format!("{next}.42")), Some(partition.date), "the name of version 0.1");
+        assert_eq!(day_of_next_manifest(&format!("{next}.bak")), None);
         assert_eq!(day_of_manifest(&next), None);
-        assert_eq!(parse_next_manifest(&manifest_name(&partition)), None);
+        assert_eq!(day_of_next_manifest(&manifest_name(&partition)), None);
     }
 
     #[test]
@@ -101,6 +115,7 @@ mod tests {
         let object = Object { key: "a".into(), size_bytes: 1, etag: Some("x".into()), ..Object::default() };
         let newer = Object { etag: Some("y".into()), ..object.clone() };
         assert_ne!(pool_name(&object), pool_name(&newer));
-        assert_eq!(pool_name(&object).len(), 32);
+        assert!(is_pool_name(&pool_name(&object)));
+        assert!(!is_pool_name("notes.txt"));
     }
 }

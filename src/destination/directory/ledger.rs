@@ -8,6 +8,8 @@ use crate::error::Result;
 
 /// The ending of a stored listing's name; what stands before it is the listing's digest.
 const LISTING_ENDING: &str = ".listing";
+/// The ending of the name of a listing's records.
+const RECORDS_ENDING: &str = ".records";
 
 /// A ledger in files, so that a killed run's work is found again.
 pub(super) type Ledger = crate::destination::ledger::Ledger<File>;
@@ -57,8 +59,20 @@ fn create(folder: &Folder, name: &str, listing: &mut Listing, others: &[String])
     Ok(ledger)
 }
 
+/// Removes every ledger of the folder.
+pub(super) fn remove_all(folder: &Folder) -> Result<()> {
+    for (name, _) in folder.entries()? {
+        if let Some((digest, LISTING_ENDING | RECORDS_ENDING)) = name.rfind('.').map(|dot| name.split_at(dot))
+            && crate::manifest::from_hex(digest).is_some()
+        {
+            folder.remove_file(&name)?;
+        }
+    }
+    Ok(())
+}
+
 fn records_name(digest: &str) -> String {
-    format!("{digest}.records")
+    format!("{digest}{RECORDS_ENDING}")
 }
 
 fn remove(folder: &Folder, digest: &str) -> Result<()> {

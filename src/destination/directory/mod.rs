@@ -4,25 +4,37 @@ mod assemble;
 mod beneath;
 mod claim;
 mod durable;
+mod evidence;
 mod file_system;
+
 mod folder;
 mod layout;
 mod ledger;
 mod lock;
 mod names;
 mod place;
+mod publication_record;
+
 mod publish;
 mod read_only;
+mod recover;
+mod removal;
+mod replaced;
+mod replaced_name;
+mod replaced_sets;
+mod set_manifest;
+mod settle;
 mod walk;
 mod writer;
 
+use std::collections::HashSet;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::civil::Date;
-use rustix::fs::FileType;
 
 use self::claim::DirectoryClaim;
 use self::folder::Folder;
@@ -35,9 +47,12 @@ use super::{Claim, Damage, Destination, Manifests, Published, PublishedDays, Pub
 
 pub(super) use self::layout::SIDE_FOLDER;
 pub use self::read_only::ReadOnlyDirectory;
+pub(super) use self::replaced_sets::ReplacedSets;
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, FilePath, Partition, TypeName};
 use crate::manifest::{self, Header};
+use crate::progress::{Event, Observer};
 
 /// How a directory is used as a destination.
 #[derive(Clone, Debug)]
@@ -48,6 +63,8 @@ pub struct DirectorySettings {
     pub holder: String,
     /// Whether replaced sets are kept aside instead of deleted.
     pub keep_superseded: bool,
+    /// How long replaced sets stay where they are for readers that have them open.
+    pub keep_replaced: Duration,
     /// What is to be fetched anew though it is published.
     pub damage: Arc<Damage>,
     /// Whether partitions are locked. Without locks nothing keeps two runs on one directory apart; it is
@@ -67,6 +84,11 @@ struct Shared {
     locks: Locks,
     account_id: AccountId,
     settings: DirectorySettings,
+    observer: Arc<dyn Observer>,
+    /// The run's time, by which replaced sets are named and grow old.
+    clock: Arc<Clock>,
+    /// The warnings that were told: a partition may be settled more than once in a run.
+    warnings: Mutex<HashSet<String>>,
     /// This run's random number, by which it knows its own records.
     run: u64,
     /// What names the file system holds.
@@ -89,20 +111,53 @@ impl Shared {
             header => header,
         }
     }
+
+    /// Makes the destination the account's, or checks that it is. Nothing is published before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DestinationForeign`] where another account's run was faster.
+    fn bind_to_account(&self) -> Result<()> {
+        claim_for_account(&self.side, &self.account_id)
+    }
+
+    /// Tells something that a person should know, once.
+    fn warn(&self, message: String) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warnings.contains(&message) {
+            self.observer.observe(&Event::Warning { message: &message });
+            warnings.insert(message);
+        }
+    }
+}
+
+/// A failure within one partition's part of the destination, which keeps no other from being published
+/// (design.md promise 11).
+fn of_partition(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::DestinationUnusable => error.with_kind(ErrorKind::PartitionUnusable),
+        _ => error,
+    }
 }
 
 impl DirectoryDestination {
     /// Opens a directory for an account's mirror, made first where missing, and finishes or undoes
-    /// what killed runs left.
+    /// what killed runs left. A partition with which that is not possible is a warning.
     ///
     /// # Errors
     /// [`ErrorKind::DestinationForeign`] for another account's mirror,
     /// [`ErrorKind::DestinationUnusable`] or [`ErrorKind::DestinationFull`] when it cannot be used.
-    pub fn open(settings: DirectorySettings, account_id: &AccountId) -> Result<Self> {
+    pub fn open(
+        settings: DirectorySettings,
+        account_id: &AccountId,
+        observer: Arc<dyn Observer>,
+        clock: Arc<Clock>,
+    ) -> Result<Self> {
         std::fs::create_dir_all(&settings.path).map_err(|cause| failed("create", &settings.path, cause))?;
         let root = Folder::open_root(&settings.path)?;
         let side = root.create_child(layout::SIDE_FOLDER)?;
-        claim_for_account(&side, account_id)?;
+        if let Some(identity) = read_identity(&side)? {
+            identity.check(account_id)?;
+        }
         let staging = side.create_child(layout::STAGING)?;
         let run = rand::random();
         let names = Names::learn(&staging, run)?;
@@ -115,11 +170,14 @@ impl DirectoryDestination {
             side,
             account_id: account_id.clone(),
             settings,
+            observer,
+            clock,
+            warnings: Mutex::default(),
             run,
         };
-        let destination = Self(Arc::new(shared));
-        destination.recover()?;
-        Ok(destination)
+        let shared = Arc::new(shared);
+        recover::recover(&shared);
+        Ok(Self(shared))
     }
 
     /// Opens a directory only to read what is published; `None` where there is no mirror yet.
@@ -139,45 +197,6 @@ impl DirectoryDestination {
         }
         let (runs, staging) = (side.child(layout::RUNS)?, side.child(layout::STAGING)?);
         Ok(Some(ReadOnlyDirectory { root, side, manifests, runs, staging, account_id, locks: true }))
-    }
-
-    /// Claims each partition whose publication was begun and not ended, and each that has a replaced
-    /// set left, which settles it.
-    fn recover(&self) -> Result<()> {
-        let begun = |folder: &Folder| {
-            let names = folder.entries()?;
-            Ok(names.iter().filter_map(|(name, _)| Some(layout::parse_next_manifest(name)?.0)).collect())
-        };
-        let left_over = |folder: &Folder| {
-            let mut dates = Vec::new();
-            for (name, _) in folder.entries()? {
-                let date = crate::export::day_of_folder(&name);
-                let staging = if date.is_some() { folder.child(&name)? } else { None };
-                if staging.is_some_and(|staging| staging.inode_of(layout::REPLACED).is_some()) {
-                    dates.extend(date);
-                }
-            }
-            Ok(dates)
-        };
-        self.0.locks.sweep()?;
-        self.settle_each(&self.0.manifests, begun)?;
-        self.settle_each(&self.0.staging, left_over)
-    }
-
-    fn settle_each(&self, parent: &Folder, dates_of: impl Fn(&Folder) -> Result<Vec<Date>>) -> Result<()> {
-        for (type_folder, kind) in parent.entries()? {
-            let type_name = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok());
-            let Some(type_name) = type_name.filter(|_| kind == FileType::Directory) else { continue };
-            let Some(folder) = parent.child(&type_folder)? else { continue };
-            for date in dates_of(&folder)? {
-                match DirectoryClaim::take(&self.0, &Partition { type_name: type_name.clone(), date }) {
-                    // Another run is at it this very moment.
-                    Err(error) if error.kind() == ErrorKind::Held => {}
-                    settled => drop(settled?),
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -255,7 +274,7 @@ fn read_verification(side: &Folder) -> Result<VerificationRecord> {
 
 fn is_publication_begun(manifests: &Folder, partition: &Partition) -> bool {
     let names = manifests.entries().unwrap_or_default();
-    names.iter().any(|(name, _)| layout::parse_next_manifest(name).is_some_and(|(date, _)| date == partition.date))
+    names.iter().any(|(name, _)| layout::day_of_next_manifest(name) == Some(partition.date))
 }
 
 /// Data without a manifest is somebody else's; publishing over it would delete it.
@@ -283,10 +302,29 @@ fn read_published_days(manifests: &Folder) -> Result<PublishedDays> {
     Ok(types)
 }
 
+/// Removes what is staged of a partition, unless another run is staging it.
+fn discard_staged(shared: &Arc<Shared>, partition: &Partition) -> Result<()> {
+    let Some(type_staging) = shared.staging.child(&partition.type_name.folder())? else { return Ok(()) };
+    if type_staging.child(&partition.date_folder())?.is_none() {
+        return Ok(());
+    }
+    match DirectoryClaim::take(shared, partition) {
+        // Then it is not left over, but another run's work.
+        Err(error) if error.kind() == ErrorKind::Held => Ok(()),
+        Err(error) => Err(error),
+        Ok(claim) => {
+            if let Err(error) = claim.clear() {
+                shared.warn(format!("what is staged of {partition} is not removed: {error}"));
+            }
+            Ok(())
+        }
+    }
+}
+
 #[async_trait]
 impl Manifests for DirectoryDestination {
     async fn published(&self, partition: &Partition) -> Result<Published> {
-        let header = self.0.published_header(partition)?;
+        let header = self.0.published_header(partition).map_err(of_partition)?;
         let is_damaged = self.0.settings.damage.is_in(partition);
         Ok(Published { header, is_damaged, ..Published::default() })
     }
@@ -303,20 +341,11 @@ impl Destination for DirectoryDestination {
     }
 
     async fn claim(&self, partition: &Partition) -> Result<Arc<dyn Claim>> {
-        Ok(Arc::new(DirectoryClaim::take(&self.0, partition)?))
+        Ok(Arc::new(DirectoryClaim::take(&self.0, partition).map_err(of_partition)?))
     }
 
     async fn discard_staged(&self, partition: &Partition) -> Result<()> {
-        let Some(type_staging) = self.0.staging.child(&partition.type_name.folder())? else { return Ok(()) };
-        if type_staging.child(&partition.date_folder())?.is_none() {
-            return Ok(());
-        }
-        match DirectoryClaim::take(&self.0, partition) {
-            // Then it is not left over, but another run's work.
-            Err(error) if error.kind() == ErrorKind::Held => Ok(()),
-            Err(error) => Err(error),
-            Ok(claim) => claim.discard_staged(),
-        }
+        discard_staged(&self.0, partition).map_err(of_partition)
     }
 
     async fn keep_report(&self, id: &str, report: &[u8]) -> Result<()> {

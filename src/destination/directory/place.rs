@@ -60,12 +60,14 @@ fn is_overlay(_: &Folder) -> Result<bool> {
 /// Whether an overlay can rename a folder, which is tried in a way that must fail: onto a folder that
 /// is not empty. The overlay refuses what it cannot move before it looks at the target.
 fn can_move(from: &Folder, name: &str, staging: &Folder) -> Result<bool> {
-    staging.create_child(OBSTACLE)?.create_child(OBSTACLE)?;
+    let obstacle = staging.create_child(OBSTACLE)?;
+    obstacle.create_child(OBSTACLE)?;
     let tried = from.try_rename(name, staging, OBSTACLE);
     if tried.is_ok() {
         // No file system may do that; then the day goes back to its place at once.
         staging.rename(OBSTACLE, from, name)?;
     }
-    staging.remove_tree(OBSTACLE)?;
+    obstacle.remove_if_empty(OBSTACLE);
+    staging.remove_if_empty(OBSTACLE);
     Ok(!matches!(tried, Err(Errno::XDEV | Errno::BUSY)))
 }

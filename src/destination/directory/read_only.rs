@@ -8,6 +8,8 @@ use rustix::fs::FileType;
 
 use super::folder::Folder;
 use super::lock::Locks;
+use super::replaced_sets::replaced_in_staging;
+
 use super::walk::Walk;
 use super::{
     durable, is_publication_begun, layout, read_manifest, read_published, read_published_days, read_verification,
@@ -96,8 +98,12 @@ impl PublishedSets for ReadOnlyDirectory {
         for (type_folder, _) in staging.entries()? {
             let type_name = type_folder.strip_prefix("type=").and_then(|name| TypeName::parse(name).ok());
             let (Some(type_name), Some(folder)) = (type_name, staging.child(&type_folder)?) else { continue };
-            let dates = folder.entries()?.into_iter().filter_map(|(name, _)| day_of_folder(&name));
-            staged.extend(dates.map(|date| Partition { type_name: type_name.clone(), date }));
+            for (name, _) in folder.entries()? {
+                let Some(date) = day_of_folder(&name) else { continue };
+                if has_staged(&folder, &name) {
+                    staged.push(Partition { type_name: type_name.clone(), date });
+                }
+            }
         }
         staged.sort_by(|one, other| (&one.type_name, one.date).cmp(&(&other.type_name, other.date)));
         Ok(staged)
@@ -114,6 +120,13 @@ impl PublishedSets for ReadOnlyDirectory {
     async fn verification(&self) -> Result<VerificationRecord> {
         read_verification(&self.side)
     }
+}
+
+/// Whether more is in a partition's staging folder than replaced sets that could not be moved away.
+fn has_staged(parent: &Folder, name: &str) -> bool {
+    // What cannot be read may be anything.
+    let Some(entries) = parent.child(name).ok().flatten().and_then(|folder| folder.entries().ok()) else { return true };
+    entries.is_empty() || entries.iter().any(|(name, _)| replaced_in_staging(name).is_none())
 }
 
 #[async_trait]

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::folder::Folder;
 use super::ledger::Ledger;
+use super::of_partition;
 use crate::destination::failure::failed;
 use crate::destination::record::{Place, Record};
 use crate::destination::{ObjectWriter, Work};
@@ -111,10 +112,21 @@ fn parse_note(line: &str) -> Option<(u64, [u8; 32])> {
     Some((end.parse().ok()?, from_hex(sha256)?))
 }
 
+impl DirectoryWriter {
+    fn end(&self, content: &VerifiedContent) -> Result<()> {
+        if let Some(checkpoints) = &self.checkpoints {
+            self.file.set_len(self.size_bytes).map_err(|cause| failed("write", &self.path, cause))?;
+            checkpoints.folder.remove_file(&checkpoints.name)?;
+        }
+        let record = Record { place: Place::Staged { run: self.run }, content: Some(*content), stored_etag: None };
+        self.ledger.set_record(self.index, record)
+    }
+}
+
 #[async_trait]
 impl ObjectWriter for DirectoryWriter {
     async fn write(&self, offset: u64, bytes: &Bytes) -> Result<()> {
-        self.file.write_all_at(bytes, offset).map_err(|cause| failed("write", &self.path, cause))
+        self.file.write_all_at(bytes, offset).map_err(|cause| failed("write", &self.path, cause)).map_err(of_partition)
     }
 
     async fn end_part(&self, _range: Range<u64>) -> Result<()> {
@@ -122,15 +134,10 @@ impl ObjectWriter for DirectoryWriter {
     }
 
     async fn checkpoint(&self, hasher: &ObjectHasher) -> Result<()> {
-        self.note(hasher.length_bytes(), hasher.sha256_so_far())
+        self.note(hasher.length_bytes(), hasher.sha256_so_far()).map_err(of_partition)
     }
 
     async fn finish(&self, content: &VerifiedContent, _computed: &Checksums) -> Result<()> {
-        if let Some(checkpoints) = &self.checkpoints {
-            self.file.set_len(self.size_bytes).map_err(|cause| failed("write", &self.path, cause))?;
-            checkpoints.folder.remove_file(&checkpoints.name)?;
-        }
-        let record = Record { place: Place::Staged { run: self.run }, content: Some(*content), stored_etag: None };
-        self.ledger.set_record(self.index, record)
+        self.end(content).map_err(of_partition)
     }
 }

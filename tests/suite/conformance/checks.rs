@@ -281,3 +281,17 @@ pub async fn what_another_source_had_is_not_taken_for_the_same(kind: &dyn Kind) 
     assert_eq!(header.source, terms.source);
     assert_seen(kind, &first(), true);
 }
+
+pub async fn whoever_publishes_first_binds_the_destination(kind: &dyn Kind) {
+    // A run that publishes nothing binds nothing.
+    let idle = kind.open_for("2", "run 0").await.unwrap();
+    idle.close().await;
+    let one = kind.open_for("1", "run 1").await.unwrap();
+    let other = kind.open_for("2", "run 2").await.unwrap();
+    transfer(one.as_ref(), &first(), terms()).await.unwrap();
+    let error = transfer(other.as_ref(), &second(), terms()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DestinationForeign, "{error}");
+    assert_seen(kind, &first(), true);
+    let error = kind.open_for("2", "run 3").await.err().expect("a refusal");
+    assert_eq!(error.kind(), ErrorKind::DestinationForeign, "{error}");
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use e3sync::clock::Clock;
@@ -45,9 +46,17 @@ impl Directory {
 impl Kind for Directory {
     async fn open_for(&self, account_id: &str, holder: &str) -> Result<Arc<dyn Destination>> {
         let path = self.0.path().to_owned();
-        let (holder, damage) = (holder.into(), Arc::default());
-        let settings = DirectorySettings { path, holder, keep_superseded: false, damage, locks: true };
-        Ok(Arc::new(DirectoryDestination::open(settings, &AccountId::parse(account_id).unwrap())?))
+        let settings = DirectorySettings {
+            path,
+            holder: holder.into(),
+            keep_superseded: false,
+            keep_replaced: Duration::ZERO,
+            damage: Arc::default(),
+            locks: true,
+        };
+        let clock = Arc::new(Clock::starting_at(Timestamp::now()));
+        let account_id = AccountId::parse(account_id).unwrap();
+        Ok(Arc::new(DirectoryDestination::open(settings, &account_id, Arc::new(Silent), clock)?))
     }
 
     async fn look(&self) -> Box<dyn PublishedSets> {

@@ -50,3 +50,9 @@ conforming! {
     an_empty_day_is_a_day
     what_another_source_had_is_not_taken_for_the_same
 }
+
+/// A bucket is bound to an account when it is opened: its first write is the proof that it can be written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_belongs_to_the_account_that_publishes_first() {
+    checks::whoever_publishes_first_binds_the_destination(&Directory::new()).await;
+}

@@ -27,5 +27,5 @@ pub use peer::{Server, assert_same_files, prefix};
 pub use peer_lake::PeerLake;
 pub use s3s::S3s;
 pub use sample::sample;
-pub use tools::{Python, java, output_of, python, skip};
-pub use tree::{assert_tree_is, files_below, manifest_lines};
+pub use tools::{Python, has_strace, java, miss, output_of, python, skip};
+pub use tree::{assert_tree_is, copied, files_below, manifest_lines};

@@ -50,6 +50,16 @@ pub fn java() -> bool {
     is_there
 }
 
+/// Whether strace is there and may trace. Where it is not, the test is to end, as with [`python`].
+pub fn has_strace() -> bool {
+    let works =
+        Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success());
+    if !works {
+        miss("strace is not installed or may not trace");
+    }
+    works
+}
+
 fn are_peers_required() -> bool {
     std::env::var_os("E3SYNC_REQUIRE_PEERS").is_some_and(|value| value == "1")
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -58,11 +59,21 @@ pub fn assert_tree_is(export: &Export, destination: &Path) {
     assert_nothing_foreign(destination);
 }
 
-/// Inside the side folder no name ends in `.parquet` (design.md section 3).
+/// Inside the side folder no name ends in `.parquet` (design.md section 3), except in replaced sets,
+/// whose files keep their names for those that have the folder open.
 fn assert_nothing_foreign(destination: &Path) {
     let side = files_below(&destination.join("_e3sync"));
-    let parquet: Vec<_> = side.keys().filter(|path| path.ends_with(".parquet")).collect();
+    let parquet: Vec<_> =
+        side.keys().filter(|path| path.ends_with(".parquet") && !path.starts_with("replaced/")).collect();
     assert!(parquet.is_empty(), "Parquet files in the side folder: {parquet:?}");
+}
+
+/// A copy of a mirror beside it, made by `cp` with these options: every inode of it is another one.
+pub fn copied(destination: &Path, options: &[&str]) -> PathBuf {
+    let copy = destination.with_extension("copy");
+    let status = Command::new("cp").args(options).arg(destination).arg(&copy).status().unwrap();
+    assert!(status.success());
+    copy
 }
 
 /// The lines of a day's manifest.
