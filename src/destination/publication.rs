@@ -26,7 +26,7 @@ pub(super) fn is_held_back<F: RandomAccess>(
     let merge_terms = MergeTerms {
         published_scope: &published.header.selection,
         is_same_source: published.header.source == terms.source,
-        accepts_losses: terms.accept_shrink,
+        accepts_losses: false,
         now: terms.now,
     };
     let pairs = || {

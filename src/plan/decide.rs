@@ -39,6 +39,8 @@ pub struct Facts<'a> {
     /// How the published set and the listing merge. Needed unless nothing is published, nothing is
     /// listed, or [`is_as_published`].
     pub merge: MergeTally,
+    /// Whether the listing is of another cloud than the one that the published set came from.
+    pub is_other_cloud: bool,
 }
 
 /// How much of a partition is taken: what is asked for, and what is published already.
@@ -107,6 +109,13 @@ fn decide_published(header: &Header, facts: &Facts<'_>, options: &PlanOptions) -
     if facts.listing.objects == 0 && header.objects > 0 {
         // An empty listing never empties anything, not even with a marker (design.md promise 10).
         return published(Action::Expired, "gone at the source, kept here");
+    }
+    if facts.is_other_cloud && facts.merge.kept.objects > 0 {
+        // Both together would mix two clouds, and either alone would lose what the other has.
+        return published(
+            Action::Keep,
+            "published from a cloud that does not have it now; the other one has only the rest",
+        );
     }
     let changes = decide_change(header, facts, options);
     match (changes, facts.repair) {
@@ -206,7 +215,18 @@ pub(super) mod tests {
     fn facts<'a>(published: Option<&'a Header>, listing: &'a ListingSummary, completeness: Completeness) -> Facts<'a> {
         let merge = MergeTally::default();
         let scope = &Scope::All;
-        Facts { date: day(), published, repair: None, listing, is_named: true, scope, completeness, merge }
+        let is_other_cloud = false;
+        Facts {
+            date: day(),
+            published,
+            repair: None,
+            listing,
+            is_named: true,
+            scope,
+            completeness,
+            merge,
+            is_other_cloud,
+        }
     }
 
     fn rewritten(before_bytes: u64, bytes: u64) -> MergeTally {

@@ -126,8 +126,7 @@ impl Merge {
             let pair = pair?;
             let key = key_of(&pair);
             all.add(&pair, terms);
-            let counts = pair.1.is_some() && (!terms.is_same_source || terms.published_scope.matches(key));
-            listed_in_scope += u64::from(counts);
+            listed_in_scope += u64::from(pair.1.is_some() && terms.published_scope.matches(key));
             match (sub_partition_of(key), &mut current) {
                 (None, _) => unpartitioned.add(&pair, terms),
                 (Some(name), Some((last, census))) if last == name => census.add(&pair, terms),
@@ -185,7 +184,7 @@ impl Merge {
                 Member::Kept { object: Object { gone_at_source, ..entry.object() }, is_newly_gone }
             }
             (None, Some(listed)) => {
-                let is_in_scope = !terms.is_same_source || terms.published_scope.matches(&listed.object.key);
+                let is_in_scope = terms.published_scope.matches(&listed.object.key);
                 let takes_a_place = verdict == Verdict::Rewritten || (self.is_rewritten && is_in_scope);
                 Member::Added { listed, takes_a_place }
             }

@@ -88,7 +88,7 @@ impl PartitionPlan {
 
     /// Whether nothing changes but what the manifest says about objects that are gone at the source.
     pub fn only_marks(&self) -> bool {
-        self.action == Action::Keep && self.changes.marks > 0
+        self.action == Action::Keep && self.changes.marks > 0 && !self.changes.changes_the_set()
     }
 }
 
@@ -157,6 +157,7 @@ impl Surveyor {
                     scope: &scope,
                     completeness,
                     merge: MergeTally::default(),
+                    is_other_cloud: false,
                 };
                 let decision = decide(&facts, &self.options);
                 Ok(unlisted(partition, decision, scope))
@@ -196,20 +197,22 @@ impl Surveyor {
         let listed = listing.summary;
         let completeness = self.completeness(index, partition, listed.has_success_marker).await?;
         let repair = repair_reason(published);
+        let accepts_losses = |header: &Header| self.options.accept_shrink && header.objects_gone_at_source > 0;
         let needs_merge = header.filter(|header| {
             listed.objects > 0
                 && !(is_as_published(header, &listed, &scope)
                     && repair.is_none()
-                    && completeness.is_complete() <= header.completeness.is_complete())
+                    && completeness.is_complete() <= header.completeness.is_complete()
+                    && !accepts_losses(header))
         });
         let location = cloud.location.to_string();
+        let is_other_cloud = header.is_some_and(|header| header.source != location);
         let (set, merge) = match needs_merge {
             Some(header) => {
                 let manifest = manifests.manifest(partition).await?;
                 let manifest = manifest.filter(|manifest| manifest.header == *header);
                 let manifest = manifest.ok_or_else(|| changed_meanwhile(partition))?;
-                let is_same_source = header.source == location;
-                let terms = self.merge_terms(header, is_same_source);
+                let terms = self.merge_terms(header, !is_other_cloud);
                 merge_sets(&manifest, listing, &terms, &self.spill_folder)?
             }
             None => (listing, MergeTally { added: added(header, &listed), ..MergeTally::default() }),
@@ -223,6 +226,7 @@ impl Surveyor {
             scope: &scope,
             completeness,
             merge,
+            is_other_cloud,
         };
         let decision = decide(&facts, &self.options);
         let plan = PartitionPlan {
@@ -240,7 +244,8 @@ impl Surveyor {
         MergeTerms {
             published_scope: &header.selection,
             is_same_source,
-            accepts_losses: self.options.accept_shrink,
+            // What another cloud does not have is no loss: it has the day under other names.
+            accepts_losses: self.options.accept_shrink && is_same_source,
             now: self.options.now,
         }
     }
@@ -277,7 +282,8 @@ impl Surveyor {
         Ok(completeness(partition.date, has_marker, type_has_markers, &self.options))
     }
 
-    /// Asks some of the type's days that are past the grace period; the answer is remembered.
+    /// Asks some of the type's days that are past the grace period; the answer is remembered. Where a day
+    /// that would tell cannot be listed, the type counts as one with markers: its days wait then.
     async fn type_has_markers(&self, index: usize, type_name: &TypeName) -> Result<bool> {
         let mut markers = self.markers.lock().await;
         let key = (index, type_name.clone());
@@ -289,16 +295,24 @@ impl Surveyor {
         let settled: Vec<Date> = days.iter().copied().filter(|date| is_grace_over(*date, &self.options)).collect();
         let (others, newest) = settled.split_at(settled.len().saturating_sub(MARKER_PROBES_EACH));
         let spread = others.iter().step_by((others.len() / MARKER_PROBES_EACH).max(1)).take(MARKER_PROBES_EACH);
-        let mut found = false;
+        let (mut found, mut is_certain) = (false, true);
         for date in newest.iter().rev().chain(spread) {
             let partition = Partition { type_name: type_name.clone(), date: *date };
-            if has_success_marker(cloud.cloud.source.as_ref(), &partition).await? {
-                found = true;
-                break;
+            match has_success_marker(cloud.cloud.source.as_ref(), &partition).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    found = true;
+                    break;
+                }
+                // That day's trouble is not the trouble of the day that is asked about.
+                Err(error) if !error.kind().stops_the_run() => is_certain = false,
+                Err(error) => return Err(error),
             }
         }
-        markers.insert(key, found);
-        Ok(found)
+        if found || is_certain {
+            markers.insert(key, found);
+        }
+        Ok(found || !is_certain)
     }
 }
 

@@ -259,9 +259,14 @@ impl Claimed {
         Ok(())
     }
 
-    /// Makes the published set whole again, as its manifest says, and removes what a former run has
-    /// begun.
+    /// Takes back what was begun: what no manifest names is removed, and the marker of the published set
+    /// returns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ManifestDamaged`] where objects of the published set are not as it has them any more. The
+    /// day stays unmarked then if it was this tool that overwrote them.
     pub async fn undo(&self) -> Result<()> {
+        let has_overwritten = self.has_overwritten()?;
         let mut listing = ListingBuilder::new(&self.shared.settings.spill_folder);
         let mut source = String::new();
         if let Some(manifest) = &self.manifest {
@@ -279,7 +284,9 @@ impl Claimed {
         }
         let mut listing = listing.finish();
         let inventory = self.stage(&mut listing, &source).await?;
-        if inventory.objects_here < listing.summary.objects {
+        let is_whole = inventory.objects_here == listing.summary.objects;
+        publish::restore(self, is_whole || !has_overwritten).await?;
+        if !is_whole {
             return Err(Error::new(
                 ErrorKind::ManifestDamaged,
                 format!(
@@ -290,7 +297,25 @@ impl Claimed {
             )
             .with_hint("the source does not have this version of the day any more; its manifest says what it was"));
         }
-        publish::restore(self).await
+        Ok(())
+    }
+
+    /// Whether objects of the published set were overwritten by what was begun, as far as is known: without
+    /// a staged set they may have been.
+    fn has_overwritten(&self) -> Result<bool> {
+        let (Ok(staged), Some(manifest)) = (self.staged(), &self.manifest) else { return Ok(self.is_inherited) };
+        let objects = staged.ledger.objects(Position::default()).zip(staged.ledger.records(0));
+        let stored = objects.filter_map(|(object, record)| match (object, record) {
+            (Ok(object), Ok(Record { place: Place::Staged { .. }, .. })) => Some(Ok(object)),
+            (Ok(_), Ok(_)) => None,
+            (Err(error), _) | (_, Err(error)) => Some(Err(error)),
+        });
+        for pair in join(stored, manifest.published.entries()?) {
+            if pair?.right.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn read_work(&self, position: Position, count_max: usize) -> Result<Option<(Vec<Work>, Position)>> {

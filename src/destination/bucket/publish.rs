@@ -88,12 +88,12 @@ async fn replace(claimed: &Claimed, totals: &Totals, terms: &PublishTerms) -> Re
     Ok(header)
 }
 
-/// Takes back what a former run has begun: its objects go, and the marker of the published set returns.
-pub(super) async fn restore(claimed: &Claimed) -> Result<()> {
+/// Takes back what was begun: its objects go, and the marker of the published set returns if it is whole.
+pub(super) async fn restore(claimed: &Claimed, is_whole: bool) -> Result<()> {
     let staged = claimed.staged()?;
     delete(claimed, &staged.found.replaced).await?;
     delete(claimed, &staged.found.leftover).await?;
-    if let Some(manifest) = &claimed.manifest
+    if let Some(manifest) = claimed.manifest.as_ref().filter(|_| is_whole)
         && !staged.found.has_success_marker
     {
         mark_complete(claimed, &manifest.published.header).await?;
