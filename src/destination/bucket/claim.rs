@@ -53,6 +53,10 @@ pub(super) struct Claimed {
     unfinished: Mutex<HashMap<String, Unfinished>>,
     /// Whether an upload may have been begun of which this run knows nothing: its answer got lost.
     has_unheard_upload: AtomicBool,
+    /// Whether a set that was staged has other objects under keys of the published one.
+    overwrites: AtomicBool,
+    /// Whether this run has removed the marker of the published set.
+    unmarked: AtomicBool,
     /// The fragments of former runs.
     fragments: Mutex<Vec<String>>,
 }
@@ -92,6 +96,8 @@ impl Claimed {
             begun: OnceCell::new(),
             unfinished: Mutex::new(HashMap::new()),
             has_unheard_upload: AtomicBool::new(false),
+            overwrites: AtomicBool::new(false),
+            unmarked: AtomicBool::new(false),
             fragments: Mutex::new(Vec::new()),
         }))
     }
@@ -117,6 +123,7 @@ impl Claimed {
             let requests = &self.shared.requests;
             if staged.found.has_success_marker {
                 requests.delete(&[self.shared.layout.success_marker(&self.partition)]).await?;
+                self.unmarked.store(true, Ordering::Relaxed);
             }
             self.keep_overwritten_aside(&staged.found).await
         });
@@ -150,6 +157,9 @@ impl Claimed {
             damage: &self.shared.settings.damage,
         };
         let found = walk.go().await?;
+        if !found.overwritten.is_empty() {
+            self.overwrites.store(true, Ordering::Relaxed);
+        }
         if self.has_begun() {
             self.keep_overwritten_aside(&found).await?;
         }
@@ -266,7 +276,7 @@ impl Claimed {
     /// [`ErrorKind::ManifestDamaged`] where objects of the published set are not as it has them any more. The
     /// day stays unmarked then if it was this tool that overwrote them.
     pub async fn undo(&self) -> Result<()> {
-        let has_overwritten = self.has_overwritten()?;
+        let is_as_it_was = self.is_as_it_was();
         let mut listing = ListingBuilder::new(&self.shared.settings.spill_folder);
         let mut source = String::new();
         if let Some(manifest) = &self.manifest {
@@ -285,7 +295,7 @@ impl Claimed {
         let mut listing = listing.finish();
         let inventory = self.stage(&mut listing, &source).await?;
         let is_whole = inventory.objects_here == listing.summary.objects;
-        publish::restore(self, is_whole || !has_overwritten).await?;
+        publish::restore(self, is_whole || is_as_it_was).await?;
         if !is_whole {
             return Err(Error::new(
                 ErrorKind::ManifestDamaged,
@@ -300,22 +310,11 @@ impl Claimed {
         Ok(())
     }
 
-    /// Whether objects of the published set were overwritten by what was begun, as far as is known: without
-    /// a staged set they may have been.
-    fn has_overwritten(&self) -> Result<bool> {
-        let (Ok(staged), Some(manifest)) = (self.staged(), &self.manifest) else { return Ok(self.is_inherited) };
-        let objects = staged.ledger.objects(Position::default()).zip(staged.ledger.records(0));
-        let stored = objects.filter_map(|(object, record)| match (object, record) {
-            (Ok(object), Ok(Record { place: Place::Staged { .. }, .. })) => Some(Ok(object)),
-            (Ok(_), Ok(_)) => None,
-            (Err(error), _) | (_, Err(error)) => Some(Err(error)),
-        });
-        for pair in join(stored, manifest.published.entries()?) {
-            if pair?.right.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// Whether the published set is certainly as it was when it was marked, whole or not: nothing of it was
+    /// overwritten by what was begun.
+    fn is_as_it_was(&self) -> bool {
+        let [unmarked, overwrites] = [&self.unmarked, &self.overwrites].map(|flag| flag.load(Ordering::Relaxed));
+        unmarked && !overwrites && !self.is_inherited
     }
 
     fn read_work(&self, position: Position, count_max: usize) -> Result<Option<(Vec<Work>, Position)>> {
