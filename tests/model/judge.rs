@@ -156,8 +156,13 @@ impl World {
             let mut allowed = vec![prior.clone()];
             let (is_asked, is_repair) = (ask.days.contains(&day), repaired.contains(&day));
             if is_asked {
-                let expected = expect(prior.as_ref(), &moment[day], &self.ask_of_day(day, ask), is_repair).sets;
-                let is_sure = !self.is_troubled(day) && !self.is_readiness_unknown(&moment[day]);
+                let asked = self.ask_of_day(day, ask);
+                let is_readiness_unknown = self.is_readiness_unknown(&moment[day]);
+                let mut expected = expect(prior.as_ref(), &moment[day], &asked, is_repair).sets;
+                for unsure in moment[day].with_unknown_markers().filter(|_| is_readiness_unknown) {
+                    expected.extend(expect(prior.as_ref(), &unsure, &asked, is_repair).sets);
+                }
+                let is_sure = !self.is_troubled(day) && !is_readiness_unknown;
                 let must_change = is_sure || self.must_be_repaired(day, moment, ask, &expected, is_repair);
                 allowed = if must_change { expected } else { [allowed, expected].concat() };
             }

@@ -100,6 +100,19 @@ impl DayAtSource {
     }
 }
 
+impl DayAtSource {
+    /// The day as it is to a run that cannot ask some of the clouds whether the type has markers at all, and
+    /// counts it as one that has.
+    pub fn with_unknown_markers(&self) -> impl Iterator<Item = Self> + '_ {
+        let unknown = [[true, false], [false, true], [true, true]];
+        unknown.into_iter().map(|unknown| {
+            let mut day = self.clone();
+            (0..CLOUDS).for_each(|cloud| day.has_markers[cloud] |= unknown[cloud]);
+            day
+        })
+    }
+}
+
 /// What a run is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
