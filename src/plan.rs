@@ -1,6 +1,8 @@
 //! Deciding what happens to a partition: pure functions from what is listed and what is published
 //! to a value. A dry run prints the value, a run carries it out.
 
+pub(crate) mod listing_check;
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -286,7 +288,7 @@ mod tests {
 
     fn listing(digest: u8, bytes: u64, has_success_marker: bool) -> ListingSummary {
         let objects = u64::from(bytes > 0);
-        ListingSummary { digest: ListingDigest([digest; 32]), objects, bytes, has_success_marker, folder_markers: 0 }
+        ListingSummary { digest: ListingDigest([digest; 32]), objects, bytes, has_success_marker }
     }
 
     fn header(digest: u8, bytes: u64, completeness: Completeness, selection: Scope) -> Header {

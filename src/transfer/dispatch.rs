@@ -16,10 +16,11 @@ use super::survey::Surveyor;
 use crate::clock::Clock;
 use crate::destination::{Destination, Work};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::export::Partition;
+use crate::export::{Partition, Strays};
 use crate::manifest::{Header, ListingSummary, to_hex};
 use crate::plan::{Action, Decision};
 use crate::progress::{Counters, Event, Observer};
+use crate::select::Vanished;
 
 /// So many partitions are listed at once.
 const PREPARING_MAX: usize = 8;
@@ -90,12 +91,16 @@ impl PartitionOutcome {
 }
 
 /// What became of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RunOutcome {
     /// Every partition that was looked at, oldest day first.
     pub partitions: Vec<PartitionOutcome>,
     /// What stopped the run before its end.
     pub stopped_by: Option<Error>,
+    /// What stands among the days of the selected types at the source and is none.
+    pub strays: Strays,
+    /// What is published here and the source no longer lists.
+    pub vanished: Vanished,
 }
 
 /// Brings partitions up to date at a destination.
@@ -202,7 +207,8 @@ impl Dispatcher {
             let order = |outcome: &PartitionOutcome| (outcome.partition.date, outcome.partition.type_name.clone());
             order(one).cmp(&order(other))
         });
-        RunOutcome { partitions: self.outcomes, stopped_by: self.stopped.map(|(error, _)| error) }
+        let stopped_by = self.stopped.map(|(error, _)| error);
+        RunOutcome { partitions: self.outcomes, stopped_by, ..RunOutcome::default() }
     }
 
     /// Breaks off what still runs, and notes what became of each partition.

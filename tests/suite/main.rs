@@ -37,6 +37,7 @@ mod status;
 mod status_page;
 mod stores;
 mod stores_gcs;
+mod unmirrored;
 mod usage;
 mod verify;
 mod verify_bucket;

@@ -94,7 +94,7 @@ pub async fn carry_out(decided: Decided) -> Result<(ExitCode, Vec<PartitionOutco
         Err(error) => (None, Err(error.clone())),
     };
     let has_looked = outcome.is_ok();
-    let outcome = outcome.unwrap_or_else(|error| RunOutcome { partitions: Vec::new(), stopped_by: Some(error) });
+    let outcome = outcome.unwrap_or_else(|error| RunOutcome { stopped_by: Some(error), ..RunOutcome::default() });
     let summary = session.summary(&outcome, account_id, &sources);
     let report = run.report(&summary, summary.exit_code());
     let ending = Ending { session: &session, run: &run, summary: &summary, report: &report, record: &record };

@@ -14,7 +14,7 @@ use crate::destination::ledger::Ledger;
 use crate::destination::record::{Place, Record, StoredEtag};
 use crate::destination::{Damage, Inventory, Position};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Object, Partition, SUCCESS_MARKER};
+use crate::export::{Object, Partition, SUCCESS_MARKER, is_folder_marker};
 use crate::manifest::{Entry, EntryReader};
 
 /// What stands at the destination under a partition's prefix.
@@ -94,7 +94,8 @@ impl Walk<'_> {
 
     async fn take(&self, stored: &StoredObject, prefix: &str, known: &mut Known<'_>, found: &mut Found) -> Result<()> {
         let key = stored.key.strip_prefix(prefix).unwrap_or(&stored.key);
-        if key.is_empty() || (key.ends_with('/') && stored.size_bytes == 0) {
+        // Folders that a console or EMR made are no data and do readers no harm.
+        if is_folder_marker(key, stored.size_bytes) {
             return Ok(());
         }
         let entry = known.entries.find(key, |entry| &entry.key)?;

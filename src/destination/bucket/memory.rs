@@ -16,6 +16,7 @@ use super::store::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Checksums;
 use crate::hash::ObjectHasher;
+use crate::plan::listing_check::{PageToken, StatedPage};
 
 /// An object as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,12 +139,12 @@ impl Store for MemoryStore {
         BucketChecksum::Crc64Nvme
     }
 
-    async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
+    async fn list(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {
         const PAGE_KEYS: usize = 3;
         self.request(format!("LIST {prefix}"), |state| {
             let mut objects: Vec<StoredObject> = state
                 .objects
-                .range(from.unwrap_or(prefix).to_owned()..)
+                .range(from.map_or(prefix, |from| &from.token).to_owned()..)
                 .take_while(|(key, _)| key.starts_with(prefix))
                 .take(PAGE_KEYS + 1)
                 .map(|(key, object)| StoredObject {
@@ -153,7 +154,10 @@ impl Store for MemoryStore {
                     modified_at: Some(object.modified_at),
                 })
                 .collect();
-            let next = if objects.len() > PAGE_KEYS { objects.pop().map(|object| object.key) } else { None };
+            let next_token = if objects.len() > PAGE_KEYS { objects.pop().map(|object| object.key) } else { None };
+            let stated = StatedPage { echoed_prefix: None, next_token };
+            let next = stated.check(prefix, objects.iter().map(|object| object.key.as_str()), from);
+            let next = next.map_err(|reason| crate::net::untrusted_listing(prefix, reason))?;
             Ok(StoredPage { objects, next })
         })
     }
