@@ -3,6 +3,7 @@
 
 mod catalog;
 mod claim;
+mod dead_runs;
 mod fragment;
 mod inventory;
 mod journal;
@@ -61,7 +62,7 @@ pub struct BucketSettings {
     pub attempts_max: u32,
     /// Where long listings are kept while they are needed; bytes of objects never are.
     pub spill_folder: PathBuf,
-    /// When another run that shows no sign of life counts as dead.
+    /// When another run without a heartbeat counts as dead.
     pub lease: LeaseSettings,
     /// What is to be stored anew though it is published.
     pub damage: Arc<Damage>,
@@ -278,6 +279,9 @@ impl BucketDestination {
         // A user who may not list uploads is no less served.
         if let Ok(told) = self.tell_uploads().await {
             messages.extend(told);
+        }
+        if let Err(error) = shared.lease.clear_dead_runs_again().await {
+            messages.push(format!("what killed runs left could not be cleared away: {error}"));
         }
         if let Err(error) = shared.lease.end().await {
             messages.push(format!("this run's lease could not be ended, it ends by itself: {error}"));

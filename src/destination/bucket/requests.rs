@@ -205,7 +205,7 @@ impl Requests {
     }
 
     /// As [`Requests::put_small`], for what the lease itself is made of.
-    pub async fn put_sign(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Put> {
+    pub async fn put_heartbeat(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Put> {
         self.put_own(Manner::FreeOwn, key, bytes, condition).await
     }
 
