@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::OnceCell;
 
 use self::catalog::Catalog;
 use self::claim::{BucketClaim, Claimed};
@@ -86,9 +87,21 @@ struct Shared {
     journals: Mutex<HashMap<Partition, Arc<Journal>>>,
     /// The multipart uploads that this run has begun and not completed, by key.
     uploads: Mutex<HashMap<String, Upload>>,
+    /// Whether the destination was seen to be this account's, before the first publication.
+    bound: OnceCell<()>,
 }
 
 impl Shared {
+    /// Makes the destination the account's, once for the run: one that published nothing leaves it to
+    /// any account.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DestinationForeign`] where it has become another account's since the run began.
+    async fn bind_to_account(&self) -> Result<()> {
+        let bound = self.bound.get_or_try_init(|| probe::bind(&self.requests, &self.layout, &self.account_id));
+        bound.await.copied()
+    }
+
     /// The whole key of an object of a partition.
     fn key_of(&self, partition: &Partition, key: &str) -> String {
         format!("{}{key}", self.layout.partition(partition))
@@ -167,7 +180,6 @@ impl BucketDestination {
                 message: "this server takes no notice of conditional writes: two runs at once would not be kept apart",
             });
         }
-        probe::claim_for_account(&requests, &layout, account_id).await?;
         let catalog = Catalog::load(&requests, &layout).await?;
         let holder = settings.holder.clone();
         let lease = Lease::begin(requests.clone(), layout.clone(), run, holder, settings.lease).await?;
@@ -181,6 +193,7 @@ impl BucketDestination {
             lease,
             journals: Mutex::new(HashMap::new()),
             uploads: Mutex::new(HashMap::new()),
+            bound: OnceCell::new(),
         };
         Ok(Self(Arc::new(shared)))
     }

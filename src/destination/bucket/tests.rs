@@ -3,6 +3,7 @@
 //! and without anything left behind.
 
 mod dead_runs;
+mod identity;
 mod lost_manifest;
 
 use std::collections::BTreeMap;
