@@ -26,7 +26,7 @@ pub enum Event<'a> {
         days: Option<Days>,
         /// What stands among the days of the selected types and is none.
         strays: &'a Strays,
-        /// Selected types that are published and that the source no longer lists.
+        /// Selected types that are published and that the source does not list.
         vanished_types: &'a [TypeName],
     },
     /// It is decided what happens to a partition.

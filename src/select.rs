@@ -52,11 +52,11 @@ pub struct Selected {
     pub other_types: Vec<TypeName>,
     /// What stands among the days of the selected types and is none.
     pub strays: Strays,
-    /// What is published here and no cloud lists any more.
+    /// What is published here and no cloud lists.
     pub vanished: Vanished,
 }
 
-/// Published types that the source does not list at all, so that nothing is said about their days.
+/// Published types that the source does not list at all, in no cloud that takes part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vanished {
     /// The selected ones among them, ascending.
@@ -79,13 +79,12 @@ impl Vanished {
             return None;
         }
         if self.is_whole_export {
-            return Some(
-                "the source lists no type at all: the whole export has vanished there; what is published is kept"
-                    .to_owned(),
-            );
+            let message =
+                "the source lists no type at all, as if the whole export had vanished; what is published here is kept";
+            return Some(message.to_owned());
         }
         let names: Vec<String> = self.types.iter().map(ToString::to_string).collect();
-        Some(format!("the source no longer lists type {}; its published days are kept", names.join(", ")))
+        Some(format!("the source does not list type {}; what is published of it here is kept", names.join(", ")))
     }
 }
 

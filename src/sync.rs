@@ -154,7 +154,7 @@ pub struct PartitionPlan {
 pub struct PlanOutcome {
     /// What stands among the days of the selected types at the source and is none.
     pub strays: Strays,
-    /// What is published here and the source no longer lists.
+    /// What is published here and the source does not list.
     pub vanished: Vanished,
 }
 

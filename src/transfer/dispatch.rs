@@ -99,7 +99,7 @@ pub struct RunOutcome {
     pub stopped_by: Option<Error>,
     /// What stands among the days of the selected types at the source and is none.
     pub strays: Strays,
-    /// What is published here and the source no longer lists.
+    /// What is published here and the source does not list.
     pub vanished: Vanished,
 }
 

@@ -51,7 +51,7 @@ fn an_empty_listing_never_empties_anything() {
     export.sync(folder.path()).run().expect(0);
     let before = files_below(folder.path());
     export.inject("list:no-keys times=always");
-    export.sync(folder.path()).run().expect(3).says("the whole export has vanished");
+    export.sync(folder.path()).run().expect(3).says("the whole export had vanished");
     assert_eq!(files_below(folder.path()), before);
 }
 

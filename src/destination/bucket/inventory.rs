@@ -190,13 +190,13 @@ impl Walk<'_> {
             return error;
         }
         let what = format!(
-            "the day has no manifest, and {} was stored by e3sync and is not at the source any more",
+            "the day has no manifest, and the source does not have {} as it stands there",
             self.requests.address(key)
         );
         let manifest = self.requests.address(&self.layout.manifest(self.partition));
         Error::new(ErrorKind::ManifestMissing, what)
             .with_hint(format!(
-                "bring {manifest} back, for example from the bucket's versions, or move what stands there away. Nothing was touched"
+                "e3sync stored it, so that it may be all that is left of a published day: bring {manifest} back, for example from the bucket's versions, or move what stands there away. Nothing was touched"
             ))
             .within(self.partition)
     }

@@ -56,7 +56,8 @@ pub enum BreakOff {
     After(usize),
 }
 
-type Look = Box<dyn Fn(&State) + Send + Sync>;
+/// Looks at the bucket after each request, and may play another run that changes it.
+type Look = Box<dyn Fn(&mut State) + Send + Sync>;
 
 /// The bucket as one run sees it. Several share the state.
 pub struct MemoryStore {
@@ -95,14 +96,14 @@ impl MemoryStore {
         state.log.push(name.clone());
         let answer = work(&mut state);
         if let Some(look) = &self.look {
-            look(&state);
+            look(&mut state);
         }
         if self.break_off == BreakOff::After(number) { Err(broken()) } else { answer }
     }
 }
 
 impl State {
-    fn put(&mut self, key: &str, bytes: Vec<u8>, origin: Option<&str>) -> Version {
+    pub fn put(&mut self, key: &str, bytes: Vec<u8>, origin: Option<&str>) -> Version {
         self.count += 1;
         let etag = format!("\"{}\"", self.count);
         let object = MemoryObject {

@@ -101,7 +101,7 @@ impl Bucket {
 
     fn store(&self, break_off: BreakOff) -> Arc<MemoryStore> {
         let sets = self.sets.clone();
-        let look = move |state: &State| {
+        let look = move |state: &mut State| {
             let data = data_of(state);
             assert!(
                 !state.objects.contains_key(&format!("{DATA}_SUCCESS")) || sets.contains(&data),

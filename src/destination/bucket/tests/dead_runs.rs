@@ -91,3 +91,30 @@ async fn a_run_alone_asks_for_nothing_more() {
     let is_read = |name: &String| name.starts_with("GET lake/_e3sync/locks/") && name.ends_with(".json");
     assert!(!bucket.state().log.iter().any(is_read));
 }
+
+/// A heartbeat that comes after another run looked how old the last one was saves its run.
+#[tokio::test]
+async fn a_run_that_wakes_while_it_is_being_ended_goes_on() {
+    let bucket = Bucket::new(&[first()]);
+    let asleep = open(&bucket, 30).await;
+    let key = asleep.0.layout.run(asleep.0.run);
+    bucket.let_leases_end();
+    let wake = {
+        let (key, listings) = (key.clone(), std::sync::atomic::AtomicU32::new(0));
+        move |state: &mut State| {
+            if state.log.last().is_none_or(|name| name != "LIST lake/_e3sync/locks/") {
+                return;
+            }
+            // The second listing is the one that ages are taken from.
+            if listings.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 1 {
+                let heartbeat = state.objects[&key].bytes.clone();
+                state.put(&key, heartbeat, None);
+            }
+        }
+    };
+    let store = Arc::new(MemoryStore::new(bucket.state.clone(), BreakOff::Never, Some(Box::new(wake))));
+    let _next = bucket.open_for("1", &store, settings()).await.unwrap();
+    let state = bucket.state();
+    let heartbeat = String::from_utf8(state.objects[&key].bytes.clone()).unwrap();
+    assert!(!heartbeat.contains("ended_by"), "{heartbeat}");
+}
