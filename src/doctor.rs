@@ -12,7 +12,7 @@ use crate::error::{ErrorKind, Result};
 use crate::export::{AccountId, Partition, TypeName};
 use crate::finding::Finding;
 use crate::plan::has_success_marker;
-use crate::source::{Access, Cloud, CloudChoice, ReadRequest, SourceSettings, Watch};
+use crate::source::{Access, Cloud, CloudChoice, ReadRequest, SourceSettings, TypeDays, Watch};
 
 /// So many of a type's newest days are asked whether they are complete.
 const DAYS_ASKED: usize = 5;
@@ -113,7 +113,11 @@ async fn examine_cloud(cloud: &Cloud, tell: Tell<'_>) {
 }
 
 async fn examine_type(cloud: &Cloud, type_name: &TypeName, tell: Tell<'_>) -> Result<()> {
-    let days = cloud.source.list_days(type_name).await?;
+    let TypeDays { days, strays } = cloud.source.list_days(type_name).await?;
+    if !strays.is_empty() {
+        let what = format!("type={type_name} has {} that are no days: {}", strays.count, strays.named.join(", "));
+        tell(Finding::notable("listing", what, "they are not mirrored; ask the vendor's support what they are"));
+    }
     let mut newest_complete: Option<Date> = None;
     for date in days.iter().rev().take(DAYS_ASKED) {
         let partition = Partition { type_name: type_name.clone(), date: *date };

@@ -58,6 +58,8 @@ pub enum ErrorKind {
     UploadLost,
     /// A manifest is torn or altered.
     ManifestDamaged,
+    /// A published day has lost its manifest, and the source no longer has what stands there.
+    ManifestMissing,
     /// A manifest was written by a newer version of the tool.
     ManifestNewer,
     /// A published object is damaged or missing here, and the source no longer has it.
@@ -156,6 +158,7 @@ impl ErrorKind {
             | Self::PartitionUnusable
             | Self::PlaceTaken
             | Self::ManifestDamaged
+            | Self::ManifestMissing
             | Self::ManifestNewer
             | Self::Unrecoverable
             | Self::Held
@@ -180,7 +183,9 @@ impl ErrorKind {
             Self::SourceChanged | Self::KeyRefused | Self::DataForeign | Self::UploadLost | Self::Shrunk => {
                 ExitCode::Partial
             }
-            Self::ChecksumMismatch | Self::ManifestDamaged | Self::Unrecoverable => ExitCode::Difference,
+            Self::ChecksumMismatch | Self::ManifestDamaged | Self::ManifestMissing | Self::Unrecoverable => {
+                ExitCode::Difference
+            }
             Self::NotReady => ExitCode::NotReady,
             Self::Held | Self::LeaseLost => ExitCode::Held,
             Self::Interrupted => ExitCode::Interrupted,
@@ -217,6 +222,7 @@ impl ErrorKind {
             | Self::PartitionUnusable
             | Self::PlaceTaken
             | Self::ManifestDamaged
+            | Self::ManifestMissing
             | Self::ManifestNewer
             | Self::Unrecoverable
             | Self::Held
@@ -259,6 +265,7 @@ impl ErrorKind {
             Self::PlaceTaken => "place_taken",
             Self::UploadLost => "upload_lost",
             Self::ManifestDamaged => "manifest_damaged",
+            Self::ManifestMissing => "manifest_missing",
             Self::ManifestNewer => "manifest_newer",
             Self::Unrecoverable => "unrecoverable",
             Self::Held => "held",

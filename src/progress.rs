@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::export::{Days, Partition};
+use crate::export::{Days, Partition, Strays, TypeName};
 
 /// Something that happened in a run.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ pub enum Event<'a> {
         partitions: u64,
         /// The days between which they lie.
         days: Option<Days>,
+        /// What stands among the days of the selected types and is none.
+        strays: &'a Strays,
+        /// Selected types that are published and that the source does not list.
+        vanished_types: &'a [TypeName],
     },
     /// It is decided what happens to a partition.
     PartitionPlanned {

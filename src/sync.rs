@@ -10,9 +10,10 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::destination::{Destination, PublishedDays, PublishedSets};
 use crate::error::{Error, ErrorKind, ExitCode, Result};
-use crate::export::Partition;
-use crate::plan::{Action, DaysWanted, PartitionPlan, PlanOptions, Selected, Selection, Surveyor};
+use crate::export::{Partition, Strays};
+use crate::plan::{Action, DaysWanted, PartitionPlan, PlanOptions, Selected, Selection, Surveyor, Vanished};
 use crate::progress::{Counters, Event, Observer};
+
 use crate::source::Cloud;
 use crate::transfer::{Engine, PartitionOutcome, RunOutcome, TransferSettings};
 
@@ -74,7 +75,7 @@ pub async fn sync(
         handles.stop,
     );
     let outcome = run_as_task(engine, selected.partitions).await?;
-    Ok(RunOutcome { gaps_expected_before, ..outcome })
+    Ok(RunOutcome { gaps_expected_before, strays: selected.strays, vanished: selected.vanished, ..outcome })
 }
 
 /// Runs the engine on the threads that the transfers run on: anywhere else, each object's end would
@@ -104,7 +105,15 @@ async fn select(
     observer: &dyn Observer,
 ) -> Result<Selected> {
     let selected = request.selection.select(clouds, published, request.today).await?;
-    observer.observe(&Event::PartitionsSelected { partitions: selected.partitions.len() as u64, days: selected.days });
+    observer.observe(&Event::PartitionsSelected {
+        partitions: selected.partitions.len() as u64,
+        days: selected.days,
+        strays: &selected.strays,
+        vanished_types: &selected.vanished.types,
+    });
+    if let Some(message) = selected.vanished.message() {
+        observer.observe(&Event::Warning { message: &message });
+    }
     if let Some(days) = selected.days_before {
         let message = format!("neither the source nor the destination has anything of {} .. {}", days.from, days.to);
         observer.observe(&Event::Notice { message: &message });
@@ -118,6 +127,15 @@ async fn select(
     Ok(selected)
 }
 
+/// What a plan tells besides the partitions.
+#[derive(Clone, Debug, Default)]
+pub struct PlanOutcome {
+    /// What stands among the days of the selected types at the source and is none.
+    pub strays: Strays,
+    /// What is published here and the source does not list.
+    pub vanished: Vanished,
+}
+
 /// Finds out what a run would do, changing nothing; each partition's plan is handed to `show` as
 /// soon as it is known.
 ///
@@ -129,7 +147,7 @@ pub async fn plan(
     published: &dyn PublishedSets,
     observer: &dyn Observer,
     mut show: impl FnMut(Result<PartitionPlan>),
-) -> Result<()> {
+) -> Result<PlanOutcome> {
     use futures::StreamExt as _;
     /// So many partitions are listed at once.
     const LISTED_AT_ONCE: usize = 8;
@@ -144,7 +162,7 @@ pub async fn plan(
             plan => show(plan),
         }
     }
-    Ok(())
+    Ok(PlanOutcome { strays: selected.strays, vanished: selected.vanished })
 }
 
 async fn plan_one(partition: Partition, surveyor: &Surveyor, published: &dyn PublishedSets) -> Result<PartitionPlan> {
@@ -172,7 +190,9 @@ pub fn exit_code(outcome: &RunOutcome) -> ExitCode {
         return if is_alone && is_same { *first } else { ExitCode::Partial };
     }
     let any = |action| outcome.partitions.iter().any(|partition: &PartitionOutcome| partition.action == action);
-    if any(Action::Hold) || outcome.partitions.iter().any(|partition| is_unexpected_gap(partition, outcome)) {
+    let is_mirrorable = outcome.strays.is_empty() && outcome.vanished.types.is_empty();
+    let has_gaps = outcome.partitions.iter().any(|partition| is_unexpected_gap(partition, outcome));
+    if any(Action::Hold) || has_gaps || !is_mirrorable {
         ExitCode::Partial
     } else if any(Action::Wait) {
         ExitCode::NotReady

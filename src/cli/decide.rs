@@ -105,7 +105,7 @@ pub fn without_locks(mut destination: DestinationSettings, no_lock: bool) -> Res
 }
 
 /// When another run on a bucket counts as dead. Two seconds are the least: a bucket tells the time
-/// of a write in whole ones, so that a sign of life may look older than it is by almost one.
+/// of a write in whole ones, so that a heartbeat may look older than it is by almost one.
 fn lease(arguments: &DestinationArgs) -> LeaseSettings {
     let seconds = arguments.bucket.dest_lease.map(|seconds| Duration::from_secs(seconds.into()));
     seconds.map_or_else(LeaseSettings::default, LeaseSettings::of_duration)

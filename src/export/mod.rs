@@ -9,6 +9,7 @@ mod names;
 mod object;
 mod partition;
 mod path;
+mod strays;
 
 pub use account::AccountId;
 pub use checksums::{Base64, Checksums};
@@ -16,7 +17,8 @@ pub use days::{DaySpec, Days};
 pub use escape::{hive_escape, hive_unescape, printable};
 pub use filter::{Filter, NamePattern, Scope};
 pub use names::{NameRules, Oddity, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
-pub use object::{Object, SUCCESS_MARKER};
+pub use object::{Object, SUCCESS_MARKER, is_committers_work, is_folder_marker};
 pub(crate) use partition::day_of_folder;
 pub use partition::{ExportLocation, Partition, TypeName};
 pub use path::FilePath;
+pub use strays::Strays;

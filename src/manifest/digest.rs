@@ -7,7 +7,7 @@ use crate::export::{Object, SUCCESS_MARKER};
 
 /// SHA-256 over the sorted identities of a partition's objects (design.md section 1).
 ///
-/// The `_SUCCESS` marker and folder markers are no content and are not counted in.
+/// Only data is counted in ([`Object::is_data`]): no marker, and no work of a committer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListingDigest(pub [u8; 32]);
 
@@ -41,14 +41,12 @@ impl<'de> Deserialize<'de> for ListingDigest {
 pub struct ListingSummary {
     /// The digest over all identities.
     pub digest: ListingDigest,
-    /// The number of objects, without markers.
+    /// The number of objects that are data.
     pub objects: u64,
     /// Their size in bytes.
     pub bytes: u64,
     /// Whether the source has the `_SUCCESS` marker.
     pub has_success_marker: bool,
-    /// How many folder markers were listed and left out.
-    pub folder_markers: u64,
 }
 
 /// Adds up a listing object by object, in ascending order of keys.
@@ -58,19 +56,13 @@ pub struct ListingTally {
     objects: u64,
     bytes: u64,
     has_success_marker: bool,
-    folder_markers: u64,
 }
 
 impl ListingTally {
-    /// Counts an object in; says whether it is content, as opposed to a marker.
+    /// Counts an object in; says whether it is data ([`Object::is_data`]).
     pub fn add(&mut self, object: &Object) -> bool {
-        // Some writers put a summary of their job into the marker; it is no data either way.
-        if object.key == SUCCESS_MARKER {
-            self.has_success_marker = true;
-            return false;
-        }
-        if object.is_folder_marker() {
-            self.folder_markers += 1;
+        self.has_success_marker |= object.key == SUCCESS_MARKER;
+        if !object.is_data() {
             return false;
         }
         self.objects += 1;
@@ -108,7 +100,6 @@ impl ListingTally {
             objects: self.objects,
             bytes: self.bytes,
             has_success_marker: self.has_success_marker,
-            folder_markers: self.folder_markers,
         }
     }
 }
@@ -170,10 +161,13 @@ mod tests {
         assert!(!tally.add(&object("_SUCCESS", 700, "m")));
         assert!(!tally.add(&object("experiment=1/", 0, "m")));
         assert!(!tally.add(&object("", 0, "m")));
+        assert!(!tally.add(&object("experiment=1_$folder$", 0, "m")));
+        assert!(!tally.add(&object("_temporary/0/part-0.parquet", 9, "m")));
+        assert!(!tally.add(&object("_started_7", 9, "m")));
         let summary = tally.finish();
         assert_eq!(summary.digest, digest(&[object("a", 1, "x")]));
         assert!(summary.has_success_marker);
-        assert_eq!((summary.objects, summary.bytes, summary.folder_markers), (1, 1, 2));
+        assert_eq!((summary.objects, summary.bytes), (1, 1));
     }
 
     #[test]

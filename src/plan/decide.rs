@@ -184,7 +184,7 @@ pub(super) mod tests {
 
     fn listing(digest: u8, bytes: u64, has_success_marker: bool) -> ListingSummary {
         let objects = u64::from(bytes > 0);
-        ListingSummary { digest: ListingDigest([digest; 32]), objects, bytes, has_success_marker, folder_markers: 0 }
+        ListingSummary { digest: ListingDigest([digest; 32]), objects, bytes, has_success_marker }
     }
 
     pub fn header(digest: u8, bytes: u64, completeness: Completeness, selection: Scope) -> Header {

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 
 use crate::destination::PublishedDays;
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Days, Partition, Scope, TypeName};
+use crate::export::{Days, Partition, Scope, Strays, TypeName};
 use crate::source::{Cloud, CloudDays};
 
 /// Which days are wanted, as a user says it.
@@ -50,6 +50,42 @@ pub struct Selected {
     pub days_before: Option<Days>,
     /// Types at the source that are not documented and were not asked for.
     pub other_types: Vec<TypeName>,
+    /// What stands among the days of the selected types and is none.
+    pub strays: Strays,
+    /// What is published here and no cloud lists.
+    pub vanished: Vanished,
+}
+
+/// Published types that the source does not list at all, in no cloud that takes part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vanished {
+    /// The selected ones among them, ascending.
+    pub types: Vec<TypeName>,
+    /// Whether the source lists no type whatever.
+    pub is_whole_export: bool,
+}
+
+impl Vanished {
+    fn of(types: &[TypeName], listed: &[TypeName], published: &PublishedDays) -> Self {
+        let is_published = |name: &TypeName| published.iter().any(|(known, days)| known == name && !days.is_empty());
+        let types: Vec<TypeName> =
+            types.iter().filter(|name| !listed.contains(name) && is_published(name)).cloned().collect();
+        Self { is_whole_export: listed.is_empty() && !types.is_empty(), types }
+    }
+
+    /// What is to be said of it, as a lower-case fragment; `None` where nothing has vanished.
+    pub fn message(&self) -> Option<String> {
+        if self.types.is_empty() {
+            return None;
+        }
+        if self.is_whole_export {
+            let message =
+                "the source lists no type at all, as if the whole export had vanished; what is published here is kept";
+            return Some(message.to_owned());
+        }
+        let names: Vec<String> = self.types.iter().map(ToString::to_string).collect();
+        Some(format!("the source does not list type {}; what is published of it here is kept", names.join(", ")))
+    }
 }
 
 impl Selection {
@@ -69,9 +105,11 @@ impl Selection {
         all_listed.dedup();
         let (types, other_types) = self.choose_types(&all_listed, published)?;
         let mut cloud_days = Vec::with_capacity(clouds.len());
+        let mut strays = Strays::default();
         for (cloud, listed) in clouds.iter().zip(&listed) {
-            cloud_days.push(list_days(cloud, &types, listed).await?);
+            cloud_days.push(list_days(cloud, &types, listed, &mut strays).await?);
         }
+        let vanished = Vanished::of(&types, &all_listed, published);
         let mut partitions = BTreeMap::new();
         for type_name in &types {
             for date in self.days_of(type_name, &cloud_days, published, today)? {
@@ -81,7 +119,8 @@ impl Selection {
         let days = partitions.keys().next().zip(partitions.keys().next_back());
         let days = days.map(|((from, _), (to, _))| Days { from: *from, to: *to });
         let days_before = self.days_before(days);
-        Ok(Selected { days, partitions: partitions.into_values().collect(), cloud_days, days_before, other_types })
+        let partitions = partitions.into_values().collect();
+        Ok(Selected { days, partitions, cloud_days, days_before, other_types, strays, vanished })
     }
 
     /// Refuses days that have not come yet.
@@ -204,11 +243,18 @@ impl Selection {
     }
 }
 
-/// The days that a cloud has of those selected types that it lists.
-async fn list_days(cloud: &Arc<Cloud>, types: &[TypeName], listed: &[TypeName]) -> Result<CloudDays> {
+/// The days that a cloud has of those selected types that it lists; what is no day goes to `strays`.
+async fn list_days(
+    cloud: &Arc<Cloud>,
+    types: &[TypeName],
+    listed: &[TypeName],
+    strays: &mut Strays,
+) -> Result<CloudDays> {
     let mut days = HashMap::new();
     for type_name in types.iter().filter(|name| listed.contains(name)) {
-        days.insert(type_name.clone(), cloud.source.list_days(type_name).await?);
+        let found = cloud.source.list_days(type_name).await?;
+        strays.extend(found.strays);
+        days.insert(type_name.clone(), found.days);
     }
     Ok(CloudDays { cloud: cloud.clone(), days })
 }

@@ -5,10 +5,8 @@ use std::path::Path;
 use super::{Listing, ListingBuilder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, SUCCESS_MARKER, Scope};
+use crate::plan::listing_check::PAGES_MAX;
 use crate::source::{PageToken, Source};
-
-/// More pages than any partition has: a hundred million objects.
-const PAGES_MAX: u32 = 100_000;
 
 /// Takes a partition's listing, page after page, as far as the scope wants it.
 ///

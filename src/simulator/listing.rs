@@ -80,6 +80,20 @@ pub(crate) struct Listing<T = Arc<Object>> {
     pub(crate) next_token: Option<String>,
 }
 
+/// An end of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    First,
+    Last,
+}
+
+/// A marker that leads back into a page: to its first or to its last key.
+pub(crate) fn back_to<T>(end: End, objects: &[(String, T)], prefixes: &[String]) -> Option<Marker> {
+    let keys = objects.iter().map(|(key, _)| key).chain(prefixes);
+    let key = if end == End::First { keys.min() } else { keys.max() };
+    key.cloned().map(Marker::AtKey)
+}
+
 /// The page of the bucket that the query asks for.
 pub(crate) fn select<T: Clone>(bucket: &BTreeMap<String, T>, query: &Query) -> Page<T> {
     let mut page = Page { objects: Vec::new(), prefixes: Vec::new(), next: None };

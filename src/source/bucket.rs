@@ -1,13 +1,16 @@
+//! The export in a bucket of any cloud: what both clouds have in common.
+
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::civil::Date;
 
-use super::page::{RawPage, untrusted};
-use super::{OpenObject, Page, PageToken, ReadRequest, Source};
+use super::page::{FolderPage, RawPage, untrusted};
+use super::{OpenObject, Page, PageToken, ReadRequest, Source, TypeDays};
 use crate::credentials::{Issued, Renewer};
 use crate::error::{Error, Result};
-use crate::export::{ExportLocation, Object, Partition, TypeName, day_of_folder};
+use crate::export::{
+    ExportLocation, Object, Partition, SUCCESS_MARKER, TypeName, day_of_folder, is_committers_work, is_folder_marker,
+};
 
 /// The most pages of folders that are read: a thousand years of days.
 const FOLDER_PAGES_MAX: usize = 400;
@@ -52,17 +55,20 @@ impl<P: Protocol> BucketSource<P> {
         Self { protocol, renewer }
     }
 
-    /// The names of the folders directly below a prefix, all pages of them.
-    async fn list_folders(&self, prefix: impl Fn(&ExportLocation) -> String + Send + Sync) -> Result<Vec<String>> {
-        let mut folders = Vec::new();
+    /// Hands out what lies directly below a prefix, page after page.
+    async fn list_folders(
+        &self,
+        prefix: impl Fn(&ExportLocation) -> String + Send + Sync,
+        mut take: impl FnMut(&FolderPage) + Send,
+    ) -> Result<()> {
         let mut from: Option<PageToken> = None;
         for _ in 0..FOLDER_PAGES_MAX {
-            let (page, next) = self.list_folder_page(&prefix, from.as_ref()).await?;
-            folders.extend(page);
-            if next.is_none() {
-                return Ok(folders);
+            let page = self.list_folder_page(&prefix, from.as_ref()).await?;
+            take(&page);
+            if page.next.is_none() {
+                return Ok(());
             }
-            from = next;
+            from = page.next;
         }
         Err(untrusted("the account", "it has no end"))
     }
@@ -71,7 +77,7 @@ impl<P: Protocol> BucketSource<P> {
         &self,
         prefix: &(impl Fn(&ExportLocation) -> String + Send + Sync),
         from: Option<&PageToken>,
-    ) -> Result<(Vec<String>, Option<PageToken>)> {
+    ) -> Result<FolderPage> {
         self.renewer
             .request(|issued| async move {
                 let prefix = prefix(&issued.location);
@@ -81,6 +87,25 @@ impl<P: Protocol> BucketSource<P> {
     }
 }
 
+/// Sorts what lies directly below a type into days and strays. Markers are neither.
+fn add_page(found: &mut TypeDays, page: &FolderPage, type_name: &TypeName) {
+    for folder in &page.folders {
+        match day_of_folder(folder) {
+            Some(day) => found.days.push(day),
+            None if is_committers_work(&format!("{folder}/")) => {}
+            None => found.strays.add(&format!("{}/{folder}/", type_name.folder())),
+        }
+    }
+    for object in page.objects.iter().filter(|object| object.is_data() || is_filled_marker(object)) {
+        found.strays.add(&format!("{}/{}", type_name.folder(), object.key));
+    }
+}
+
+/// A `_SUCCESS` among the days that is not empty declares nothing complete.
+fn is_filled_marker(object: &Object) -> bool {
+    object.key == SUCCESS_MARKER && object.size_bytes > 0
+}
+
 #[async_trait]
 impl<P: Protocol> Source for BucketSource<P> {
     async fn location(&self) -> Result<ExportLocation> {
@@ -88,14 +113,21 @@ impl<P: Protocol> Source for BucketSource<P> {
     }
 
     async fn list_types(&self) -> Result<Vec<TypeName>> {
-        let folders = self.list_folders(|location| location.root.clone()).await?;
-        let names = folders.iter().filter_map(|folder| folder.strip_prefix("type="));
-        Ok(names.filter_map(|name| TypeName::parse(name).ok()).collect())
+        let mut types = Vec::new();
+        let take = |page: &FolderPage| {
+            let names = page.folders.iter().filter(|folder| !is_folder_marker(folder, 0));
+            let names = names.filter_map(|folder| folder.strip_prefix("type="));
+            types.extend(names.filter_map(|name| TypeName::parse(name).ok()));
+        };
+        self.list_folders(|location| location.root.clone(), take).await?;
+        Ok(types)
     }
 
-    async fn list_days(&self, type_name: &TypeName) -> Result<Vec<Date>> {
-        let folders = self.list_folders(|location| format!("{}{}/", location.root, type_name.folder())).await?;
-        Ok(folders.iter().filter_map(|folder| day_of_folder(folder)).collect())
+    async fn list_days(&self, type_name: &TypeName) -> Result<TypeDays> {
+        let mut found = TypeDays::default();
+        let prefix = |location: &ExportLocation| format!("{}{}/", location.root, type_name.folder());
+        self.list_folders(prefix, |page| add_page(&mut found, page, type_name)).await?;
+        Ok(found)
     }
 
     async fn list_page(&self, partition: &Partition, prefix: &str, from: Option<&PageToken>) -> Result<Page> {

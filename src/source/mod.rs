@@ -21,7 +21,8 @@ pub use connect::{Access, CloudChoice, SourceSettings, Watch};
 pub use retrying::Retrying;
 
 use crate::error::{Error, Result};
-use crate::export::{Checksums, ExportLocation, Object, Partition, TypeName};
+use crate::export::{Checksums, ExportLocation, Object, Partition, Strays, TypeName};
+pub use crate::plan::listing_check::PageToken;
 
 /// One page of a partition's listing.
 #[derive(Debug)]
@@ -32,13 +33,13 @@ pub struct Page {
     pub next: Option<PageToken>,
 }
 
-/// Where a listing goes on: the server's opaque token, and what the next page is checked against.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageToken {
-    /// The server's token.
-    pub token: String,
-    /// The last key of the page before, in full; the next page's keys come after it.
-    pub last_key: String,
+/// What a type has directly below its folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TypeDays {
+    /// The days, ascending.
+    pub days: Vec<Date>,
+    /// Folders that name no day, and objects in no day.
+    pub strays: Strays,
 }
 
 /// Which bytes of an object are wanted, and how.
@@ -69,8 +70,8 @@ pub trait Source: Send + Sync {
     /// The types that the export has, ascending.
     async fn list_types(&self) -> Result<Vec<TypeName>>;
 
-    /// The days that a type has, ascending. Folders that name no day are left out.
-    async fn list_days(&self, type_name: &TypeName) -> Result<Vec<Date>>;
+    /// The days that a type has, and what stands among them and is none.
+    async fn list_days(&self, type_name: &TypeName) -> Result<TypeDays>;
 
     /// One page of the objects whose keys begin with `prefix` below the partition's own prefix.
     ///

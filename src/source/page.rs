@@ -1,7 +1,10 @@
+//! A page of a listing in the words of both clouds, and what it amounts to once it is believed.
+
 use crate::error::Result;
 use crate::export::Object;
 pub(super) use crate::net::untrusted_listing as untrusted;
-use crate::source::{Page, PageToken};
+use crate::plan::listing_check::{PageToken, StatedPage};
+use crate::source::Page;
 
 /// What a server answered to a listing request, in the words of both clouds.
 pub(super) struct RawPage {
@@ -15,58 +18,61 @@ pub(super) struct RawPage {
     pub next_token: Option<String>,
 }
 
+/// What lies directly below a prefix, one page of it.
+#[derive(Debug, Default)]
+pub(super) struct FolderPage {
+    /// The names of the folders, without slashes.
+    pub folders: Vec<String>,
+    /// The objects, their keys below the prefix.
+    pub objects: Vec<Object>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<PageToken>,
+}
+
 impl RawPage {
     /// The page, once it is proven to be a page of the listing of `prefix` that follows `from`;
     /// keys are cut to what follows `cut`, a beginning of `prefix`.
     pub fn into_page(mut self, prefix: &str, cut: &str, from: Option<&PageToken>) -> Result<Page> {
-        self.check_prefix(prefix)?;
-        let mut last_key = from.map(|token| token.last_key.clone());
-        for object in &mut self.objects {
-            check_key(&object.key, prefix, last_key.as_deref())?;
-            let relative = object.key[cut.len()..].to_owned();
-            last_key = Some(std::mem::replace(&mut object.key, relative));
-        }
-        let next = self.next_token(prefix, last_key.unwrap_or_default(), from)?;
+        let next = self.check(prefix, from)?;
+        cut_keys(&mut self.objects, cut.len());
         Ok(Page { objects: self.objects, next })
     }
 
-    /// The folders, once they are proven to lie directly below `prefix`, and the next page.
-    pub fn into_folders(mut self, prefix: &str, from: Option<&PageToken>) -> Result<(Vec<String>, Option<PageToken>)> {
-        self.check_prefix(prefix)?;
-        let mut last_key = from.map(|token| token.last_key.clone());
-        for folder in &mut self.folders {
-            check_key(folder, prefix, last_key.as_deref())?;
-            let name = folder[prefix.len()..].trim_end_matches('/').to_owned();
-            last_key = Some(std::mem::replace(folder, name));
-        }
-        let next = self.next_token(prefix, last_key.unwrap_or_default(), from)?;
-        Ok((self.folders, next))
+    /// What lies directly below `prefix`, once it is proven to, and the next page.
+    pub fn into_folders(mut self, prefix: &str, from: Option<&PageToken>) -> Result<FolderPage> {
+        let next = self.check(prefix, from)?;
+        let name = |folder: &String| folder[prefix.len()..].trim_end_matches('/').to_owned();
+        let folders = self.folders.iter().map(name).collect();
+        cut_keys(&mut self.objects, prefix.len());
+        Ok(FolderPage { folders, objects: self.objects, next })
     }
 
-    fn check_prefix(&self, prefix: &str) -> Result<()> {
-        match &self.prefix {
-            Some(echoed) if echoed != prefix => Err(untrusted(prefix, "it says that it lists another prefix")),
-            _ => Ok(()),
-        }
-    }
-
-    fn next_token(&mut self, prefix: &str, last_key: String, from: Option<&PageToken>) -> Result<Option<PageToken>> {
-        match self.next_token.take() {
-            Some(token) if from.is_some_and(|from| from.token == token) => Err(untrusted(prefix, "its pages repeat")),
-            Some(token) => Ok(Some(PageToken { token, last_key })),
-            None => Ok(None),
-        }
+    fn check(&mut self, prefix: &str, from: Option<&PageToken>) -> Result<Option<PageToken>> {
+        let page = StatedPage { echoed_prefix: self.prefix.as_deref(), next_token: self.next_token.take() };
+        let keys = self.objects.iter().map(|object| object.key.as_str());
+        let folders = self.folders.iter().map(String::as_str);
+        page.check(prefix, merged(keys, folders), from).map_err(|reason| untrusted(prefix, reason))
     }
 }
 
-fn check_key(key: &str, prefix: &str, last_key: Option<&str>) -> Result<()> {
-    if !key.starts_with(prefix) {
-        return Err(untrusted(prefix, "it has keys from elsewhere"));
+fn cut_keys(objects: &mut [Object], length: usize) {
+    for object in objects {
+        object.key.drain(..length);
     }
-    if last_key.is_some_and(|last_key| key.as_bytes() <= last_key.as_bytes()) {
-        return Err(untrusted(prefix, "its keys are not in ascending order"));
-    }
-    Ok(())
+}
+
+/// Objects and folders in one order: a server tells them apart in its answer, and its pages are cut
+/// from the order of both.
+fn merged<'a>(
+    one: impl Iterator<Item = &'a str>,
+    other: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = &'a str> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some(key), Some(folder)) if key.as_bytes() > folder.as_bytes() => other.next(),
+        (Some(_), _) => one.next(),
+        (None, _) => other.next(),
+    })
 }
 
 #[cfg(test)]
@@ -74,34 +80,41 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
-    fn raw(keys: &[&str], next_token: Option<&str>) -> RawPage {
+    fn objects(keys: &[&str]) -> Vec<Object> {
+        keys.iter().map(|key| Object { key: (*key).into(), ..Object::default() }).collect()
+    }
+
+    fn raw(keys: &[&str], folders: &[&str], next_token: Option<&str>) -> RawPage {
         RawPage {
             prefix: Some("p/".into()),
-            objects: keys.iter().map(|key| Object { key: (*key).into(), ..Object::default() }).collect(),
-            folders: Vec::new(),
+            objects: objects(keys),
+            folders: folders.iter().map(|folder| (*folder).into()).collect(),
             next_token: next_token.map(Into::into),
         }
     }
 
     #[test]
     fn keys_are_cut_and_the_next_page_is_tied_to_this_one() {
-        let page = raw(&["p/a", "p/b"], Some("t1")).into_page("p/", "p/", None).unwrap();
-        assert_eq!(page.objects[1].key, "b");
+        let page = raw(&["p/a", "p/b"], &[], Some("t1")).into_page("p/", "p/", None).unwrap();
+        assert_eq!(page.objects, objects(&["a", "b"]));
         let next = page.next.unwrap();
         assert_eq!(next.last_key, "p/b");
-        assert!(raw(&["p/c"], None).into_page("p/", "p/", Some(&next)).is_ok());
-        assert!(raw(&["p/b"], None).into_page("p/", "p/", Some(&next)).is_err(), "a key again");
-        assert!(raw(&["p/c"], Some("t1")).into_page("p/", "p/", Some(&next)).is_err(), "a token again");
+        assert!(raw(&["p/c"], &[], None).into_page("p/", "p/", Some(&next)).is_ok());
+        let error = raw(&["p/b"], &[], None).into_page("p/", "p/", Some(&next)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ListingUntrusted);
     }
 
     #[test]
-    fn a_listing_of_something_else_is_not_believed() {
-        for keys in [&["q/a"][..], &["p/b", "p/a"], &["p/a", "p/a"]] {
-            let error = raw(keys, None).into_page("p/", "p/", None).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::ListingUntrusted, "{keys:?}");
+    fn folders_and_objects_are_one_order() {
+        let page = raw(&["p/b", "p/d"], &["p/a/", "p/c/"], Some("t1")).into_folders("p/", None).unwrap();
+        assert_eq!((page.folders, page.objects), (vec!["a".to_owned(), "c".to_owned()], objects(&["b", "d"])));
+        let next = page.next.unwrap();
+        assert_eq!(next.last_key, "p/d");
+        for (keys, folders) in
+            [(&[][..], &["p/c/"][..]), (&["p/b"], &[]), (&["p/e"], &["p/e"]), (&[], &["p/f/", "p/e/"])]
+        {
+            let folded = raw(keys, folders, None).into_folders("p/", Some(&next));
+            assert_eq!(folded.unwrap_err().kind(), ErrorKind::ListingUntrusted, "{keys:?} {folders:?}");
         }
-        let mut other = raw(&[], None);
-        other.prefix = Some("elsewhere/".into());
-        assert!(other.into_page("p/", "p/", None).is_err());
     }
 }

@@ -3,9 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::civil::Date;
 
-use super::{OpenObject, Page, PageToken, ReadRequest, Source};
+use super::{OpenObject, Page, PageToken, ReadRequest, Source, TypeDays};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{ExportLocation, Object, Partition, TypeName};
 use crate::progress::{Counters, Event, Observer};
@@ -56,7 +55,7 @@ impl<S: Source> Source for Retrying<S> {
         self.retry(|| self.source.list_types()).await
     }
 
-    async fn list_days(&self, type_name: &TypeName) -> Result<Vec<Date>> {
+    async fn list_days(&self, type_name: &TypeName) -> Result<TypeDays> {
         self.retry(|| self.source.list_days(type_name)).await
     }
 
@@ -102,7 +101,7 @@ mod tests {
             unreachable!("no test asks for it")
         }
 
-        async fn list_days(&self, _: &TypeName) -> Result<Vec<Date>> {
+        async fn list_days(&self, _: &TypeName) -> Result<TypeDays> {
             unreachable!("no test asks for it")
         }
 

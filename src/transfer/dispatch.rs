@@ -16,9 +16,10 @@ use super::partition::{Active, Confirmation, Context, Prepared};
 use crate::clock::Clock;
 use crate::destination::{Destination, Publication, Work};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::export::{Partition, Scope};
+use crate::export::{Partition, Scope, Strays};
 use crate::manifest::{Completeness, Header, to_hex};
-use crate::plan::{Action, MergeTally, PartitionPlan, Surveyor};
+use crate::plan::{Action, MergeTally, PartitionPlan, Surveyor, Vanished};
+
 use crate::progress::{Counters, Event, Observer};
 
 /// Maximum number of partitions listed concurrently.
@@ -120,6 +121,10 @@ pub struct RunOutcome {
     /// Days before this one that nobody has are reported and are no failure: nobody asked for them by
     /// name, and they were not there yesterday either.
     pub gaps_expected_before: Option<Date>,
+    /// What stands among the days of the selected types at the source and is none.
+    pub strays: Strays,
+    /// What is published here and the source does not list.
+    pub vanished: Vanished,
 }
 
 /// Brings partitions up to date at a destination.
@@ -234,11 +239,8 @@ impl Dispatcher {
             let order = |outcome: &PartitionOutcome| (outcome.partition.date, outcome.partition.type_name.clone());
             order(one).cmp(&order(other))
         });
-        RunOutcome {
-            partitions: self.outcomes,
-            stopped_by: self.stopped.map(|(error, _)| error),
-            gaps_expected_before: None,
-        }
+        let stopped_by = self.stopped.map(|(error, _)| error);
+        RunOutcome { partitions: self.outcomes, stopped_by, ..RunOutcome::default() }
     }
 
     /// Breaks off what still runs, and notes what became of each partition.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::export::{AccountId, Checksums, ExportLocation, Object as Listed, Partition, SUCCESS_MARKER, TypeName};
-use e3sync::source::{Cloud, OpenObject, Page, PageToken, ReadRequest, Source};
+use e3sync::source::{Cloud, OpenObject, Page, PageToken, ReadRequest, Source, TypeDays};
 use futures::StreamExt as _;
 use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
@@ -183,7 +183,7 @@ impl MemorySource {
         let is_last = objects.len() <= PAGE_OBJECTS;
         objects.truncate(PAGE_OBJECTS);
         let last_key = objects.last().map_or_else(String::new, |object| object.key.clone());
-        let next = (!is_last).then(|| PageToken { token: last_key.clone(), last_key });
+        let next = (!is_last).then(|| PageToken { token: last_key.clone(), last_key, empty_pages: 0 });
         Page { objects, next }
     }
 
@@ -211,10 +211,10 @@ impl Source for MemorySource {
         Ok(if self.request(has_any).await { vec![TypeName::parse(TYPE).unwrap()] } else { Vec::new() })
     }
 
-    async fn list_days(&self, _type_name: &TypeName) -> Result<Vec<Date>> {
+    async fn list_days(&self, _type_name: &TypeName) -> Result<TypeDays> {
         let days = |export: &Export| (0..DAYS.len()).filter(|day| export.has_day(self.cloud, *day)).collect();
         let days: Vec<usize> = self.request(days).await;
-        Ok(days.into_iter().map(|day| DAYS[day]).collect())
+        Ok(TypeDays { days: days.into_iter().map(|day| DAYS[day]).collect(), ..TypeDays::default() })
     }
 
     async fn list_page(&self, partition: &Partition, prefix: &str, from: Option<&PageToken>) -> Result<Page> {

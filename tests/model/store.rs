@@ -11,6 +11,7 @@ use e3sync::destination::bucket::{
 };
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::export::Checksums;
+use e3sync::source::PageToken;
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
@@ -61,8 +62,9 @@ impl Bucket {
         }
     }
 
-    fn page(&self, prefix: &str, from: Option<&str>) -> StoredPage {
-        let objects = self.objects.range(from.unwrap_or(prefix).to_owned()..);
+    fn page(&self, prefix: &str, from: Option<&PageToken>) -> StoredPage {
+        let begin = from.map_or(prefix, |from| from.token.as_str());
+        let objects = self.objects.range(begin.to_owned()..);
         let mut objects: Vec<StoredObject> = objects
             .take_while(|(key, _)| key.starts_with(prefix))
             .take(PAGE_OBJECTS + 1)
@@ -73,7 +75,9 @@ impl Bucket {
                 modified_at: Some(object.modified_at),
             })
             .collect();
-        let next = if objects.len() > PAGE_OBJECTS { objects.pop().map(|object| object.key) } else { None };
+        let token = if objects.len() > PAGE_OBJECTS { objects.pop().map(|object| object.key) } else { None };
+        let last_key = objects.last().map_or_else(String::new, |object| object.key.clone());
+        let next = token.map(|token| PageToken { token, last_key, empty_pages: 0 });
         StoredPage { objects, next }
     }
 }
@@ -114,7 +118,7 @@ impl Store for MemoryStore {
         BucketChecksum::Crc64Nvme
     }
 
-    async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
+    async fn list(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {
         self.request(|bucket| bucket.page(prefix, from)).await
     }
 

@@ -41,6 +41,8 @@ mod status_page;
 mod stores;
 mod stores_gcs;
 mod together;
+mod unmirrored;
+
 mod usage;
 mod verify;
 mod verify_bucket;

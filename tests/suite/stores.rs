@@ -219,7 +219,7 @@ async fn check_listing(store: &dyn Store, gaps: Gaps) {
     puts.buffer_unordered(16).try_collect::<Vec<_>>().await.unwrap();
     let (mut listed, mut from) = (Vec::new(), None);
     loop {
-        let page = store.list("pages/", from.as_deref()).await.unwrap();
+        let page = store.list("pages/", from.as_ref()).await.unwrap();
         listed.extend(page.objects);
         let Some(next) = page.next else { break };
         from = Some(next);

@@ -77,7 +77,7 @@ async fn bytes_of(store: &dyn Store, key: &str, bytes_max: Option<u64>) -> Optio
 async fn keys_below(store: &dyn Store, prefix: &str) -> Vec<String> {
     let (mut keys, mut from) = (Vec::new(), None);
     loop {
-        let page = store.list(prefix, from.as_deref()).await.unwrap();
+        let page = store.list(prefix, from.as_ref()).await.unwrap();
         keys.extend(page.objects.into_iter().map(|object| object.key));
         from = page.next;
         if from.is_none() {

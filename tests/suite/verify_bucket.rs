@@ -70,6 +70,24 @@ fn a_bucket_is_verified_by_listing_and_by_reading() {
 }
 
 #[test]
+fn markers_of_folders_in_the_bucket_are_harmless_and_a_committers_work_is_foreign() {
+    let mirror = Mirror::new();
+    mirror.bucket.put_object(&format!("{DAY}event=a_$folder$"), "");
+    mirror.bucket.put_object(&format!("{DAY}event=b/"), "");
+    mirror.verify().run().expect(0);
+    let day = "2026-11-20".parse().unwrap();
+    let sync = || mirror.pointed(mirror.export.command("sync")).args(["--from", "2026-11-19", "--today", TODAY]).run();
+    mirror.export.simulator().change().rewrite_day("events", day, 100);
+    sync().expect(0);
+    assert!(mirror.bucket.object(&format!("{DAY}event=a_$folder$")).is_some());
+    mirror.bucket.put_object(&format!("{DAY}_temporary/0/part-0.parquet"), "somebody's");
+    assert!(mirror.verify().arg("--quick").run().expect(5).stdout.contains("1 extra"));
+    mirror.export.simulator().change().rewrite_day("events", day, 100);
+    sync().expect(3).says("_temporary/0/part-0.parquet was not stored by e3sync");
+    assert!(mirror.bucket.object(&format!("{DAY}_temporary/0/part-0.parquet")).is_some());
+}
+
+#[test]
 fn a_bucket_is_repaired_with_what_differs() {
     let mirror = Mirror::new();
     let keys = mirror.keys();

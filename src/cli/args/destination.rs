@@ -45,7 +45,7 @@ pub struct BucketArgs {
     /// A tag of data objects at S3; repeatable
     #[arg(long = "tag", value_name = "KEY=VALUE", value_delimiter = ',', env = "E3SYNC_TAG")]
     pub tags: Vec<String>,
-    /// After so many seconds without a sign of life another run on the bucket counts as dead
+    /// Seconds without a heartbeat after which another run on the bucket counts as dead
     #[arg(
         long,
         value_name = "SECONDS",

@@ -15,6 +15,7 @@ use crate::cli::args::LsArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::output;
 use crate::cli::render::lines::Lines;
+use crate::cli::render::unmirrored;
 use crate::cli::success;
 use crate::cli::units::{Bytes, Count};
 
@@ -61,6 +62,9 @@ pub async fn run(arguments: LsArgs) -> Outcome {
     if !selected.other_types.is_empty() {
         let names: Vec<String> = selected.other_types.iter().map(ToString::to_string).collect();
         output::message(format_args!("the export also has type {}; name it with --type", names.join(", ")));
+    }
+    for line in unmirrored::lines(&selected.strays, &selected.vanished) {
+        output::message(line);
     }
     success()
 }

@@ -12,7 +12,7 @@ use super::Outcome;
 use crate::cli::args::{PlanArgs, SyncArgs};
 use crate::cli::decide::{self, Present};
 use crate::cli::output;
-use crate::cli::render::{self, Display, json};
+use crate::cli::render::{self, Display, json, unmirrored};
 use crate::cli::units::{Bytes, Count, Counted};
 
 impl SyncArgs {
@@ -57,19 +57,25 @@ pub async fn run(arguments: PlanArgs) -> Outcome {
     let published = destination.look(&watch).await?;
     published.account_id().map_or(Ok(()), |held| check_account(held, account_id))?;
     let mut totals = Totals::default();
-    sync::plan(request, &clouds, published.as_ref(), observer.as_ref(), |plan| match plan {
+    let outcome = sync::plan(request, &clouds, published.as_ref(), observer.as_ref(), |plan| match plan {
         Ok(plan) => {
             totals.add(&plan);
             show(&plan, &arguments, clouds.len() > 1);
         }
         Err(error) => {
-            totals.failed += 1;
+            totals.is_partial = true;
             output::error(&error);
         }
     })
     .await?;
     display.clear();
     totals.tell(&arguments);
+    let unmirrored = unmirrored::lines(&outcome.strays, &outcome.vanished);
+    if !arguments.output.json {
+        // A cron job mails what is printed, so that `--quiet` does not hide it.
+        unmirrored.iter().for_each(|line| render::print_sentence("", 2, line));
+    }
+    totals.is_partial |= !unmirrored.is_empty();
     Ok(totals.exit_code(arguments.exit_code))
 }
 
@@ -103,7 +109,8 @@ struct Totals {
     partitions: u64,
     objects: u64,
     bytes: u64,
-    failed: u64,
+    /// Whether a partition could not be planned, or something at the source cannot be mirrored.
+    is_partial: bool,
 }
 
 impl Totals {
@@ -128,7 +135,7 @@ impl Totals {
     }
 
     fn exit_code(&self, tells_changes: bool) -> ExitCode {
-        if self.failed > 0 {
+        if self.is_partial {
             ExitCode::Partial
         } else if tells_changes && self.changes > 0 {
             ExitCode::Changes

@@ -2,8 +2,9 @@
 //! ever added. docs/SCRIPTING.md describes them.
 
 use e3sync::error::Error;
-use e3sync::export::TypeName;
+use e3sync::export::{Strays, TypeName};
 use e3sync::plan::PartitionPlan;
+
 use e3sync::progress::{Event, Observer};
 use e3sync::status::{Asked, Day, Run, Status};
 use serde_json::{Value, json};
@@ -30,9 +31,10 @@ fn of_event(event: &Event<'_>) -> Option<Value> {
             "schema": SCHEMA, "event": "start", "account_id": account_id, "sources": sources,
             "credentials_seconds": credentials_remaining.map(|left| left.as_secs()),
         }),
-        Event::PartitionsSelected { partitions, days } => json!({
+        Event::PartitionsSelected { partitions, days, strays, vanished_types } => json!({
             "schema": SCHEMA, "event": "selection", "partitions": partitions,
             "from": days.map(|days| days.from.to_string()), "to": days.map(|days| days.to.to_string()),
+            "strays": strays_fields(strays), "vanished_types": names_of(vanished_types),
         }),
         Event::PartitionPlanned { partition, action, reason, objects, bytes, objects_here, bytes_here } => json!({
             "schema": SCHEMA, "event": "plan", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
@@ -139,6 +141,16 @@ pub fn of_verification(status: &Status) -> Option<Value> {
             "bytes": last.bytes,
         })
     })
+}
+
+/// What stands among the days and is none.
+pub fn strays_fields(strays: &Strays) -> Value {
+    json!({ "count": strays.count, "named": strays.named })
+}
+
+/// The names of types.
+pub fn names_of(types: &[TypeName]) -> Vec<&str> {
+    types.iter().map(TypeName::as_str).collect()
 }
 
 /// The error that ended the command.

@@ -55,7 +55,7 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
                 .map_or_else(String::new, |left| format!(" · credentials valid {}", Elapsed(left)));
             format!("account {account_id} · {}{valid}", clouds(sources))
         }
-        Event::PartitionsSelected { partitions, days } => match days {
+        Event::PartitionsSelected { partitions, days, .. } => match days {
             Some(days) => {
                 let partitions = Counted(*partitions, "partition", "partitions");
                 format!("{partitions} · {} .. {} UTC", days.from, days.to)

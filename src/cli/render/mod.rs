@@ -11,6 +11,7 @@ pub mod status;
 mod summary;
 mod tally;
 pub mod text;
+pub mod unmirrored;
 
 use std::sync::Arc;
 use std::time::Duration;

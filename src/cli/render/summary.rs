@@ -9,7 +9,8 @@ use e3sync::sync;
 use e3sync::transfer::{PartitionOutcome, RunOutcome};
 use serde_json::{Value, json};
 
-use super::json::error_fields;
+use super::json::{error_fields, names_of, strays_fields};
+use super::unmirrored;
 use crate::cli::units::{Bytes, Count, Counted, Elapsed};
 
 /// So many partitions that wait for the source are named.
@@ -87,6 +88,8 @@ impl Summary<'_> {
         lines.extend(self.held());
         lines.extend(self.missing());
         lines.extend(self.kept());
+        lines.extend(self.unmirrored());
+
         if let Some(error) = &self.outcome.stopped_by {
             lines.push(format!("the run ended early: {error}"));
         }
@@ -178,7 +181,13 @@ impl Summary<'_> {
 
     /// What waits for a person, whoever else is to be spared.
     pub fn for_a_person(&self) -> Vec<String> {
-        self.held()
+        let mut lines = self.held();
+        lines.extend(self.unmirrored());
+        lines
+    }
+
+    fn unmirrored(&self) -> Vec<String> {
+        unmirrored::lines(&self.outcome.strays, &self.outcome.vanished)
     }
 
     /// The summary for machines: in `--json` the last document but for an error's, and in `--report`.
@@ -205,6 +214,7 @@ impl Summary<'_> {
                 "get": self.counters.get_requests.get(), "put": self.counters.put_requests.get(),
                 "destination": self.counters.destination_requests.get(), "retries": self.counters.retries.get(),
             },
+            "strays": strays_fields(&self.outcome.strays), "vanished_types": names_of(&self.outcome.vanished.types),
             "credentials_renewed": self.counters.renewals.get(), "verified_against": self.verified, "stopped_by": error,
         })
     }

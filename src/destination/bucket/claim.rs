@@ -11,6 +11,8 @@ use super::fragment::{self, FinishedLine, Line, Unfinished, UnfinishedUploads};
 use super::inventory::{self, Found, UNCONFIRMED, Walk};
 use super::journal::Journal;
 use super::layout::Layout;
+use super::lease::Inheritance;
+
 use super::spool::Spool;
 use super::store::{Upload, Version};
 use super::writer::BucketWriter;
@@ -41,8 +43,8 @@ pub(super) struct BucketClaim(pub Arc<Claimed>);
 pub(super) struct Claimed {
     pub shared: Arc<Shared>,
     pub partition: Partition,
-    /// Whether another run, or this one before, has had the partition.
-    is_inherited: bool,
+    /// What another run, or this one before, may have left of the partition.
+    inheritance: Inheritance,
     /// What was published when the partition was claimed.
     pub manifest: Option<Manifest>,
     pub journal: Arc<Journal>,
@@ -78,7 +80,7 @@ pub(super) struct Staged {
 impl Claimed {
     /// Claims the partition, and reads what is published of it.
     pub async fn take(shared: &Arc<Shared>, partition: &Partition) -> Result<Arc<Self>> {
-        let is_inherited = shared.lease.claim(partition).await?;
+        let inheritance = shared.lease.claim(partition).await?;
         shared.catalog.note_claimed(partition);
         let manifest = read_manifest(shared, partition).await?;
         shared.catalog.note_published(
@@ -89,7 +91,7 @@ impl Claimed {
         Ok(Arc::new(Self {
             shared: shared.clone(),
             partition: partition.clone(),
-            is_inherited,
+            inheritance,
             manifest,
             journal,
             staged: RwLock::new(None),
@@ -141,7 +143,7 @@ impl Claimed {
         self.journal.begin(listing.summary.digest).await?;
         match &previous {
             Some(previous) => ledger.take_over(&previous.ledger)?,
-            None if self.is_inherited => self.read_fragments(&ledger, listing).await?,
+            None if self.inheritance.is_inherited => self.read_fragments(&ledger, listing).await?,
             None => {}
         }
         let walk = Walk {
@@ -153,6 +155,7 @@ impl Claimed {
             manifest: self.manifest.as_ref().map(|manifest| &manifest.published),
             is_same_source: self.manifest.as_ref().is_some_and(|manifest| manifest.published.header.source == source),
             run: self.shared.run,
+            former_runs: &self.inheritance.former_runs,
             spill_folder: &self.shared.settings.spill_folder,
             damage: &self.shared.settings.damage,
         };
@@ -314,7 +317,7 @@ impl Claimed {
     /// overwritten by what was begun.
     fn is_as_it_was(&self) -> bool {
         let [unmarked, overwrites] = [&self.unmarked, &self.overwrites].map(|flag| flag.load(Ordering::Relaxed));
-        unmarked && !overwrites && !self.is_inherited
+        unmarked && !overwrites && !self.inheritance.is_inherited
     }
 
     fn read_work(&self, position: Position, count_max: usize) -> Result<Option<(Vec<Work>, Position)>> {
@@ -375,8 +378,10 @@ fn match_with(ledger: &Ledger, lines: &mut Vec<FinishedLine>) -> Result<()> {
 impl Claim for BucketClaim {
     async fn prepare(&self, listing: &mut Listing, source: &str) -> Result<Inventory> {
         let staged = self.0.stage(listing, source).await;
-        let is_foreign = staged.as_ref().is_err_and(|error| error.kind() == ErrorKind::DataForeign);
-        if is_foreign && !self.0.is_inherited && !self.0.has_begun() {
+        let is_refused = staged
+            .as_ref()
+            .is_err_and(|error| matches!(error.kind(), ErrorKind::DataForeign | ErrorKind::ManifestMissing));
+        if is_refused && !self.0.inheritance.is_inherited && !self.0.has_begun() {
             // Nothing was begun, and no later run is to think so.
             self.0.end().await?;
         }

@@ -14,7 +14,7 @@ use crate::destination::ledger::Ledger;
 use crate::destination::record::{Place, Record, StoredEtag};
 use crate::destination::{Damage, Entries, Inventory, Position, PublishedManifest, publication};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Object, Partition, SUCCESS_MARKER};
+use crate::export::{Object, Partition, SUCCESS_MARKER, is_folder_marker};
 use crate::manifest::Entry;
 
 /// What stands at the destination under a partition's prefix.
@@ -42,6 +42,8 @@ pub(super) struct Walk<'a> {
     /// Whether the published set is of the same source as the new one.
     pub is_same_source: bool,
     pub run: u64,
+    /// The dead runs whose unfinished work may stand in the partition.
+    pub former_runs: &'a [u64],
     pub spill_folder: &'a Path,
     /// What is not to be kept though it is published.
     pub damage: &'a Damage,
@@ -55,7 +57,8 @@ impl Walk<'_> {
     ///
     /// # Errors
     /// [`ErrorKind::DataForeign`] for an object that this tool did not store: it would be read
-    /// as part of the day, or be overwritten.
+    /// as part of the day, or be overwritten. [`ErrorKind::ManifestMissing`] for one that may be all
+    /// that is left of a published day whose manifest is gone.
     pub async fn go(self) -> Result<Found> {
         self.ledger.forget_published()?;
         let mut found = Found {
@@ -94,7 +97,8 @@ impl Walk<'_> {
 
     async fn take(&self, stored: &StoredObject, prefix: &str, known: &mut Known<'_>, found: &mut Found) -> Result<()> {
         let key = stored.key.strip_prefix(prefix).unwrap_or(&stored.key);
-        if key.is_empty() || (key.ends_with('/') && stored.size_bytes == 0) {
+        // Folders that a console or EMR made are no data and do readers no harm.
+        if is_folder_marker(key, stored.size_bytes) {
             return Ok(());
         }
         let entry = known.entries.find(key, |entry| &entry.key)?;
@@ -108,16 +112,19 @@ impl Walk<'_> {
             if entry.is_some() {
                 return found.replaced.push(key, stored.size_bytes);
             }
-            if was_listed || self.is_left_over(stored).await? {
-                return found.leftover.push(key, stored.size_bytes);
+            // Without a manifest, what was listed before may still be what stood there all along.
+            if !was_listed || self.manifest.is_none() {
+                self.check_is_ours(stored, None).await?;
             }
-            return Err(self.foreign(&stored.key).await);
+            return found.leftover.push(key, stored.size_bytes);
         };
         let entry = entry.map(|(_, entry)| entry);
         self.mark(index, &object, record, entry.as_ref(), stored)?;
         let is_known = entry.is_some() || was_listed || record.place != Place::Missing;
-        if !is_known && !self.is_left_over(stored).await? {
-            return Err(self.foreign(&stored.key).await);
+        let is_replaced_unseen =
+            self.manifest.is_none() && record.place == Place::Missing && stored.size_bytes != object.size_bytes;
+        if !is_known || is_replaced_unseen {
+            self.check_is_ours(stored, Some(object.size_bytes)).await?;
         }
         let is_replaced =
             entry.is_some_and(|entry| is_still(&entry, stored)) && self.ledger.record(index)?.place != Place::Published;
@@ -159,18 +166,49 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether a run stored the object of which no manifest tells: it says so itself.
-    async fn is_left_over(&self, stored: &StoredObject) -> Result<bool> {
+    /// Sees that an object of which no manifest tells may be overwritten or deleted: a run stored it,
+    /// as it says itself, and it is no part of a published day. `listed_bytes` is its size in the new
+    /// listing, where it has one.
+    async fn check_is_ours(&self, stored: &StoredObject, listed_bytes: Option<u64>) -> Result<()> {
         let described = self.requests.head(&stored.key).await?;
         let origin = described.and_then(|described| described.origin);
-        Ok(origin.is_some_and(|origin| layout::is_origin_of(&origin, &stored.key)))
+        let Some(run) = origin.and_then(|origin| layout::run_of_origin(&origin, &stored.key)) else {
+            return Err(self.foreign(&stored.key).await);
+        };
+        let is_unfinished_work = run == self.run || self.former_runs.contains(&run);
+        let is_at_source = listed_bytes == Some(stored.size_bytes);
+        if self.manifest.is_some() || is_unfinished_work || is_at_source {
+            return Ok(());
+        }
+        Err(self.without_manifest(&stored.key).await)
+    }
+
+    /// What stands there was stored by a run that is not known to have left the day unfinished: the
+    /// day was published, and its manifest is gone.
+    async fn without_manifest(&self, key: &str) -> Error {
+        if let Some(error) = self.lease_loss().await {
+            return error;
+        }
+        let what = format!(
+            "the day has no manifest, and the source does not have {} as it stands there",
+            self.requests.address(key)
+        );
+        let manifest = self.requests.address(&self.layout.manifest(self.partition));
+        Error::new(ErrorKind::ManifestMissing, what)
+            .with_hint(format!(
+                "e3sync stored it, so that it may be all that is left of a published day: bring {manifest} back, for example from the bucket's versions, or move what stands there away. Nothing was touched"
+            ))
+            .within(self.partition)
+    }
+
+    /// Why this run's lease has ended, if another run has gone on in place of this one.
+    async fn lease_loss(&self) -> Option<Error> {
+        self.requests.assure().await.err().filter(|error| error.kind() == ErrorKind::LeaseLost)
     }
 
     /// What stands there is somebody else's: another run's, if one has gone on in place of this one.
     async fn foreign(&self, key: &str) -> Error {
-        if let Err(error) = self.requests.assure().await
-            && error.kind() == ErrorKind::LeaseLost
-        {
+        if let Some(error) = self.lease_loss().await {
             return error;
         }
         Error::new(

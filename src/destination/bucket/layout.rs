@@ -99,12 +99,12 @@ impl Layout {
         key.ends_with(FRAGMENT_ENDING)
     }
 
-    /// What the keys of the signs of life of all runs begin with.
+    /// What the keys of the heartbeats of all runs begin with.
     pub fn runs(&self) -> String {
         self.side("locks/")
     }
 
-    /// The sign of life of a run.
+    /// The heartbeat of a run.
     pub fn run(&self, run: u64) -> String {
         format!("{}{run:016x}.json", self.runs())
     }
@@ -124,7 +124,7 @@ impl Layout {
     }
 
     /// An object that is written, read and deleted again to see that this can be done. It lies among
-    /// the signs of life, where the next run finds it if this one is killed meanwhile.
+    /// the heartbeats, where the next run finds it if this one is killed meanwhile.
     pub fn probe(&self, run: u64) -> String {
         format!("{}{PROBE}{run:016x}", self.runs())
     }
@@ -152,9 +152,11 @@ pub(super) fn origin(key: &str, run: u64, index: u64) -> String {
     format!("{}-{run:016x}-{index}", key_hash(key))
 }
 
-/// Whether an object that says this of itself was stored by this tool under this key.
-pub(super) fn is_origin_of(origin: &str, key: &str) -> bool {
-    origin.split('-').next() == Some(&key_hash(key))
+/// The run that stored an object which says this of itself, if it was this tool and under this key.
+pub(super) fn run_of_origin(origin: &str, key: &str) -> Option<u64> {
+    let mut parts = origin.split('-');
+    let is_of_key = parts.next() == Some(&key_hash(key));
+    u64::from_str_radix(parts.next()?, 16).ok().filter(|_| is_of_key)
 }
 
 fn key_hash(key: &str) -> String {
@@ -192,8 +194,8 @@ mod tests {
     #[test]
     fn an_object_is_ours_only_under_its_own_key() {
         let origin = origin("a/b", 7, 3);
-        assert!(is_origin_of(&origin, "a/b"));
-        assert!(!is_origin_of(&origin, "a/c"));
-        assert!(!is_origin_of("", "a/b"));
+        assert_eq!(run_of_origin(&origin, "a/b"), Some(7));
+        assert_eq!(run_of_origin(&origin, "a/c"), None);
+        assert_eq!(run_of_origin("", "a/b"), None);
     }
 }

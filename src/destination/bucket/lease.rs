@@ -1,14 +1,13 @@
 //! Keeping two runs on one bucket apart (design.md promise 9). Each run has an object that it writes
-//! again and again, its sign of life; each partition that it works on has an object that names the
-//! run. A run whose sign of life is old has died, and its partitions are free. Ages are told by the
-//! bucket's own clock, and every step is a conditional write, so that clocks of machines do not matter.
+//! again and again, its heartbeat; each partition that it works on has an object that names the run. A
+//! run whose heartbeat is old has died, and its partitions are free. Ages are told by the bucket's own
+//! clock, and every step is a conditional write, so that clocks of machines do not matter.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
-use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
@@ -18,23 +17,23 @@ use super::store::{Condition, Put, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, printable};
 
-/// A contested claim is tried so often: each time somebody else was faster by a moment.
+/// Maximum attempts to acquire a contended claim.
 const CLAIM_ATTEMPTS_MAX: u32 = 5;
 
-/// What is left of a run that was killed is cleared away after so long: longer than any lease.
-const LONG_DEAD: Duration = Duration::from_secs(100 * 3600);
+/// Maximum number of former runs that a claim names, the newest ones.
+const FORMER_RUNS_MAX: usize = 100;
 
-/// How long a run that shows no sign of life still counts as alive.
+/// How long a run without a heartbeat still counts as alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseSettings {
-    /// After so long without a sign of life a run counts as dead; whole seconds.
+    /// After so long without a heartbeat a run counts as dead; whole seconds.
     pub duration: Duration,
-    /// A sign of life is given so often.
+    /// The time between two heartbeats.
     pub interval: Duration,
 }
 
 impl LeaseSettings {
-    /// A lease of this duration, with several signs of life within it.
+    /// A lease of this duration, with several heartbeats within it.
     pub fn of_duration(duration: Duration) -> Self {
         Self { duration, interval: duration / 4 }
     }
@@ -47,40 +46,89 @@ impl Default for LeaseSettings {
 }
 
 /// The content of a run's object.
-#[derive(Serialize, Deserialize)]
-struct SignOfLife {
-    holder: String,
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Heartbeat {
+    pub holder: String,
     lease_seconds: u64,
-    /// Makes every sign of life another object.
+    /// Makes every heartbeat another object.
     count: u64,
     /// Set by the run that found this one dead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended_by: Option<String>,
 }
 
+impl Heartbeat {
+    pub fn new(holder: &str, settings: LeaseSettings, count: u64, ended_by: Option<&str>) -> Self {
+        Self {
+            holder: holder.to_owned(),
+            lease_seconds: settings.duration.as_secs(),
+            count,
+            ended_by: ended_by.map(str::to_owned),
+        }
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// How long its run counts as alive after it.
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_seconds)
+    }
+
+    /// Whether another run has ended its run already, and was killed before it could delete it.
+    pub fn is_ended(&self) -> bool {
+        self.ended_by.is_some()
+    }
+}
+
 /// The content of a partition's claim.
 #[derive(Serialize, Deserialize)]
-struct ClaimRecord {
-    run: String,
-    holder: String,
+pub(super) struct ClaimRecord {
+    pub run: String,
+    pub holder: String,
+    /// The dead runs whose work the claim's run took over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former_runs: Vec<String>,
+}
+
+/// What is known about a partition once it is claimed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inheritance {
+    /// Whether an earlier claim was found, this run's own or a dead run's, whose work may lie about.
+    pub is_inherited: bool,
+    /// The dead runs that may have stored something in the partition.
+    pub former_runs: Vec<u64>,
+}
+
+impl Inheritance {
+    /// What a claim leaves that is taken over; `None` for one that cannot be read.
+    fn of(found: Option<ClaimRecord>) -> Self {
+        let runs = found.into_iter().flat_map(|found| found.former_runs.into_iter().chain([found.run]));
+        let mut former_runs: Vec<u64> = runs.filter_map(|run| u64::from_str_radix(&run, 16).ok()).collect();
+        former_runs.drain(..former_runs.len().saturating_sub(FORMER_RUNS_MAX));
+        Self { is_inherited: true, former_runs }
+    }
 }
 
 /// This run's lease on whatever it claims.
 pub(super) struct Lease {
-    requests: Arc<Requests>,
-    layout: Layout,
-    run: u64,
-    holder: String,
-    settings: LeaseSettings,
+    pub(super) requests: Arc<Requests>,
+    pub(super) layout: Layout,
+    pub(super) run: u64,
+    pub(super) holder: String,
+    pub(super) settings: LeaseSettings,
     renewal: tokio::sync::Mutex<Renewal>,
     renewed_at: Mutex<Uptime>,
-    /// The partitions that this run has claimed.
-    claimed: Mutex<HashSet<Partition>>,
+    /// The partitions that this run has claimed, with the dead runs that had them before.
+    claimed: Mutex<HashMap<Partition, Vec<u64>>>,
     /// Why the lease has ended, once it has.
     lost: Mutex<Option<Error>>,
-    heartbeat: Mutex<Option<JoinHandle<()>>>,
-    /// Held while a dead run is ended.
-    ending: tokio::sync::Mutex<()>,
+    renewing: Mutex<Option<JoinHandle<()>>>,
+    /// Held while dead runs are ended.
+    pub(super) ending: tokio::sync::Mutex<()>,
+    /// Whether another run was seen whose lease had not expired.
+    pub(super) has_seen_living: AtomicBool,
 }
 
 struct Renewal {
@@ -89,7 +137,7 @@ struct Renewal {
 }
 
 impl Lease {
-    /// Gives the first sign of life, and others from then on.
+    /// Writes the first heartbeat, and others from then on.
     pub async fn begin(
         requests: Arc<Requests>,
         layout: Layout,
@@ -97,8 +145,8 @@ impl Lease {
         holder: String,
         settings: LeaseSettings,
     ) -> Result<Arc<Self>> {
-        let first = sign_of_life(&holder, settings, 0, None);
-        let Put::Stored(version) = requests.put_sign(&layout.run(run), first, Condition::IfAbsent).await? else {
+        let first = Heartbeat::new(&holder, settings, 0, None).to_bytes();
+        let Put::Stored(version) = requests.put_heartbeat(&layout.run(run), first, Condition::IfAbsent).await? else {
             return Err(Error::new(ErrorKind::Internal, "two runs have the same random number"));
         };
         let lease = Arc::new(Self {
@@ -109,40 +157,43 @@ impl Lease {
             settings,
             renewal: tokio::sync::Mutex::new(Renewal { version, count: 0 }),
             renewed_at: Mutex::new(Uptime::now()),
-            claimed: Mutex::new(HashSet::new()),
+            claimed: Mutex::new(HashMap::new()),
             lost: Mutex::new(None),
-            heartbeat: Mutex::new(None),
+            renewing: Mutex::new(None),
             ending: tokio::sync::Mutex::new(()),
+            has_seen_living: AtomicBool::new(false),
         });
         let watched = Arc::downgrade(&lease);
         let _ = lease.requests.lease.set(watched.clone());
-        let heartbeat = tokio::spawn(async move {
+        let renewing = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(settings.interval).await;
                 let Some(lease) = watched.upgrade() else { return };
-                // A failure is repeated at the next beat; a loss is noted where writes look for it.
+                // A failure is repeated at the next heartbeat; a loss is noted where writes look for it.
                 let _ = lease.renew().await;
                 if lease.loss().is_some() {
                     return;
                 }
             }
         });
-        *lock(&lease.heartbeat) = Some(heartbeat);
-        lease.sweep().await?;
+        *lock(&lease.renewing) = Some(renewing);
+        lease.clear_dead_runs().await?;
         Ok(lease)
     }
 
-    /// Gives a sign of life.
+    /// Writes a heartbeat.
     ///
     /// # Errors
     /// [`ErrorKind::LeaseLost`] when another run has found this one dead and gone on in its place.
-    async fn renew(&self) -> Result<Version> {
+    pub(super) async fn renew(&self) -> Result<Version> {
         let mut renewal = self.renewal.lock().await;
         let count = renewal.count + 1;
-        let sign = sign_of_life(&self.holder, self.settings, count, None);
+        let heartbeat = Heartbeat::new(&self.holder, self.settings, count, None).to_bytes();
         let begun_at = Uptime::now();
-        let put =
-            self.requests.put_sign(&self.layout.run(self.run), sign, Condition::IfMatch(&renewal.version)).await?;
+        let put = self
+            .requests
+            .put_heartbeat(&self.layout.run(self.run), heartbeat, Condition::IfMatch(&renewal.version))
+            .await?;
         match put {
             Put::Stored(version) => {
                 *renewal = Renewal { version: version.clone(), count };
@@ -152,18 +203,13 @@ impl Lease {
             Put::Refused => {
                 let error = Error::new(
                     ErrorKind::LeaseLost,
-                    "another run has gone on in place of this one, which gave no sign of life for too long",
+                    "another run has gone on in place of this one, which wrote no heartbeat for too long",
                 )
                 .with_hint("this machine or its network was away; nothing is lost, the other run ends the work");
                 lock(&self.lost).get_or_insert(error.clone());
                 Err(error)
             }
         }
-    }
-
-    #[cfg(test)]
-    pub async fn renew_for_test(&self) -> Result<Version> {
-        self.renew().await
     }
 
     /// Sees, before anything is written, that the lease still holds.
@@ -175,7 +221,7 @@ impl Lease {
         self.assure_within(self.settings.duration * 2 / 3).await
     }
 
-    /// As [`Lease::assure`], and a sign of life was given within the usual interval.
+    /// As [`Lease::assure`], and a heartbeat was written within the usual interval.
     pub async fn assure_fresh(&self) -> Result<()> {
         self.assure_within(self.settings.interval * 3 / 2).await
     }
@@ -188,24 +234,27 @@ impl Lease {
         if age < age_max { Ok(()) } else { self.renew().await.map(drop) }
     }
 
-    fn loss(&self) -> Option<Error> {
+    pub(super) fn loss(&self) -> Option<Error> {
         lock(&self.lost).clone()
     }
 
-    /// Claims a partition; says whether an earlier claim was found, whose work may lie about.
+    /// Claims a partition; says what an earlier claim leaves, if one was found.
     ///
     /// # Errors
     /// [`ErrorKind::Held`] with the holder's name while another run that lives has it.
-    pub async fn claim(&self, partition: &Partition) -> Result<bool> {
+    pub async fn claim(&self, partition: &Partition) -> Result<Inheritance> {
         self.assure().await?;
-        let is_inherited = lock(&self.claimed).contains(partition) || self.write_claim(partition).await?;
-        lock(&self.claimed).insert(partition.clone());
-        Ok(is_inherited)
+        if let Some(former_runs) = lock(&self.claimed).get(partition).cloned() {
+            return Ok(Inheritance { is_inherited: true, former_runs });
+        }
+        let inheritance = self.write_claim(partition).await?;
+        lock(&self.claimed).insert(partition.clone(), inheritance.former_runs.clone());
+        Ok(inheritance)
     }
 
     /// Whether this run has claimed a partition.
     pub fn has(&self, partition: &Partition) -> bool {
-        lock(&self.claimed).contains(partition)
+        lock(&self.claimed).contains_key(partition)
     }
 
     /// Gives a partition up, whose claim was deleted.
@@ -213,86 +262,36 @@ impl Lease {
         lock(&self.claimed).remove(partition);
     }
 
-    async fn write_claim(&self, partition: &Partition) -> Result<bool> {
+    async fn write_claim(&self, partition: &Partition) -> Result<Inheritance> {
         let key = self.layout.claim(partition);
-        let record = ClaimRecord { run: run_name(self.run), holder: self.holder.clone() };
-        let record = serde_json::to_vec(&record).unwrap_or_default();
         for _ in 0..CLAIM_ATTEMPTS_MAX {
-            if let Put::Stored(_) = self.requests.put_small(&key, record.clone(), Condition::IfAbsent).await? {
-                return Ok(false);
+            let first = self.claim_record(&[]);
+            if let Put::Stored(_) = self.requests.put_small(&key, first, Condition::IfAbsent).await? {
+                return Ok(Inheritance::default());
             }
             let Some((found, version)) = self.requests.get_json::<ClaimRecord>(&key).await? else { continue };
-            if let Some(found) = found {
-                self.end_if_dead(&found, partition).await?;
+            if let Some(found) = &found {
+                self.end_if_dead(found, partition).await?;
             }
-            if let Put::Stored(_) = self.requests.put_small(&key, record.clone(), Condition::IfMatch(&version)).await? {
-                return Ok(true);
+            let inheritance = Inheritance::of(found);
+            let record = self.claim_record(&inheritance.former_runs);
+            if let Put::Stored(_) = self.requests.put_small(&key, record, Condition::IfMatch(&version)).await? {
+                return Ok(inheritance);
             }
         }
         Err(held(partition, "other runs that begin just now", self.settings.duration))
     }
 
-    /// Makes sure that the run which holds a claim never writes again. One after the other: several
-    /// partitions of the same dead run may be claimed at once.
-    async fn end_if_dead(&self, claim: &ClaimRecord, partition: &Partition) -> Result<()> {
-        let _alone = self.ending.lock().await;
-        let Ok(run) = u64::from_str_radix(&claim.run, 16) else { return Ok(()) };
-        let key = self.layout.run(run);
-        let Some((sign, version)) = self.requests.get_json::<SignOfLife>(&key).await? else { return Ok(()) };
-        let duration = sign.as_ref().map_or(self.settings.duration, |sign| Duration::from_secs(sign.lease_seconds));
-        let age = self.age_of(&key).await?;
-        if age.is_none() && self.requests.get_json::<SignOfLife>(&key).await?.is_none() {
-            // It has ended by itself, or another run has found it dead.
-            return Ok(());
-        }
-        if age.is_none_or(|age| age < duration) {
-            return Err(held(partition, &claim.holder, duration.saturating_sub(age.unwrap_or_default())));
-        }
-        // Were it only asleep, its next sign of life would find this one and be refused.
-        let holder = sign.map_or_else(String::new, |sign| sign.holder);
-        let last = sign_of_life(&holder, self.settings, 0, Some(&self.holder));
-        match self.requests.put_small(&key, last, Condition::IfMatch(&version)).await? {
-            Put::Stored(_) => self.requests.delete(&[key]).await,
-            Put::Refused if self.requests.get_json::<SignOfLife>(&key).await?.is_none() => Ok(()),
-            Put::Refused => Err(held(partition, &claim.holder, duration)),
-        }
-    }
-
-    /// How long ago an object of another run was written, by the bucket's clock: compared with one
-    /// that is written now.
-    async fn age_of(&self, key: &str) -> Result<Option<Duration>> {
-        self.renew().await?;
-        let ages = self.ages().await?;
-        Ok(ages.into_iter().find(|(other, _)| other == key).map(|(_, age)| age))
-    }
-
-    /// The other runs' objects, and how long before this run's last sign of life each was written.
-    async fn ages(&self) -> Result<Vec<(String, Duration)>> {
-        let own = self.layout.run(self.run);
-        let prefix = self.layout.runs();
-        let signs = self.requests.objects(&prefix);
-        let timed = signs.try_filter_map(|object| async move { Ok(object.modified_at.map(|time| (object.key, time))) });
-        let listed: Vec<(String, Timestamp)> = timed.try_collect().await?;
-        let Some(now) = listed.iter().find(|(key, _)| *key == own).map(|(_, time)| *time) else {
-            return Ok(Vec::new());
-        };
-        Ok(listed.into_iter().filter(|(key, _)| *key != own).map(|(key, then)| (key, age(now, then))).collect())
-    }
-
-    /// Deletes the signs of life of runs that are long dead: they hold nothing, they only lie about.
-    /// What such a run tried the bucket out with can go sooner.
-    async fn sweep(&self) -> Result<()> {
-        let ages = self.ages().await?.into_iter();
-        let is_dead =
-            |key: &str, age: Duration| age > if self.layout.is_probe(key) { self.settings.duration } else { LONG_DEAD };
-        let dead: Vec<String> = ages.filter(|(key, age)| is_dead(key, *age)).map(|(key, _)| key).collect();
-        self.requests.delete(&dead).await
+    fn claim_record(&self, former_runs: &[u64]) -> Vec<u8> {
+        let former_runs = former_runs.iter().copied().map(run_name).collect();
+        let record = ClaimRecord { run: run_name(self.run), holder: self.holder.clone(), former_runs };
+        serde_json::to_vec(&record).unwrap_or_default()
     }
 
     /// Ends the lease: whatever it holds is free at once, and nothing more is written under it.
     pub async fn end(&self) -> Result<()> {
-        if let Some(heartbeat) = lock(&self.heartbeat).take() {
-            heartbeat.abort();
+        if let Some(renewing) = lock(&self.renewing).take() {
+            renewing.abort();
         }
         if self.loss().is_some() {
             return Ok(());
@@ -304,8 +303,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(heartbeat) = lock(&self.heartbeat).take() {
-            heartbeat.abort();
+        if let Some(renewing) = lock(&self.renewing).take() {
+            renewing.abort();
         }
     }
 }
@@ -318,21 +317,7 @@ fn run_name(run: u64) -> String {
     format!("{run:016x}")
 }
 
-fn age(now: Timestamp, then: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(then).max(SignedDuration::ZERO)).unwrap_or_default()
-}
-
-fn sign_of_life(holder: &str, settings: LeaseSettings, count: u64, ended_by: Option<&str>) -> Vec<u8> {
-    let sign = SignOfLife {
-        holder: holder.to_owned(),
-        lease_seconds: settings.duration.as_secs(),
-        count,
-        ended_by: ended_by.map(str::to_owned),
-    };
-    serde_json::to_vec(&sign).unwrap_or_default()
-}
-
-fn held(partition: &Partition, holder: &str, left: Duration) -> Error {
+pub(super) fn held(partition: &Partition, holder: &str, left: Duration) -> Error {
     Error::new(ErrorKind::Held, format!("{partition} is held by {}", printable(holder))).with_hint(format!(
         "wait for that run to end; should it have been killed, its lease ends by itself within {} s",
         left.as_secs().max(1)

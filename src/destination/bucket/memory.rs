@@ -16,6 +16,7 @@ use super::store::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Checksums;
 use crate::hash::ObjectHasher;
+use crate::plan::listing_check::{PageToken, StatedPage};
 
 /// An object as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,8 @@ pub enum BreakOff {
     After(usize),
 }
 
-type Look = Box<dyn Fn(&State) + Send + Sync>;
+/// Looks at the bucket after each request, and may play another run that changes it.
+type Look = Box<dyn Fn(&mut State) + Send + Sync>;
 
 /// The bucket as one run sees it. Several share the state.
 pub struct MemoryStore {
@@ -94,14 +96,14 @@ impl MemoryStore {
         state.log.push(name.clone());
         let answer = work(&mut state);
         if let Some(look) = &self.look {
-            look(&state);
+            look(&mut state);
         }
         if self.break_off == BreakOff::After(number) { Err(broken()) } else { answer }
     }
 }
 
 impl State {
-    fn put(&mut self, key: &str, bytes: Vec<u8>, origin: Option<&str>) -> Version {
+    pub fn put(&mut self, key: &str, bytes: Vec<u8>, origin: Option<&str>) -> Version {
         self.count += 1;
         let etag = format!("\"{}\"", self.count);
         let object = MemoryObject {
@@ -138,12 +140,12 @@ impl Store for MemoryStore {
         BucketChecksum::Crc64Nvme
     }
 
-    async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
+    async fn list(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {
         const PAGE_KEYS: usize = 3;
         self.request(format!("LIST {prefix}"), |state| {
             let mut objects: Vec<StoredObject> = state
                 .objects
-                .range(from.unwrap_or(prefix).to_owned()..)
+                .range(from.map_or(prefix, |from| &from.token).to_owned()..)
                 .take_while(|(key, _)| key.starts_with(prefix))
                 .take(PAGE_KEYS + 1)
                 .map(|(key, object)| StoredObject {
@@ -153,7 +155,10 @@ impl Store for MemoryStore {
                     modified_at: Some(object.modified_at),
                 })
                 .collect();
-            let next = if objects.len() > PAGE_KEYS { objects.pop().map(|object| object.key) } else { None };
+            let next_token = if objects.len() > PAGE_KEYS { objects.pop().map(|object| object.key) } else { None };
+            let stated = StatedPage { echoed_prefix: None, next_token };
+            let next = stated.check(prefix, objects.iter().map(|object| object.key.as_str()), from);
+            let next = next.map_err(|reason| crate::net::untrusted_listing(prefix, reason))?;
             Ok(StoredPage { objects, next })
         })
     }

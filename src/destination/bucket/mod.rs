@@ -3,6 +3,7 @@
 
 mod catalog;
 mod claim;
+mod dead_runs;
 mod fragment;
 mod inventory;
 mod journal;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
+use tokio::sync::OnceCell;
 
 use self::catalog::Catalog;
 use self::claim::{BucketClaim, Claimed};
@@ -63,7 +65,7 @@ pub struct BucketSettings {
     pub attempts_max: u32,
     /// Where long listings are kept while they are needed; bytes of objects never are.
     pub spill_folder: PathBuf,
-    /// When another run that shows no sign of life counts as dead.
+    /// When another run without a heartbeat counts as dead.
     pub lease: LeaseSettings,
     /// What is to be stored anew though it is published.
     pub damage: Arc<Damage>,
@@ -87,9 +89,21 @@ struct Shared {
     journals: Mutex<HashMap<Partition, Arc<Journal>>>,
     /// The multipart uploads that this run has begun and not completed, by key.
     uploads: Mutex<HashMap<String, Upload>>,
+    /// Whether the destination was seen to be this account's, before the first publication.
+    bound: OnceCell<()>,
 }
 
 impl Shared {
+    /// Makes the destination the account's, once for the run: one that published nothing leaves it to
+    /// any account.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DestinationForeign`] where it has become another account's since the run began.
+    async fn bind_to_account(&self) -> Result<()> {
+        let bound = self.bound.get_or_try_init(|| probe::bind(&self.requests, &self.layout, &self.account_id));
+        bound.await.copied()
+    }
+
     /// The whole key of an object of a partition.
     fn key_of(&self, partition: &Partition, key: &str) -> String {
         format!("{}{key}", self.layout.partition(partition))
@@ -168,7 +182,6 @@ impl BucketDestination {
                 message: "this server takes no notice of conditional writes: two runs at once would not be kept apart",
             });
         }
-        probe::claim_for_account(&requests, &layout, account_id).await?;
         let catalog = Catalog::load(&requests, &layout).await?;
         let holder = settings.holder.clone();
         let lease = Lease::begin(requests.clone(), layout.clone(), run, holder, settings.lease).await?;
@@ -182,6 +195,7 @@ impl BucketDestination {
             lease,
             journals: Mutex::new(HashMap::new()),
             uploads: Mutex::new(HashMap::new()),
+            bound: OnceCell::new(),
         };
         Ok(Self(Arc::new(shared)))
     }
@@ -280,6 +294,9 @@ impl BucketDestination {
         // A user who may not list uploads is no less served.
         if let Ok(told) = self.tell_uploads().await {
             messages.extend(told);
+        }
+        if let Err(error) = shared.lease.clear_dead_runs_again().await {
+            messages.push(format!("what killed runs left could not be cleared away: {error}"));
         }
         if let Err(error) = shared.lease.end().await {
             messages.push(format!("this run's lease could not be ended, it ends by itself: {error}"));

@@ -29,12 +29,13 @@ pub(super) async fn check_identity(requests: &Requests, layout: &Layout, account
     }
 }
 
-/// Makes the destination the account's. Of two first runs that come at once only one can name it.
-pub(super) async fn claim_for_account(requests: &Requests, layout: &Layout, account_id: &AccountId) -> Result<()> {
-    if read_identity(requests, layout).await?.is_none() {
-        let bytes = serde_json::to_vec_pretty(&Identity::of_account(account_id)).unwrap_or_default();
-        requests.put_small(&layout.destination_file(), bytes, Condition::IfAbsent).await?;
+/// Makes the destination the account's. Of two first runs that publish at once only one can name it.
+pub(super) async fn bind(requests: &Requests, layout: &Layout, account_id: &AccountId) -> Result<()> {
+    if let Some(identity) = read_identity(requests, layout).await? {
+        return identity.check(account_id);
     }
+    let bytes = serde_json::to_vec_pretty(&Identity::of_account(account_id)).unwrap_or_default();
+    requests.put_small(&layout.destination_file(), bytes, Condition::IfAbsent).await?;
     check_identity(requests, layout, account_id).await
 }
 

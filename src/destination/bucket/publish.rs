@@ -75,6 +75,7 @@ fn is_as_published(claimed: &Claimed, header: &Header, totals: &Totals, terms: &
 async fn replace(claimed: &Claimed, totals: &Totals, terms: &PublishTerms) -> Result<Header> {
     let shared = &claimed.shared;
     let staged = claimed.staged()?;
+    shared.bind_to_account().await?;
     claimed.begin(&staged).await?;
     let header = publication::header(&shared.account_id, &claimed.partition, totals, terms);
     if shared.settings.keep_superseded {

@@ -12,7 +12,7 @@ use crate::destination::{
     VerificationChange, VerificationRecord,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::Partition;
+use crate::export::{Partition, is_folder_marker};
 use crate::manifest;
 
 /// So often a document is changed anew that another process changed meanwhile.
@@ -100,9 +100,9 @@ impl PublishedFiles for ReadOnlyBucket {
             size_bytes: Some(object.size_bytes),
             etag: object.etag,
         });
-        // Folders that a console made are no data and do readers no harm.
+        // Folders that a console or EMR made are no data and do readers no harm.
         let is_folder =
-            |file: &StandingFile| file.path.is_empty() || (file.path.ends_with('/') && file.size_bytes == Some(0));
+            |file: &StandingFile| file.size_bytes.is_some_and(|size_bytes| is_folder_marker(&file.path, size_bytes));
         listed.try_filter(move |file| std::future::ready(!is_folder(file))).boxed()
     }
 

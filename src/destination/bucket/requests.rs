@@ -22,6 +22,8 @@ use crate::destination::ledger::{RandomAccess, ReadFrom};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Checksums;
 use crate::hash::ObjectHasher;
+use crate::net::untrusted_listing;
+use crate::plan::listing_check::{PAGES_MAX, PageToken};
 use crate::progress::{Counters, Event, Observer};
 use crate::retry::Patience;
 
@@ -112,16 +114,21 @@ impl Requests {
     }
 
     /// One page of a listing.
-    async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
+    async fn list(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {
         self.repeat(Manner::Free, || self.store.list(prefix, from)).await
     }
 
     /// Everything below a prefix, page after page, in ascending order of keys.
     pub fn objects(&self, prefix: &str) -> BoxStream<'_, Result<StoredObject>> {
-        let pages = stream::try_unfold((prefix.to_owned(), Some(None)), move |(prefix, from)| async move {
-            let Some(from): Option<Option<String>> = from else { return Ok(None) };
-            let page = self.list(&prefix, from.as_deref()).await?;
-            Ok::<_, Error>(Some((stream::iter(page.objects.into_iter().map(Ok)), (prefix, page.next.map(Some)))))
+        let start = (prefix.to_owned(), Some(None), 0);
+        let pages = stream::try_unfold(start, move |(prefix, from, number)| async move {
+            let Some(from): Option<Option<PageToken>> = from else { return Ok(None) };
+            if number == PAGES_MAX {
+                return Err(untrusted_listing(&self.address(&prefix), "it has no end"));
+            }
+            let page = self.list(&prefix, from.as_ref()).await?;
+            let objects = stream::iter(page.objects.into_iter().map(Ok));
+            Ok::<_, Error>(Some((objects, (prefix, page.next.map(Some), number + 1))))
         });
         pages.try_flatten().boxed()
     }
@@ -198,7 +205,7 @@ impl Requests {
     }
 
     /// As [`Requests::put_small`], for what the lease itself is made of.
-    pub async fn put_sign(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Put> {
+    pub async fn put_heartbeat(&self, key: &str, bytes: Vec<u8>, condition: Condition<'_>) -> Result<Put> {
         self.put_own(Manner::FreeOwn, key, bytes, condition).await
     }
 

@@ -7,6 +7,7 @@ use futures::stream::BoxStream;
 
 use crate::error::Result;
 use crate::export::Checksums;
+use crate::plan::listing_check::PageToken;
 
 /// A bucket that can be written. Keys are whole keys of the bucket.
 ///
@@ -21,7 +22,9 @@ pub trait Store: Send + Sync {
 
     /// One page of the keys below `prefix` in ascending order of their bytes; `from` is where the
     /// page before said that it goes on.
-    async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage>;
+    ///
+    /// The page is proven to belong to the listing that was asked for (design.md promise 10).
+    async fn list(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage>;
 
     /// An object's bytes, only the first `bytes_max` of them where that is given; `None` where there
     /// is no such object.
@@ -165,7 +168,7 @@ pub struct StoredPage {
     /// The objects in ascending order of keys.
     pub objects: Vec<StoredObject>,
     /// Where the listing goes on.
-    pub next: Option<String>,
+    pub next: Option<PageToken>,
 }
 
 /// An object as a listing shows it.

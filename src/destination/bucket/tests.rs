@@ -2,6 +2,10 @@
 //! that waits for `_SUCCESS` see anything but a whole set; the next run ends with exactly the new set
 //! and without anything left behind.
 
+mod dead_runs;
+mod identity;
+mod lost_manifest;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -69,6 +73,18 @@ fn listing(set: &Set) -> Listing {
     builder.finish()
 }
 
+fn settings() -> BucketSettings {
+    BucketSettings {
+        damage: Arc::default(),
+        prefix: "lake".into(),
+        holder: "process 7".into(),
+        keep_superseded: false,
+        attempts_max: 0,
+        spill_folder: std::env::temp_dir(),
+        lease: LeaseSettings { duration: Duration::from_secs(30), interval: Duration::from_secs(3600) },
+    }
+}
+
 struct Bucket {
     state: Arc<Mutex<State>>,
     sets: Vec<Set>,
@@ -86,7 +102,7 @@ impl Bucket {
 
     fn store(&self, break_off: BreakOff) -> Arc<MemoryStore> {
         let sets = self.sets.clone();
-        let look = move |state: &State| {
+        let look = move |state: &mut State| {
             let data = data_of(state);
             assert!(
                 !state.objects.contains_key(&format!("{DATA}_SUCCESS")) || sets.contains(&data),
@@ -108,16 +124,17 @@ impl Bucket {
     }
 
     async fn open_with(&self, store: &Arc<MemoryStore>, keep_superseded: bool) -> Result<BucketDestination> {
-        let settings = BucketSettings {
-            damage: Arc::default(),
-            prefix: "lake".into(),
-            holder: "process 7".into(),
-            keep_superseded,
-            attempts_max: 0,
-            spill_folder: std::env::temp_dir(),
-            lease: LeaseSettings { duration: Duration::from_secs(30), interval: Duration::from_secs(3600) },
-        };
-        let account_id = AccountId::parse("1").unwrap();
+        let settings = BucketSettings { keep_superseded, ..settings() };
+        self.open_for("1", store, settings).await
+    }
+
+    async fn open_for(
+        &self,
+        account_id: &str,
+        store: &Arc<MemoryStore>,
+        settings: BucketSettings,
+    ) -> Result<BucketDestination> {
+        let account_id = AccountId::parse(account_id).unwrap();
         BucketDestination::open(store.clone(), settings, &account_id, Arc::new(Silent), Arc::default()).await
     }
 
@@ -261,7 +278,6 @@ async fn a_run_broken_off_at_any_request_is_ended_by_the_next_one() {
                     transfer(&destination, &set).await.expect(&context);
                     destination.close().await;
                 }
-                bucket.state().objects.retain(|key, _| !key.contains("/locks/") && !key.contains("/probe-"));
                 bucket.assert_published(&set, &context);
             }
         }
@@ -291,7 +307,6 @@ async fn a_begun_rewrite_that_the_source_takes_back_is_undone() {
         let destination = bucket.open(&store).await.unwrap();
         destination.discard_staged(&partition()).await.unwrap();
         destination.close().await;
-        bucket.state().objects.retain(|key, _| !key.contains("/locks/") && !key.contains("/probe-"));
         let data = data_of(&bucket.state());
         let expected = if data == second { second.clone() } else { first() };
         bucket.assert_published(&expected, &format!("before {number}"));
@@ -401,8 +416,8 @@ async fn two_runs_on_one_partition_are_kept_apart_until_one_is_dead() {
     assert!(error.to_string().contains("process 7"), "{error}");
     bucket.let_leases_end();
     transfer(&other, &first()).await.unwrap();
-    // The first run was only asleep: its next sign of life is refused, and then so is all else.
-    let error = one.0.lease.renew_for_test().await.unwrap_err();
+    // The first run was only asleep: its next heartbeat is refused, and then so is all else.
+    let error = one.0.lease.renew().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LeaseLost);
     let error = put(claim.as_ref(), &works[0], &second()[&works[0].object.key]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LeaseLost);
@@ -442,16 +457,6 @@ async fn objects_of_others_are_neither_overwritten_nor_deleted_nor_published() {
     assert_eq!(error.kind(), ErrorKind::DataForeign);
     assert_eq!(data_of(&bucket.state()), with_other, "the published day is as it was");
     assert!(bucket.state().objects.contains_key(&format!("{DATA}_SUCCESS")));
-}
-
-#[tokio::test]
-async fn a_day_whose_manifest_was_lost_is_stored_anew() {
-    let bucket = Bucket::new(&[first(), second()]);
-    bucket.run(&bucket.store(BreakOff::Never), &first(), false).await.unwrap();
-    bucket.state().objects.remove("lake/_e3sync/manifests/type=events/date=2026-11-20.jsonl");
-    let transferred = bucket.run(&bucket.store(BreakOff::Never), &second(), false).await.unwrap();
-    assert_eq!(transferred.keys.len(), second().len(), "nothing is believed without a manifest");
-    bucket.assert_published(&second(), "anew");
 }
 
 #[tokio::test]
@@ -536,25 +541,4 @@ async fn the_index_saves_reading_the_manifests_and_is_not_needed() {
     bucket.state().objects.remove("lake/_e3sync/manifests.index.jsonl");
     assert_eq!(look(&bucket).await, 1, "without it the manifest is read");
     assert_eq!(look(&bucket).await, 0, "and the index is there again");
-}
-
-#[tokio::test]
-async fn another_accounts_mirror_is_refused_before_anything_is_written() {
-    let bucket = Bucket::new(&[first()]);
-    bucket.run(&bucket.store(BreakOff::Never), &first(), false).await.unwrap();
-    let before = bucket.state().objects.clone();
-    let settings = BucketSettings {
-        damage: Arc::default(),
-        prefix: "lake/".into(),
-        holder: String::new(),
-        keep_superseded: false,
-        attempts_max: 0,
-        spill_folder: std::env::temp_dir(),
-        lease: LeaseSettings::default(),
-    };
-    let account_id = AccountId::parse("12").unwrap();
-    let store = bucket.store(BreakOff::Never);
-    let opened = BucketDestination::open(store, settings, &account_id, Arc::new(Silent), Arc::default()).await;
-    assert_eq!(opened.err().unwrap().kind(), ErrorKind::DestinationForeign);
-    assert_eq!(bucket.state().objects, before);
 }

@@ -1,56 +1,22 @@
 use super::xml::Element;
 use crate::destination::bucket::{StoredObject, StoredPage, Upload};
-use crate::error::{Error, ErrorKind, Result};
-use crate::export::printable;
-
-/// Where a listing goes on: the server's token and the last key before it, which the next page's
-/// keys have to follow. A token holds no line feed.
-struct Position<'a> {
-    token: &'a str,
-    last_key: &'a str,
-}
-
-impl<'a> Position<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        text.split_once('\n').map(|(token, last_key)| Self { token, last_key })
-    }
-}
-
-/// The server's own token in a position.
-pub(super) fn token(from: &str) -> &str {
-    Position::parse(from).map_or(from, |position| position.token)
-}
-
-fn untrusted(address: &str, reason: &str) -> Error {
-    Error::new(ErrorKind::ListingUntrusted, format!("the listing of {} is not believed: {reason}", printable(address)))
-        .with_hint("nothing was changed. Something between this machine and the cloud may have answered instead of it: a proxy, a login page")
-}
+use crate::error::Result;
+use crate::net::untrusted_listing as untrusted;
+use crate::plan::listing_check::{PageToken, StatedPage};
 
 /// The page in an answer, once it proves to be a page of the listing of `prefix` that follows `from`.
-pub(super) fn read_page(answer: &[u8], bucket: &str, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
+pub(super) fn read_page(answer: &[u8], bucket: &str, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {
     let address = format!("gs://{bucket}/{prefix}");
     let refuse = |reason: &str| untrusted(&address, reason);
-    let from = from.and_then(Position::parse);
     let root = document(answer, "ListBucketResult", &address)?;
     if root.text_of("Name") != Some(bucket) {
         return Err(refuse("it says that it lists another bucket"));
     }
-    if root.text_of("Prefix").unwrap_or_default() != prefix {
-        return Err(refuse("it says that it lists another prefix"));
-    }
-    let mut last_key = from.as_ref().map(|from| from.last_key);
     let mut objects = Vec::new();
     for entry in root.all("Contents") {
         let (Some(key), Some(size)) = (entry.text_of("Key"), entry.text_of("Size")) else {
             return Err(refuse("it has objects without key or size"));
         };
-        if !key.starts_with(prefix) {
-            return Err(refuse("it has keys from elsewhere"));
-        }
-        if last_key.is_some_and(|last_key| key.as_bytes() <= last_key.as_bytes()) {
-            return Err(refuse("its keys are not in ascending order"));
-        }
-        last_key = Some(key);
         objects.push(StoredObject {
             key: key.to_owned(),
             size_bytes: size.trim().parse().map_err(|_| refuse("it has a size that is no number"))?,
@@ -58,15 +24,21 @@ pub(super) fn read_page(answer: &[u8], bucket: &str, prefix: &str, from: Option<
             modified_at: entry.text_of("LastModified").and_then(|text| text.trim().parse().ok()),
         });
     }
-    let is_truncated = root.text_of("IsTruncated") == Some("true");
-    let next = match root.text_of("NextContinuationToken").filter(|token| !token.is_empty()) {
-        None if is_truncated => return Err(refuse("it breaks off")),
-        None => None,
-        Some(token) if token.contains('\n') => return Err(refuse("its token cannot be used")),
-        Some(token) if from.is_some_and(|from| from.token == token) => return Err(refuse("its pages repeat")),
-        Some(token) => Some(format!("{token}\n{}", last_key.unwrap_or_default())),
+    let stated = StatedPage {
+        echoed_prefix: Some(root.text_of("Prefix").unwrap_or_default()),
+        next_token: next_token(&root).map_err(refuse)?,
     };
+    let next = stated.check(prefix, objects.iter().map(|object| object.key.as_str()), from).map_err(refuse)?;
     Ok(StoredPage { objects, next })
+}
+
+/// The token of the next page. Google says only of a page that is cut off that it is.
+fn next_token(root: &Element) -> std::result::Result<Option<String>, &'static str> {
+    let token = root.text_of("NextContinuationToken").filter(|token| !token.is_empty());
+    if token.is_none() && root.text_of("IsTruncated") == Some("true") {
+        return Err("it breaks off without saying where it goes on");
+    }
+    Ok(token.map(str::to_owned))
 }
 
 /// The unfinished uploads in an answer, once they prove to lie below `prefix`: they may be given up.
@@ -109,6 +81,7 @@ fn document(answer: &[u8], name: &str, address: &str) -> Result<Element> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn page(bucket: &str, prefix: &str, keys: &[&str], next: Option<&str>) -> String {
         let mut text = format!(
@@ -134,10 +107,10 @@ mod tests {
         assert_eq!((read.objects[0].size_bytes, read.objects[0].etag.as_deref()), (5, Some("\"e\"")));
         assert_eq!(read.objects[0].modified_at, Some("2026-11-20T10:00:00.123Z".parse().unwrap()));
         let next = read.next.unwrap();
-        assert_eq!(token(&next), "t1");
+        assert_eq!(next, PageToken { token: "t1".into(), last_key: "p/b ".into(), empty_pages: 0 });
         let follow = |keys: &[&str], token| read_page(page("b", "p/", keys, token).as_bytes(), "b", "p/", Some(&next));
         assert!(follow(&["p/c"], Some("t2")).is_ok());
-        assert!(follow(&["p/b"], None).is_err(), "a key again");
+        assert!(follow(&["p/b "], None).is_err(), "a key again");
         assert!(follow(&["p/c"], Some("t1")).is_err(), "a token again");
         assert_eq!(follow(&[], None).unwrap().next, None);
     }

@@ -15,6 +15,7 @@ use crate::destination::bucket::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksums, printable};
+use crate::plan::listing_check::PageToken;
 
 /// The metadata that holds [`PutTerms::origin`].
 const ORIGIN: &str = "e3sync-origin";
@@ -35,9 +36,9 @@ impl Store for GcsStore {
         BucketChecksum::Crc32c
     }
 
-    async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
+    async fn list(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {
         let mut pairs = vec![("list-type", "2"), ("max-keys", PAGE_KEYS_MAX), ("prefix", prefix)];
-        pairs.extend(from.map(|from| ("continuation-token", listing::token(from))));
+        pairs.extend(from.map(|from| ("continuation-token", from.token.as_str())));
         let answer = self.ask(Operation::List, prefix, &query(&pairs)?).await?;
         listing::read_page(&answer, &self.bucket, prefix, from)
     }

@@ -5,16 +5,17 @@ use super::S3Store;
 use super::failure::Operation;
 use crate::destination::bucket::{StoredObject, StoredPage};
 use crate::error::Result;
+use crate::plan::listing_check::{self, PageToken, StatedPage};
 
 impl S3Store {
-    pub(super) async fn list_objects(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
+    pub(super) async fn list_objects(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {
         let answer = self.sessions.run(async |session| {
             let request = session
                 .xml
                 .list_objects_v2()
                 .bucket(&self.settings.bucket)
                 .prefix(prefix)
-                .set_continuation_token(from.map(str::to_owned));
+                .set_continuation_token(from.map(|from| from.token.clone()));
             request.send().await.map_err(|error| self.failure(Operation::List, prefix, &error))
         });
         page(answer.await?, &self.settings.bucket, prefix, from)
@@ -28,33 +29,21 @@ fn page(
     answer: ListObjectsV2Output,
     bucket: &str,
     prefix: &str,
-    from: Option<&str>,
+    from: Option<&PageToken>,
 ) -> std::result::Result<StoredPage, &'static str> {
     if answer.name() != Some(bucket) {
         return Err("it does not say that it lists this bucket");
-    }
-    if answer.prefix().unwrap_or_default() != prefix {
-        return Err("it does not say that it lists this prefix");
     }
     if answer.key_count().is_some_and(|count| usize::try_from(count) != Ok(answer.contents().len())) {
         return Err("it has another number of keys than it says");
     }
     let is_truncated = answer.is_truncated() == Some(true);
-    match (is_truncated, answer.next_continuation_token()) {
-        (true, None) => return Err("it breaks off without saying where it goes on"),
-        (false, Some(_)) => return Err("it says that it ends and where it goes on"),
-        (true, next) if next == from => return Err("its pages repeat"),
-        _ => {}
-    }
+    let next_token = listing_check::next_token(is_truncated, answer.next_continuation_token)?;
     let contents = answer.contents.unwrap_or_default();
     let objects = contents.into_iter().map(stored_object).collect::<std::result::Result<Vec<_>, _>>()?;
-    if !objects.iter().all(|object| object.key.starts_with(prefix)) {
-        return Err("it has keys from elsewhere");
-    }
-    if !objects.is_sorted_by(|one, next| one.key.as_bytes() < next.key.as_bytes()) {
-        return Err("its keys are not in ascending order");
-    }
-    Ok(StoredPage { objects, next: answer.next_continuation_token })
+    let stated = StatedPage { echoed_prefix: Some(answer.prefix.as_deref().unwrap_or_default()), next_token };
+    let next = stated.check(prefix, objects.iter().map(|object| object.key.as_str()), from)?;
+    Ok(StoredPage { objects, next })
 }
 
 fn stored_object(object: aws_sdk_s3::types::Object) -> std::result::Result<StoredObject, &'static str> {
@@ -78,7 +67,8 @@ mod tests {
     }
 
     fn is_believed(answer: ListObjectsV2OutputBuilder) -> bool {
-        page(answer.build(), "bucket", "p/", Some("token-1")).is_ok()
+        let from = PageToken { token: "token-1".into(), last_key: "p/0".into(), empty_pages: 0 };
+        page(answer.build(), "bucket", "p/", Some(&from)).is_ok()
     }
 
     #[test]
@@ -91,6 +81,8 @@ mod tests {
         assert!(!is_believed(answer(&["p/a"]).key_count(2)));
         assert!(!is_believed(answer(&["p/b", "p/a"])));
         assert!(!is_believed(answer(&["p/a", "p/a"])));
+        assert!(!is_believed(answer(&["p/0", "p/a"])), "the last key of the page before");
+        assert!(!is_believed(answer(&["p/"])), "a key before the last one of the page before");
         assert!(!is_believed(answer(&["q/a"])));
         assert!(!is_believed(answer(&["p/a"]).is_truncated(true)));
         assert!(!is_believed(answer(&["p/a"]).next_continuation_token("token-2")));

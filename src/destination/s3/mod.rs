@@ -25,6 +25,7 @@ use crate::destination::bucket::{
 use crate::error::Result;
 use crate::export::Checksums;
 use crate::net::NetSettings;
+use crate::plan::listing_check::PageToken;
 
 /// How a bucket at S3 is reached and written.
 #[derive(Clone, Debug)]
@@ -91,7 +92,7 @@ impl Store for S3Store {
         BucketChecksum::Crc64Nvme
     }
 
-    async fn list(&self, prefix: &str, from: Option<&str>) -> Result<StoredPage> {
+    async fn list(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {
         self.list_objects(prefix, from).await
     }
 

@@ -43,6 +43,11 @@ pub enum BucketAction {
     Silence(When, Duration),
     /// The request waits until the test opens the gate.
     Freeze(When, Gate),
+    /// A page of a listing says that it goes on at its own last key, so that the next page repeats it, as Ceph's did
+    /// for buckets with versions.
+    RepeatKey,
+    /// A page of a listing says that it goes on at its own first key: each page ascends, and both together do not.
+    StepBack,
     /// It is done; the checksums in the answer are wrong.
     WrongChecksum,
     /// It is done; the entity tag in the answer is wrong.

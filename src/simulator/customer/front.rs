@@ -6,6 +6,7 @@ use super::super::gcs::{Dialect, GcsError};
 use super::super::reply::{Body, Reply};
 use super::super::s3::{S3Error, verify};
 use super::digest::{check_signed_body, refuse};
+use super::faults::BucketAction;
 use super::operation::{BucketOperation, place};
 use super::service::Service;
 use super::store::Condition;
@@ -20,14 +21,22 @@ pub(super) struct Asked<'a> {
     /// Empty for the bucket itself.
     pub(super) key: &'a str,
     pub(super) body: &'a Bytes,
+    /// What goes wrong with it.
+    pub(super) actions: &'a [BucketAction],
 }
 
 /// The sound answer to a call.
-pub(super) async fn answer(service: &Service, operation: BucketOperation, call: &Call, body: &Bytes) -> Reply {
+pub(super) async fn answer(
+    service: &Service,
+    operation: BucketOperation,
+    call: &Call,
+    body: &Bytes,
+    actions: &[BucketAction],
+) -> Reply {
     if call.cloud == Cloud::Gcs && !has_bearer(service, call) {
         return GcsError::invalid_credentials().reply(call, Dialect::Xml);
     }
-    match try_answer(service, operation, call, body) {
+    match try_answer(service, operation, call, body, actions) {
         Ok(reply) => reply,
         Err(error) => error.reply(call),
     }
@@ -39,7 +48,13 @@ fn has_bearer(service: &Service, call: &Call) -> bool {
     !credentials.are_expired && token == Some(credentials.bearer.as_str())
 }
 
-fn try_answer(service: &Service, operation: BucketOperation, call: &Call, body: &Bytes) -> Result<Reply, S3Error> {
+fn try_answer(
+    service: &Service,
+    operation: BucketOperation,
+    call: &Call,
+    body: &Bytes,
+    actions: &[BucketAction],
+) -> Result<Reply, S3Error> {
     let (bucket, key) = place(call).ok_or_else(|| refuse("InvalidURI", "Couldn't parse the specified URI."))?;
     if call.cloud == Cloud::S3 {
         let now = service.clock.now();
@@ -50,7 +65,7 @@ fn try_answer(service: &Service, operation: BucketOperation, call: &Call, body: 
         let error = S3Error::new(StatusCode::NOT_FOUND, "NoSuchBucket", "The specified bucket does not exist");
         return Err(error.with("BucketName", bucket));
     }
-    dispatch(operation, &Asked { service, call, key, body })
+    dispatch(operation, &Asked { service, call, key, body, actions })
 }
 
 fn dispatch(operation: BucketOperation, asked: &Asked<'_>) -> Result<Reply, S3Error> {

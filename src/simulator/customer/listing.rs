@@ -3,12 +3,13 @@
 use super::super::account::Cloud;
 use super::super::checksum::Checksum;
 use super::super::clock::iso_date;
-use super::super::listing::{Listing, Query};
+use super::super::listing::{End, Listing, Query, back_to};
 use super::super::reply::Reply;
 use super::super::s3::{Entry, Limits, S3Error, form, marker, token};
 use super::super::xml::element;
 use super::copy::StoredCopy;
 use super::digest::Algorithm;
+use super::faults::BucketAction;
 use super::front::{Asked, document};
 use http::StatusCode;
 use std::sync::Arc;
@@ -19,7 +20,12 @@ pub(super) fn list(asked: &Asked<'_>) -> Result<Reply, S3Error> {
     let form = form(asked.call, &limits)?;
     let prefix = asked.call.parameter("prefix").unwrap_or_default().to_owned();
     let query = Query { prefix, marker: marker(asked.call)?, ..form.query() };
-    let page = asked.service.store.page(&query);
+    let mut page = asked.service.store.page(&query);
+    if let Some(end) = asked.actions.iter().find_map(leads_back)
+        && page.next.is_some()
+    {
+        page.next = back_to(end, &page.objects, &page.prefixes);
+    }
     let listing = Listing {
         bucket: asked.service.settings.bucket.clone(),
         prefix: query.prefix,
@@ -40,6 +46,15 @@ pub(super) fn list(asked: &Asked<'_>) -> Result<Reply, S3Error> {
             },
         )
     }))
+}
+
+/// To which of its own keys a page says that it goes on, where it lies about that.
+fn leads_back(action: &BucketAction) -> Option<End> {
+    match action {
+        BucketAction::RepeatKey => Some(End::Last),
+        BucketAction::StepBack => Some(End::First),
+        _ => None,
+    }
 }
 
 /// What only one cloud tells about an object.

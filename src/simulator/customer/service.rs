@@ -130,7 +130,7 @@ impl Service {
                 None => pause(action, When::BeforeEffect).await?,
             }
         }
-        let mut reply = front::answer(self, operation, call, body).await;
+        let mut reply = front::answer(self, operation, call, body, &actions).await;
         for action in &actions {
             pause(action, When::AfterEffect).await?;
             match action {

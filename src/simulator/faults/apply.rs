@@ -2,7 +2,7 @@
 
 use super::super::front::Form;
 use super::super::gcs::GENERATION;
-use super::super::listing::{Listing, Marker};
+use super::super::listing::{End, Listing, Marker, back_to};
 use super::super::object::{Material, Object};
 use super::super::reply::{Body, Declared, Ending, Reply};
 use super::super::seed::derive;
@@ -44,6 +44,8 @@ pub(crate) fn distort_listing(action: &Action, mut listing: Listing, form: &Form
             listing.objects.reverse();
             listing.prefixes.reverse();
         }
+        Action::RepeatKey => lead_back(End::Last, &mut listing, form),
+        Action::StepBack => lead_back(End::First, &mut listing, form),
         Action::EmptyListing => {
             listing.objects.clear();
             listing.prefixes.clear();
@@ -64,6 +66,14 @@ pub(crate) fn distort_listing(action: &Action, mut listing: Listing, form: &Form
 fn repeat_token(listing: &mut Listing, form: &Form) {
     let last = listing.objects.last().map_or(Marker::Start, |(key, _)| Marker::AfterKey(key.clone()));
     listing.next_token = Some(listing.token.clone().unwrap_or_else(|| form.token(&last)));
+}
+
+/// The next page, where there is one, begins at the first or the last key of this one.
+fn lead_back(end: End, listing: &mut Listing, form: &Form) {
+    if listing.next_token.is_some() {
+        let marker = back_to(end, &listing.objects, &listing.prefixes);
+        listing.next_token = marker.map(|marker| form.token(&marker));
+    }
 }
 
 /// Where the answer does not name its prefix, the keys are those of the other one.

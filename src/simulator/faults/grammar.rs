@@ -21,6 +21,7 @@ ACTION   instead of an answer
            length=+BYTES | length=-BYTES | content-range | etag (gcs: and generation)
          to a sound listing
            repeat-token | bucket | prefix | foreign | unsorted | no-keys | bomb=BYTES | truncated
+           repeat-key | step-back (the next page begins with the last, with the first key of this one)
 OPTION   cloud=s3 | cloud=gcs     only requests to that cloud, and exchanges for it
          times=N | times=always   how often (default once; always with chance or for)
          after=N                  lets N fitting requests pass first
@@ -103,7 +104,7 @@ fn parse_action(text: &str) -> Parsed<Action> {
     }
 }
 
-const PLAIN: [(&str, Action); 14] = [
+const PLAIN: [(&str, Action); 16] = [
     ("expire-all", Action::ExpireAll),
     ("revoke", Action::RevokeToken),
     ("html", Action::Html200),
@@ -116,6 +117,8 @@ const PLAIN: [(&str, Action); 14] = [
     ("prefix", Action::WrongPrefix),
     ("foreign", Action::ForeignKeys),
     ("unsorted", Action::Unsorted),
+    ("repeat-key", Action::RepeatKey),
+    ("step-back", Action::StepBack),
     ("no-keys", Action::EmptyListing),
     ("truncated", Action::TruncatedXml),
 ];

@@ -78,6 +78,10 @@ pub enum Action {
     ForeignKeys,
     /// The keys of the listing descend.
     Unsorted,
+    /// The next page begins with the last key of this one, as Ceph's did for buckets with versions.
+    RepeatKey,
+    /// The next page begins with the first key of this one: each page ascends, and both together do not.
+    StepBack,
     /// The listing is sound but empty, and the last page.
     EmptyListing,
     /// The listing repeats one key for so many bytes.

@@ -143,6 +143,8 @@ fn happens(action: &Action, moment: Moment) -> bool {
         | Action::WrongPrefix
         | Action::ForeignKeys
         | Action::Unsorted
+        | Action::RepeatKey
+        | Action::StepBack
         | Action::EmptyListing
         | Action::HugePage(_)
         | Action::TruncatedXml => moment == Moment::Listing,

@@ -5,7 +5,7 @@ use crate::credentials::{GcpToken, Issued};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksums, Object, printable};
 use crate::net;
-use crate::source::PageToken;
+use crate::plan::listing_check::PageToken;
 use crate::source::get;
 use crate::source::page::{RawPage, untrusted};
 

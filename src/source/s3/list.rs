@@ -10,7 +10,7 @@ use crate::credentials::{AwsCredentials, Issued};
 use crate::error::Result;
 use crate::export::Object;
 use crate::net::{self, SdkTransport};
-use crate::source::PageToken;
+use crate::plan::listing_check::{PageToken, next_token};
 use crate::source::page::{RawPage, untrusted};
 
 /// The SDK's settings, all but the credentials: those are given with each request, so that it is
@@ -64,17 +64,12 @@ fn raw_page(answer: ListObjectsV2Output, bucket: &str, prefix: &str) -> Result<R
     if answer.key_count().is_some_and(|count| usize::try_from(count) != Ok(keys)) {
         return Err(untrusted(prefix, "it has another number of keys than it says"));
     }
-    if answer.is_truncated() == Some(true) && answer.next_continuation_token().is_none() {
-        return Err(untrusted(prefix, "it breaks off without saying where it goes on"));
-    }
     let is_truncated = answer.is_truncated() == Some(true);
-    if !is_truncated && answer.next_continuation_token().is_some() {
-        return Err(untrusted(prefix, "it says that it ends and where it goes on"));
-    }
+    let next_token =
+        next_token(is_truncated, answer.next_continuation_token).map_err(|reason| untrusted(prefix, reason))?;
     let folders = answer.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix).collect();
     let contents = answer.contents.unwrap_or_default();
     let objects = contents.into_iter().map(|object| read_object(object, prefix)).collect::<Result<_>>()?;
-    let next_token = answer.next_continuation_token.filter(|_| is_truncated);
     Ok(RawPage { prefix: answer.prefix, objects, folders, next_token })
 }
 

@@ -2,7 +2,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use jiff::civil::Date;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
@@ -10,7 +9,7 @@ use crate::destination::{Inventory, Position, Publication, PublishTerms};
 use crate::export::{AccountId, Base64, ExportLocation, TypeName};
 use crate::plan::Listing;
 use crate::progress::Silent;
-use crate::source::{Page, PageToken, Source};
+use crate::source::{Page, PageToken, Source, TypeDays};
 
 const KIB: usize = 1024;
 
@@ -85,7 +84,7 @@ impl Source for FakeSource {
         unreachable!("no test asks for it")
     }
 
-    async fn list_days(&self, _: &TypeName) -> Result<Vec<Date>> {
+    async fn list_days(&self, _: &TypeName) -> Result<TypeDays> {
         unreachable!("no test asks for it")
     }
 

@@ -19,6 +19,7 @@ for_each_lake! {
     an_unfinished_day_is_only_marked_when_it_is_completed
     a_day_of_less_than_half_its_bytes_is_held_back_until_accepted
     a_day_of_less_than_half_its_rows_is_held_back_until_accepted
+    a_day_without_manifest_that_the_source_no_longer_has_is_kept
 }
 
 const DAY: &str = "type=events/date=2026-11-19";
@@ -232,5 +233,32 @@ fn a_day_of_less_than_half_its_rows_is_held_back_until_accepted(lake: &CustomerL
         lake.assert_settled();
     }
     lake.sync(&export).arg("--accept-shrink").run().expect(0);
+    lake.assert_is(&export);
+}
+
+fn a_day_without_manifest_that_the_source_no_longer_has_is_kept(lake: &CustomerLake) {
+    let export = Export::of_noise(3, 4);
+    lake.sync(&export).run().expect(0);
+    let old = day_of(lake);
+    let name = format!("_e3sync/manifests/{DAY}.jsonl");
+    let manifest = lake.bucket().objects().into_keys().find(|key| key.ends_with(&name)).unwrap();
+    let kept = lake.bucket().object(&manifest).unwrap().bytes.to_vec();
+    assert!(lake.bucket().remove_object(&manifest));
+    for day in ["2026-11-19", "2026-11-20"] {
+        export.simulator().change().rewrite_day("events", date(day), 110);
+    }
+    for _ in 0..2 {
+        let failed = lake.sync(&export).run().expect(5).says("the day has no manifest").says("hint: ");
+        assert!(failed.stderr.contains(&manifest), "{}", failed.stderr);
+        assert!(day_of(lake) == old && lake.has_success_marker(DAY), "it may be all that is left of the day");
+        lake.assert_settled();
+    }
+    let other = "type=events/date=2026-11-20/";
+    let is_other = |(path, _): &(String, String)| path.starts_with(other);
+    let found: Vec<_> = lake.data().into_iter().filter(is_other).collect();
+    assert_eq!(found, export.objects().into_iter().filter(is_other).collect::<Vec<_>>(), "the other days go on");
+
+    lake.bucket().put_object(&manifest, kept);
+    lake.sync(&export).run().expect(0);
     lake.assert_is(&export);
 }

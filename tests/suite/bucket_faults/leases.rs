@@ -34,6 +34,8 @@ fn a_killed_runs_lease_ends_by_itself() {
         gate.open();
         lake.run_after_leases(|| lake.sync()).expect(0);
         lake.assert_mirrored("the lease ended");
+        let left: Vec<_> = lake.bucket().objects().into_keys().filter(|key| key.contains("/locks/")).collect();
+        assert!(left.is_empty(), "the dead run left {left:?}");
     }
 }
 

@@ -75,7 +75,7 @@ fn a_connection_that_ends_before_the_effect_of_any_request_does_no_harm() {
     }
 }
 
-/// An answer that got lost is no refusal: whoever finds its own claim, manifest or sign of life
+/// An answer that got lost is no refusal: whoever finds its own claim, manifest or heartbeat
 /// there has written it.
 #[test]
 fn an_answer_that_gets_lost_after_the_effect_of_any_request_does_no_harm() {
@@ -99,7 +99,7 @@ fn two_writers_at_once_by_the_servers_word_is_tried_again() {
     }
 }
 
-/// A sign of life whose answer is lost must not look to its own run as if another had ended it.
+/// A heartbeat whose answer is lost must not look to its own run as if another had ended it.
 #[test]
 fn later_signs_of_life_may_get_lost_too() {
     for cloud in Cloud::ALL {
@@ -110,12 +110,12 @@ fn later_signs_of_life_may_get_lost_too() {
             lake.wait_at(&gate);
             let fault =
                 lake.inject(BucketFault::new(BucketOperation::Put, BucketAction::Cut(when)).on("locks/").times(2));
-            lake.wait_until("two signs of life were lost", |_| fault.fired() == 2);
+            lake.wait_until("two heartbeats were lost", |_| fault.fired() == 2);
             let before = lake.asked(BucketOperation::Put, "locks/");
             lake.wait_until("more of them followed", |_| lake.asked(BucketOperation::Put, "locks/") > before + 1);
             gate.open();
             running.wait().expect(0);
-            lake.assert_mirrored("signs of life");
+            lake.assert_mirrored("heartbeats");
         }
     }
 }
