@@ -1,7 +1,6 @@
 //! A key as a relative path that stays below its folder.
 
-use super::NameRules;
-use super::printable;
+use super::{NameRules, SUCCESS_MARKER, printable};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest key, in bytes, that S3 and Google Cloud Storage accept.
@@ -32,6 +31,9 @@ impl FilePath {
             return Err(refusal(key, "its length is not one that a key can have"));
         }
         check_segments(key)?;
+        if key.split_once('/').is_some_and(|(first, _)| first == SUCCESS_MARKER) {
+            return Err(refusal(key, "it needs a folder where `_SUCCESS`, the marker of a complete day, is a file"));
+        }
         let names: Vec<_> = key.split('/').map(|segment| rules.name_of(segment)).collect();
         Ok(Self(names.join("/")))
     }
@@ -97,7 +99,7 @@ mod tests {
 
     #[test]
     fn keys_that_leave_the_folder_are_refused() {
-        for key in ["", "/a", "a//b", "a/", "../a", "a/../b", "a/./b", "a\0b", "..", &"a".repeat(1025)] {
+        for key in ["", "/a", "a//b", "a/", "../a", "a/../b", "a/./b", "a\0b", "..", "_SUCCESS/a", &"a".repeat(1025)] {
             let error = FilePath::of_key(key).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::KeyRefused, "{key:?}");
         }

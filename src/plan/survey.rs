@@ -12,7 +12,7 @@ use super::completeness::{completeness, is_grace_over};
 use super::decide::{Decision, Facts, decide, decide_unlisted, is_as_published, target_scope};
 use super::merge::{Listed, Merge, MergeTally, MergeTerms, Pair};
 use super::take::{has_success_marker, take_listing};
-use super::{Action, Candidate, Choice, Listing, ListingBuilder, PlanOptions, choose_cloud};
+use super::{Action, Amount, Candidate, Choice, Listing, ListingBuilder, PlanOptions, choose_cloud};
 use crate::destination::{Manifests, Published, PublishedManifest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Scope, TypeName};
@@ -215,7 +215,7 @@ impl Surveyor {
                 let terms = self.merge_terms(header, !is_other_cloud);
                 merge_sets(&manifest, listing, &terms, &self.spill_folder)?
             }
-            None => (listing, MergeTally { added: added(header, &listed), ..MergeTally::default() }),
+            None => (listing, unmerged(header, &listed)),
         };
         let facts = Facts {
             date: partition.date,
@@ -329,11 +329,17 @@ fn repair_reason(published: &Published) -> Option<&'static str> {
     }
 }
 
-/// What would have to be transferred where nothing was merged.
-fn added(header: Option<&Header>, listed: &ListingSummary) -> super::Amount {
+/// What is known of the changes where nothing was merged: all is new, or all is as the manifest has it.
+fn unmerged(header: Option<&Header>, listed: &ListingSummary) -> MergeTally {
     match header {
-        Some(_) => super::Amount::default(),
-        None => super::Amount { objects: listed.objects, bytes: listed.bytes, rows: None },
+        Some(header) => {
+            let kept = Amount { objects: header.objects_gone_at_source, ..Amount::default() };
+            MergeTally { kept, ..MergeTally::default() }
+        }
+        None => {
+            let added = Amount { objects: listed.objects, bytes: listed.bytes, rows: None };
+            MergeTally { added, ..MergeTally::default() }
+        }
     }
 }
 

@@ -16,7 +16,7 @@ const DAY: &str = "type=events/date=2026-11-20";
 const CALLS: [&str; 9] =
     ["renameat2", "renameat", "linkat", "mkdirat", "unlinkat", "syncfs", "fsync", "pwrite64", "write"];
 
-/// A published day, and the same day at the source with one object changed, one gone, one new.
+/// A published day, and the same day at the source with one object changed, a sub-partition rewritten, one object new.
 struct Rewritten {
     export: Export,
     folder: tempfile::TempDir,
@@ -39,7 +39,13 @@ impl Rewritten {
         let before = files_below(&base.join(DAY));
         let keys: Vec<_> = before.keys().filter(|key| key.ends_with(".parquet")).cloned().collect();
         assert!(export.simulator().change().replace_object("events", date, &keys[0], vec![1; 700]));
-        assert!(export.simulator().change().remove_object("events", date, &keys[1]));
+        // A sub-partition is rewritten: what is only gone at the source would stay here.
+        let event_of = |key: &str| key.split('/').next().unwrap().to_owned();
+        let rewritten = event_of(keys.iter().find(|key| event_of(key) != event_of(&keys[0])).unwrap());
+        for key in keys.iter().filter(|key| event_of(key) == rewritten) {
+            assert!(export.simulator().change().remove_object("events", date, key));
+        }
+        export.simulator().change().add_object("events", date, &format!("{rewritten}/part-8.parquet"), vec![3; 900]);
         export.simulator().change().add_object("events", date, "event=new/part-9.parquet", vec![2; 600]);
         Self { export, folder, before }
     }

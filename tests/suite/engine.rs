@@ -34,13 +34,14 @@ fn an_object_that_may_not_be_read_fails_its_partition_only() {
 #[test]
 fn objects_that_may_not_be_read_cost_their_day_soon_and_no_other() {
     let export = Export::of_noise(3, 200);
-    // One day's objects at a time, so that the oldest day meets all of it.
-    export.inject("get:status=403 times=60");
+    export.inject("get:status=403 times=always key=type=events/date=2026-11-18");
     let folder = tempfile::tempdir().unwrap();
     let finished = export.sync(folder.path()).args(["--concurrency", "4", "--json"]).run().expect(3);
     assert!(finished.stderr.contains("20 objects failed in a row"), "{}", finished.stderr);
-    let published = finished.summary()["partitions"]["published"].as_u64().unwrap();
-    assert!((3..=5).contains(&published), "at most three days met sixty refusals: {published}");
+    assert_eq!(finished.summary()["partitions"]["published"], 5, "every other day");
+    let failed = finished.summary()["objects"]["failed"].as_u64().unwrap();
+    assert!((20..=24).contains(&failed), "and what was in flight: {failed}");
+    export.simulator().clear_faults();
     export.sync(folder.path()).run().expect(0);
     assert_tree_is(&export, folder.path());
 }
@@ -98,8 +99,9 @@ fn connections_are_used_again() {
     relay.sync(&export, folder.path()).args(["--concurrency", "256"]).run().expect(0);
     assert_tree_is(&export, folder.path());
     let connections = relay.connections.load(Ordering::SeqCst);
-    // Listings run beside the objects.
-    assert!(connections <= 256 + 32, "{connections} connections for 256 objects in flight");
+    // Listings run beside the objects, and on a busy machine a connection is free a moment before that is
+    // noticed.
+    assert!(connections <= 256 + 64, "{connections} connections for 256 objects in flight");
 }
 
 /// Passes connections on to a server and counts them.

@@ -43,7 +43,7 @@ fn days_that_nobody_has_are_told() {
     };
     let some = sync("2026-11-10", "2026-11-20").expect(0);
     some.says("neither the source nor the destination has anything of 2026-11-10 .. 2026-11-18");
-    let none = sync("2025-01-01", "2025-01-03").expect(0);
+    let none = sync("2025-01-01", "2025-01-03").expect(3);
     assert!(none.stdout.contains("has anything of the selected days"), "{}", none.stdout);
 }
 

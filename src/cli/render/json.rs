@@ -114,6 +114,7 @@ pub fn of_run(run: &Run) -> Value {
         "partitions": {
             "published": partitions.published, "unchanged": partitions.unchanged, "waiting": partitions.waiting,
             "held": partitions.held, "expired": partitions.expired, "missing": partitions.missing,
+            "empty": partitions.empty,
             "failed": partitions.failed,
         },
         "objects": { "transferred": objects.transferred, "failed": objects.failed },

@@ -52,6 +52,7 @@ fn partitions(summary: &Summary<'_>) -> impl Iterator<Item = ([(&'static str, St
         ("held", summary.held_count()),
         ("expired", summary.with_action(Action::Expired)),
         ("missing", summary.with_action(Action::Missing)),
+        ("empty", summary.with_action(Action::Empty)),
         ("failed", summary.failed()),
     ];
     outcomes.into_iter().map(|(outcome, count)| ([("outcome", outcome.to_owned())], count.cast_signed()))

@@ -99,7 +99,7 @@ impl Summary<'_> {
     fn headline(&self) -> String {
         let to_do = self.count(|partition| partition.action.is_change() || partition.error.is_some());
         let transferred = self.objects_transferred();
-        if to_do == 0 {
+        if to_do == 0 && transferred == 0 {
             let kept =
                 self.with_action(Action::Keep) + self.with_action(Action::Expired) + self.with_action(Action::Empty);
             if kept == 0 && self.with_action(Action::Missing) > 0 {
@@ -146,8 +146,8 @@ impl Summary<'_> {
     /// Selected days that neither the source nor the destination has.
     fn missing(&self) -> Option<String> {
         let (count, names) = self.names_with(Action::Missing)?;
-        let partitions = Counted(count as u64, "partition is", "partitions are");
-        Some(format!("{partitions} neither at the source nor here: {names}"))
+        let partitions = Counted(count as u64, "partition has", "partitions have");
+        Some(format!("{partitions} no object at the source, nor here: {names}"))
     }
 
     /// Objects that only this mirror still has.

@@ -110,6 +110,7 @@ pub fn partitions(run: &Run) -> String {
         (counts.held, "held back"),
         (counts.expired, "expired"),
         (counts.missing, "missing"),
+        (counts.empty, "empty"),
         (counts.failed, "failed"),
     ];
     let some = named.iter().filter(|(count, _)| *count > 0);
