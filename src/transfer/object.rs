@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinError;
 
 use super::TransferSettings;
@@ -218,7 +218,6 @@ impl ObjectTransfer {
     }
 
     async fn reserve_memory(&self, bytes: u64) -> Result<SemaphorePermit<'_>> {
-        let closed = |cause| Error::new(ErrorKind::Internal, "the memory budget is closed").with_cause(cause);
         self.common.memory.acquire_many(units(bytes)).await.map_err(closed)
     }
 
@@ -269,18 +268,36 @@ impl ObjectTransfer {
         let begins_at = received.hasher.length_bytes();
         let Opening { mut body, on_new_connection } = opening;
         let parts = Parts { at: begins_at, end: self.work.object.size_bytes, part_size_bytes };
-        let parts =
-            parts.map(|range| self.receive_part(range, Opening { body: body.take(), on_new_connection }, writer));
-        let mut parts = stream::iter(parts).buffered(ranges_at_once);
-        while let Some((offset, chunks)) = parts.try_next().await? {
-            let mut offset = offset;
-            for chunk in chunks {
-                self.take(offset, &chunk, received);
-                offset += chunk.len() as u64;
+        let room = Semaphore::new(ranges_at_once);
+        let parts = parts.map(|range| {
+            let opening = Opening { body: body.take(), on_new_connection };
+            async {
+                let room = room.acquire().await.map_err(closed)?;
+                Ok::<_, Error>((self.receive_part(range, opening, writer).await?, room))
             }
-            self.checkpoint(writer, received).await?;
-        }
-        Ok(())
+        });
+        let mut parts = stream::iter(parts).buffered(ranges_at_once);
+        let (arrived, mut arrivals) = mpsc::unbounded_channel();
+        // A part may hold a lock that a checkpoint needs, such as that of the bucket's lease: the
+        // parts go on while a checkpoint is noted, or both would wait for ever.
+        let receiving = async move {
+            while let Some(part) = parts.try_next().await? {
+                let _ = arrived.send(part);
+            }
+            Ok(())
+        };
+        let hashing = async {
+            while let Some(((mut offset, chunks), room)) = arrivals.recv().await {
+                for chunk in chunks {
+                    self.take(offset, &chunk, received);
+                    offset += chunk.len() as u64;
+                }
+                drop(room);
+                self.checkpoint(writer, received).await?;
+            }
+            Ok(())
+        };
+        futures::future::try_join(receiving, hashing).await.map(drop)
     }
 
     async fn receive_part(
@@ -329,6 +346,10 @@ impl ObjectTransfer {
             patience: Patience::new(self.common.settings.attempts_max),
         }
     }
+}
+
+fn closed(cause: AcquireError) -> Error {
+    Error::new(ErrorKind::Internal, "the memory budget is closed").with_cause(cause)
 }
 
 fn broke_off(cause: JoinError) -> Error {

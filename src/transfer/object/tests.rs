@@ -109,6 +109,7 @@ struct FakeClaim {
     /// The answers that were open when the hashing ended.
     open_after_hashing: AtomicUsize,
     answers: Arc<Answers>,
+    lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[async_trait]
@@ -122,7 +123,7 @@ impl Claim for FakeClaim {
         std::thread::sleep(self.hashing);
         self.open_after_hashing.store(self.answers.open.load(Ordering::SeqCst), Ordering::SeqCst);
         hasher.update(&self.prefix);
-        Ok((Box::new(FakeWriter), hasher))
+        Ok((Box::new(FakeWriter(self.lock.clone())), hasher))
     }
 
     async fn prepare(&self, _: &mut Listing, _: &str) -> Result<Inventory> {
@@ -150,20 +151,29 @@ impl Claim for FakeClaim {
     }
 }
 
-struct FakeWriter;
+/// Needs one lock for whatever it does, for some time.
+struct FakeWriter(Arc<tokio::sync::Mutex<()>>);
+
+impl FakeWriter {
+    async fn take_time(&self) -> Result<()> {
+        let _locked = self.0.lock().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(())
+    }
+}
 
 #[async_trait]
 impl ObjectWriter for FakeWriter {
     async fn write(&self, _: u64, _: &Bytes) -> Result<()> {
-        Ok(())
+        self.take_time().await
     }
 
     async fn end_part(&self, _: Range<u64>) -> Result<()> {
-        Ok(())
+        self.take_time().await
     }
 
     async fn checkpoint(&self, _: &ObjectHasher) -> Result<()> {
-        Ok(())
+        self.take_time().await
     }
 
     async fn finish(&self, _: &VerifiedContent, _: &Checksums) -> Result<()> {
@@ -244,6 +254,13 @@ async fn bodies_are_read_to_their_end_so_that_connections_serve_again() {
     run_all(transfers(1, &source, &Arc::default())).await;
     assert_eq!(source.ranges.ended.load(Ordering::SeqCst), 4);
     assert_eq!(source.whole.ended.load(Ordering::SeqCst), 0, "the rest of the whole object is not fetched twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_and_checkpoints_that_need_one_lock_do_not_wait_for_each_other() {
+    let source = Arc::new(source_of(900 * KIB));
+    let ended = tokio::time::timeout(Duration::from_secs(60), run_all(transfers(3, &source, &Arc::default()))).await;
+    assert!(ended.is_ok(), "the transfers wait for ever");
 }
 
 #[tokio::test]
