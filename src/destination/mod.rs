@@ -178,7 +178,7 @@ pub struct PublishTerms {
 #[derive(Clone, Debug)]
 pub enum Publication {
     /// It is published, with this manifest's header.
-    Published(Header),
+    Published(Box<Header>),
     /// It turned out to have less than half of the rows that it would replace, and is held back; what was
     /// published is as it was.
     Held,

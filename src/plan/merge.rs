@@ -176,7 +176,7 @@ impl Merge {
             (Some(entry), Some(listed)) if is_same => {
                 Member::Unchanged { object: listed.object, was_gone: entry.gone_at_source.is_some() }
             }
-            (Some(before), Some(listed)) => Member::Changed { before, listed },
+            (Some(before), Some(listed)) => Member::Changed { before: Box::new(before), listed },
             (Some(entry), None) if self.goes(verdict, terms) => Member::Dropped(entry),
             (Some(entry), None) => {
                 let is_newly_gone = entry.gone_at_source.is_none();
@@ -213,7 +213,7 @@ pub(crate) enum Member {
         was_gone: bool,
     },
     /// Listed with another identity than published: it takes its own place.
-    Changed { before: Entry, listed: Listed },
+    Changed { before: Box<Entry>, listed: Listed },
     /// Listed, and not published.
     Added {
         listed: Listed,

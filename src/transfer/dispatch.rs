@@ -178,7 +178,7 @@ impl Engine {
 /// What a task brings back.
 enum Done {
     Prepared(Partition, usize, Result<Prepared>),
-    Object(usize, Work, Result<Arrival>),
+    Object(usize, Box<Work>, Result<Arrival>),
     Confirmed(usize, Result<Confirmation>),
     Published(usize, Result<Publication>),
 }
@@ -332,7 +332,7 @@ impl Dispatcher {
                     work: work.clone(),
                 };
                 let order = *order;
-                self.tasks.spawn(async move { Done::Object(order, work, transfer.run().await) });
+                self.tasks.spawn(async move { Done::Object(order, Box::new(work), transfer.run().await) });
                 active.in_flight += 1;
                 self.in_flight += 1;
             }
@@ -471,7 +471,7 @@ impl Dispatcher {
                     rows: header.rows,
                     is_complete: header.completeness.is_complete(),
                 });
-                active.outcome.published = Some(header);
+                active.outcome.published = Some(*header);
             }
             Publication::Held => (active.outcome.action, active.outcome.reason) = (Action::Hold, HELD_BY_ROWS),
         }

@@ -23,7 +23,7 @@ pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<P
         let version = write_manifest(claimed, &header).await?;
         shared.catalog.note_published(&claimed.partition, Some((&header, &version)));
         claimed.end().await?;
-        return Ok(Publication::Published(header));
+        return Ok(Publication::Published(Box::new(header)));
     }
     let manifest = claimed.manifest.as_ref().map(|manifest| &manifest.published);
     if publication::is_held_back(manifest, &staged.ledger, shared.run, totals.objects_gone_at_source, terms)? {
@@ -35,7 +35,7 @@ pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<P
     };
     mark_complete(claimed, &header).await?;
     claimed.end().await?;
-    Ok(Publication::Published(header))
+    Ok(Publication::Published(Box::new(header)))
 }
 
 /// Takes a set back that turned out to have less than half of the rows. Rows are known when all objects

@@ -30,7 +30,7 @@ pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<Pu
         let header = publication::marked_header(&published.header, &totals, terms);
         mark(&manifests, &layout::manifest_name(partition), &header, published, &ledger)?;
         claim.clear()?;
-        return Ok(Publication::Published(header));
+        return Ok(Publication::Published(Box::new(header)));
     }
     let header = publication::header(&shared.account_id, partition, &totals, terms);
     if publication::is_held_back(replaced.as_ref(), &ledger, shared.run, totals.objects_gone_at_source, terms)? {
@@ -59,7 +59,7 @@ pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<Pu
     if let Err(error) = settlement.put_away(replaced).and_then(|()| claim.clear()) {
         shared.warn(format!("{partition} is published, and its staging folder is not cleared: {error}"));
     }
-    Ok(Publication::Published(header))
+    Ok(Publication::Published(Box::new(header)))
 }
 
 /// Writes the manifest of the published set anew, with other marks of what is gone at the source. The set

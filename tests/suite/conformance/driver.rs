@@ -95,7 +95,7 @@ pub async fn transfer(destination: &dyn Destination, set: &Set, terms: PublishTe
     let keys = put_all(claim.as_ref(), set).await?;
     let terms = PublishTerms { listing_digest: listing.summary.digest, ..terms };
     match claim.publish(terms).await? {
-        Publication::Published(header) => Ok((header, keys)),
+        Publication::Published(header) => Ok((*header, keys)),
         Publication::Held => Err(Error::new(ErrorKind::Shrunk, "held back")),
     }
 }
