@@ -37,7 +37,7 @@ pub struct Facts<'a> {
     /// Whether the day counts as complete by the listing.
     pub completeness: Completeness,
     /// How the published set and the listing merge. Needed unless nothing is published, nothing is
-    /// listed, or [`is_as_published`].
+    /// listed, or the listing is the one that the set was last brought up to date with.
     pub merge: MergeTally,
     /// Whether the listing is of another cloud than the one that the published set came from.
     pub is_other_cloud: bool,

@@ -1,6 +1,6 @@
 //! What happens to each partition, as a value.
 //!
-//! [`decide`] and [`merge`] are pure: published manifest, listing and options in, a plan out. The same
+//! [`decide`] and `merge` are pure: published manifest, listing and options in, a plan out. The same
 //! functions answer `plan`, a run's preparation, its confirmation and its publication. [`Surveyor`] and
 //! [`Selection`] ask the source and the destination for what the decisions need.
 
