@@ -85,12 +85,24 @@ impl World {
             let asks: Vec<(Ask, bool)> =
                 asks.iter().map(|(ask, is_repair)| (self.ask_of_day(day, ask), *is_repair)).collect();
             let allowed = reachable(self.published[day].as_ref(), &of_day, &asks);
-            // Whichever run was through with the day last has left it whole.
-            let ran = runs.iter().find(|ran| ran.is_through(day)).unwrap_or(&runs[0]);
-            let set = self.check_day(day, allowed, ran, &files)?;
+            let set = self.check_day(day, allowed, self.decisive(day, runs), &files)?;
             self.settle(day, set, &files);
         }
         Ok(())
+    }
+
+    /// The run that left the day as it is. Whichever was through with the day last has left it whole;
+    /// but one with nothing to do there takes what an earlier run left for the other's work, while the
+    /// other has it in hand.
+    fn decisive<'a>(&self, day: usize, runs: &'a [Ran]) -> &'a Ran {
+        let published = |ran: &&Ran| ran.of_day(day).is_some_and(|outcome| outcome.published.is_some());
+        let failed = |ran: &&Ran| {
+            let error = ran.of_day(day).and_then(|outcome| outcome.error.as_ref());
+            error.is_some_and(|error| error.kind() != ErrorKind::Held)
+        };
+        let failed = || runs.iter().find(failed).filter(|_| self.begun.contains(&day));
+        let through = || runs.iter().find(|ran| ran.is_through(day));
+        runs.iter().find(published).or_else(failed).or_else(through).unwrap_or(&runs[0])
     }
 
     /// Two runs that begin together: neither harms nor stops the other.
