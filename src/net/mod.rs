@@ -1,9 +1,11 @@
 //! What every HTTP client here shares: how it is built, which addresses it may use, how the
 //! headers that both clouds and the Authentication API send are read.
 
+mod refusal_body;
 mod s3_config;
 mod s3_refusal;
 mod sdk_transport;
+pub(crate) mod xml;
 
 use std::fmt::{self, Write as _};
 use std::sync::Once;
@@ -16,6 +18,7 @@ use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 
+pub(crate) use refusal_body::{RefusalBody, said};
 pub(crate) use s3_config::{SigningTime, with_own_transport};
 pub(crate) use s3_refusal::{Refusal, SdkFailure};
 pub use sdk_transport::{AnswerCheck, SdkTransport};

@@ -7,6 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use http::{HeaderMap, StatusCode};
 
+use super::RefusalBody;
 use super::sdk_transport::UntrustedAnswer;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
@@ -21,7 +22,7 @@ pub(crate) struct Refusal {
     pub status: StatusCode,
     /// The error's code, empty where the answer has none: to a HEAD for one.
     pub code: String,
-    /// What the server says about it; only looked into, not printed.
+    /// The server's own words about it; empty where the answer has none.
     pub message: String,
     /// The request's id, empty where the answer has none.
     pub request_id: String,
@@ -67,6 +68,8 @@ impl SdkFailure {
     }
 
     fn of_answer(raw: &HttpResponse, said: &aws_sdk_s3::error::ErrorMetadata, request: &str) -> Self {
+        // The SDK reads XML only; a gateway's page stands in no metadata.
+        let body = RefusalBody::read(raw.body().bytes().unwrap_or_default());
         let code = said.code().unwrap_or_default();
         if raw.status().is_success() && code.is_empty() {
             return Self::Untrusted("it is not an answer of S3".to_owned());
@@ -75,7 +78,7 @@ impl SdkFailure {
             request: request.to_owned(),
             status: StatusCode::from_u16(raw.status().as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             code: code.to_owned(),
-            message: said.message().unwrap_or_default().to_owned(),
+            message: said.message().map_or(body.message, str::to_owned),
             request_id: said.request_id().unwrap_or_default().to_owned(),
             headers: header_map(raw),
         }))
@@ -170,7 +173,7 @@ impl Refusal {
         Error::new(kind, self.what()).with_retry_after(super::retry_after(&self.headers))
     }
 
-    /// `GET key failed (403 AccessDenied, request 4442587FB7D0A2F9)`.
+    /// `GET key failed (403 AccessDenied, request 4442587FB7D0A2F9): the server's own words`.
     pub fn what(&self) -> String {
         let mut said = self.status.as_u16().to_string();
         if !self.code.is_empty() {
@@ -179,6 +182,6 @@ impl Refusal {
         if !self.request_id.is_empty() {
             said = format!("{said}, request {}", printable(&self.request_id));
         }
-        format!("{} failed ({said})", self.request)
+        format!("{} failed ({said}){}", self.request, super::said(&self.code, &self.message))
     }
 }

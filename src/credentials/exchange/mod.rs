@@ -9,7 +9,6 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Response, Url};
 use secrecy::ExposeSecret as _;
-use serde::Deserialize;
 
 pub use aws::AwsExchange;
 pub use gcp::GcpExchange;
@@ -18,7 +17,7 @@ use super::TokenSource;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation, printable};
-use crate::net;
+use crate::net::{self, RefusalBody};
 use crate::progress::Counters;
 
 /// The longest answer that is read, in bytes; a real one has about two thousand.
@@ -54,14 +53,6 @@ struct Exchange {
     client: Client,
     clock: Arc<Clock>,
     counters: Arc<Counters>,
-}
-
-/// The documented error body; other bodies occur.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ErrorAnswer {
-    message: Option<String>,
-    uuid: Option<String>,
 }
 
 impl Exchange {
@@ -149,13 +140,12 @@ impl Exchange {
 
 /// The meaning of an answer that is not 200.
 fn refusal(path: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
-    let answer: ErrorAnswer = serde_json::from_slice(body).unwrap_or_default();
+    let body = RefusalBody::read(body);
     let mut context = format!("{} from /{path}", status.as_u16());
-    if let Some(uuid) = answer.uuid.filter(|uuid| uuid.len() <= 100) {
-        context = format!("{context}, reference {}", printable(&uuid));
+    if !body.reference.is_empty() {
+        context = format!("{context}, reference {}", printable(&body.reference));
     }
-    let message = answer.message.filter(|message| message.len() <= 500).unwrap_or_default();
-    let said = if message.is_empty() { String::new() } else { format!(": {}", printable(&message)) };
+    let said = body.said();
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Error::new(ErrorKind::TokenRefused, format!("the vendor refused the token ({context}){said}")).with_hint(

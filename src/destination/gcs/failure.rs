@@ -1,10 +1,9 @@
 use http::{HeaderMap, StatusCode};
 
 use super::call::{Call, Operation};
-use super::xml::Element;
 use crate::error::{Error, ErrorKind};
 use crate::export::printable;
-use crate::net;
+use crate::net::{self, RefusalBody};
 
 /// The most of an error's body that is read, in bytes.
 pub(super) const ERROR_BODY_BYTES_MAX: usize = 16 * 1024;
@@ -36,14 +35,12 @@ impl From<Error> for Failure {
 /// The failure behind an answer that is no success.
 pub(super) fn of_answer(call: &Call, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
     let status = status.as_u16();
-    let code: String = Element::parse(body)
-        .and_then(|root| root.text_of("Code").map(|code| code.chars().take(100).collect()))
-        .unwrap_or_default();
-    let kind = kind(call.operation, status, &code);
-    let said = if code.is_empty() { status.to_string() } else { format!("{status} {}", printable(&code)) };
+    let body = RefusalBody::read(body);
+    let kind = kind(call.operation, status, &body.code);
+    let code = if body.code.is_empty() { status.to_string() } else { format!("{status} {}", printable(&body.code)) };
     let request_id = headers.get("x-guploader-uploadid").and_then(|id| id.to_str().ok());
     let request_id = request_id.map(|id| format!(", request {}", printable(id))).unwrap_or_default();
-    let error = Error::new(kind, format!("{} failed ({said}{request_id})", call.what()));
+    let error = Error::new(kind, format!("{} failed ({code}{request_id}){}", call.what(), body.said()));
     let error = error.with_retry_after(net::retry_after(headers));
     Failure { status: Some(status), error: with_hint(error, call.operation, status) }
 }
@@ -157,15 +154,15 @@ mod tests {
     #[test]
     fn the_message_names_the_request_and_the_hint_the_permission() {
         let error = failure(Operation::Put, 403, "AccessDenied").error;
-        assert_eq!(error.to_string(), "PUT gs://bucket/a\\u{1b}key failed (403 AccessDenied, request AB12)");
+        assert_eq!(error.to_string(), "PUT gs://bucket/a\\u{1b}key failed (403 AccessDenied, request AB12): m");
         assert!(error.hint().unwrap().contains("storage.objects.create"), "{:?}", error.hint());
     }
 
     #[test]
     fn a_body_that_is_no_xml_does_not_hide_the_status() {
         let call = Call::new(Operation::List, "gs://bucket/", None);
-        let failure = of_answer(&call, StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>Bad gateway");
-        assert_eq!(failure.error.to_string(), "LIST gs://bucket/ failed (502)");
+        let failure = of_answer(&call, StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html><title>Bad gateway</title>");
+        assert_eq!(failure.error.to_string(), "LIST gs://bucket/ failed (502): Bad gateway");
         assert_eq!(failure.error.kind(), ErrorKind::Unavailable);
     }
 }

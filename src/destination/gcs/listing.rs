@@ -1,7 +1,7 @@
-use super::xml::Element;
 use crate::destination::bucket::{StoredObject, StoredPage, Upload};
 use crate::error::Result;
 use crate::net::untrusted_listing as untrusted;
+use crate::net::xml::Element;
 use crate::plan::listing_check::{PageToken, StatedPage};
 
 /// The page in an answer, once it proves to be a page of the listing of `prefix` that follows `from`.

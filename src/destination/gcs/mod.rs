@@ -10,7 +10,6 @@ mod requests;
 mod tokens;
 mod transport;
 mod upload;
-mod xml;
 
 use std::fmt;
 use std::future::Future;

@@ -15,9 +15,9 @@ use reqwest::{Client, Response, StatusCode, Url};
 use super::body::{ReceivedBody, SentBody, Stalled};
 use super::call::{Call, Operation};
 use super::failure::{self, ERROR_BODY_BYTES_MAX, Failure, Tried};
-use super::xml::Element;
 use crate::error::{Error, ErrorKind};
 use crate::export::Base64;
+use crate::net::xml::Element;
 
 /// The longest answer that is read into memory, in bytes: a page of 1,000 keys of 1,024 bytes each,
 /// escaped at its worst, fits.

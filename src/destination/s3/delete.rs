@@ -38,10 +38,7 @@ impl S3Store {
         let errors = answer.errors().iter().filter(|error| error.code() != Some("NoSuchKey"));
         let failures = errors.map(|error| {
             let key = error.key().unwrap_or_default();
-            self.refused(
-                Operation::Delete,
-                self.refusal_of(key, error.code().unwrap_or("no code"), answer.request_id().unwrap_or_default()),
-            )
+            self.refused(Operation::Delete, self.refusal_of(key, error, answer.request_id().unwrap_or_default()))
         });
         // What will fail again is worth more to know than what may be repeated.
         if let Some(failure) = failures.min_by_key(|failure| failure.retry() != Retry::Never) {
@@ -56,7 +53,8 @@ impl S3Store {
     }
 
     /// One object's failure in the form of a whole answer's; S3 gives it no status of its own.
-    fn refusal_of(&self, key: &str, code: &str, request_id: &str) -> Refusal {
+    fn refusal_of(&self, key: &str, error: &aws_sdk_s3::types::Error, request_id: &str) -> Refusal {
+        let code = error.code().unwrap_or("no code");
         let status = match code {
             "AccessDenied" => StatusCode::FORBIDDEN,
             "SlowDown" | "ServiceUnavailable" => StatusCode::SERVICE_UNAVAILABLE,
@@ -67,7 +65,7 @@ impl S3Store {
             request: self.request(Operation::Delete, key),
             status,
             code: code.to_owned(),
-            message: String::new(),
+            message: error.message().unwrap_or_default().to_owned(),
             request_id: request_id.to_owned(),
             headers: HeaderMap::new(),
         }

@@ -174,6 +174,12 @@ impl S3Store {
             ErrorKind::AccessDenied if code == "SignatureDoesNotMatch" => {
                 Some("the secret key does not fit its access key, or a proxy changes requests".into())
             }
+            // Rights do not help against it; its words name the kind of the policy.
+            ErrorKind::AccessDenied if refusal.message.contains("explicit deny") => Some(
+                "a policy forbids it whatever rights the credentials have; who keeps the policy can tell what it demands, \
+                 such as a certain encryption (--sse), storage class or network"
+                    .into(),
+            ),
             ErrorKind::AccessDenied if operation.writes() && self.settings.sse_kms_key_id.is_some() => {
                 let permission = operation.permission();
                 Some(format!("the credentials need {permission} on the bucket, and kms:GenerateDataKey and kms:Decrypt on the key").into())

@@ -147,7 +147,7 @@ async fn an_expired_token_costs_one_repetition_and_a_second_refusal_is_final() {
     assert!(put(&canned.store, Condition::None).await.is_ok());
     let error = refused_put(&[expired.clone(), expired]).await;
     assert_eq!(error.kind(), ErrorKind::AccessDenied);
-    assert_eq!(error.to_string(), "PUT s3://bucket/a b failed (400 ExpiredToken, request ID7)");
+    assert_eq!(error.to_string(), "PUT s3://bucket/a b failed (400 ExpiredToken, request ID7): no");
     assert!(error.hint().unwrap().contains("aws sso login"));
 }
 
@@ -262,7 +262,7 @@ async fn each_deleted_key_is_answered_for() {
     assert!(delete(&format!("{deleted_a}{deleted_b}")).await.is_ok());
     let denied = "<Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error>";
     let error = delete(&format!("{deleted_a}{denied}")).await.unwrap_err();
-    assert_eq!(error.to_string(), "DELETE s3://bucket/b failed (403 AccessDenied)");
+    assert_eq!(error.to_string(), "DELETE s3://bucket/b failed (403 AccessDenied): no");
     assert!(error.hint().unwrap().contains("s3:DeleteObject"));
     let slow = "<Error><Key>a</Key><Code>SlowDown</Code></Error>";
     assert_eq!(delete(&format!("{slow}{deleted_b}")).await.unwrap_err().kind(), ErrorKind::Throttled);

@@ -29,6 +29,11 @@ pub enum BucketAction {
         /// The value of `Retry-After`.
         retry_after_seconds: Option<u64>,
     },
+    /// It is not done; the answer is 403 `AccessDenied` with this message, as policies word it.
+    Denied {
+        /// The server's own words.
+        message: String,
+    },
     /// It is not done; the answer has status 200 and an `<Error>` of this code as its body, as S3 answers late failures
     /// of copies and completions.
     ErrorInside {

@@ -196,6 +196,9 @@ fn instead(action: &BucketAction, call: &Call) -> Option<Reply> {
                 None => reply,
             })
         }
+        BucketAction::Denied { message } => {
+            Some(S3Error::new(StatusCode::FORBIDDEN, "AccessDenied", message).reply(call))
+        }
         BucketAction::ErrorInside { code } => {
             Some(S3Error::new(StatusCode::OK, code, "This was asked for by a fault.").reply(call))
         }

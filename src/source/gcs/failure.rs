@@ -1,44 +1,22 @@
 use reqwest::Response;
-use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind};
 use crate::export::printable;
-use crate::net;
+use crate::net::{self, RefusalBody};
 use crate::source::get;
 
 /// The most of an error's body that is read, in bytes.
 const ERROR_BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// The JSON API's error body; other bodies occur.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Body {
-    error: Refusal,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Refusal {
-    errors: Vec<Detail>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Detail {
-    reason: String,
-}
-
 /// The failure behind an answer that is no success.
 pub(super) async fn of_response(response: Response, verb: &str, key: &str) -> Error {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = get::error_body(response, ERROR_BODY_BYTES_MAX).await;
-    let body: Body = serde_json::from_slice(&body).unwrap_or_default();
-    let reason = body.error.errors.into_iter().next().unwrap_or_default().reason;
-    let reason: String = reason.chars().take(100).collect();
-    let kind = kind(verb, status, &reason);
-    let said = if reason.is_empty() { status.to_string() } else { format!("{status} {}", printable(&reason)) };
+    let body = RefusalBody::read(&body);
+    let kind = kind(verb, status, &body.code);
+    let code = if body.code.is_empty() { status.to_string() } else { format!("{status} {}", printable(&body.code)) };
     let request_id = get::text(&headers, "x-guploader-uploadid").map(|id| format!(", request {}", printable(id)));
-    let what = format!("{verb} {} failed ({said}{})", printable(key), request_id.unwrap_or_default());
+    let what = format!("{verb} {} failed ({code}{}){}", printable(key), request_id.unwrap_or_default(), body.said());
     let error = Error::new(kind, what).with_retry_after(net::retry_after(&headers));
     match kind {
         ErrorKind::AccessDenied => error.with_hint(

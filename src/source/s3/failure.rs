@@ -6,7 +6,7 @@ use reqwest::Response;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::export::printable;
-use crate::net::{Refusal, SdkFailure};
+use crate::net::{Refusal, RefusalBody, SdkFailure};
 use crate::source::get;
 use crate::source::page::untrusted;
 
@@ -17,23 +17,16 @@ const ERROR_BODY_BYTES_MAX: usize = 16 * 1024;
 pub(super) async fn of_response(response: Response, key: &str, clock: &Clock) -> Error {
     let (status, headers) = (response.status(), response.headers().clone());
     let body = get::error_body(response, ERROR_BODY_BYTES_MAX).await;
-    let body = String::from_utf8_lossy(&body);
+    let body = RefusalBody::read(&body);
     let refusal = Refusal {
         request: format!("GET {}", printable(key)),
         status,
-        code: element(&body, "Code").unwrap_or_default().to_owned(),
-        message: String::new(),
+        code: body.code,
+        message: body.message,
         request_id: get::text(&headers, "x-amz-request-id").unwrap_or_default().to_owned(),
         headers,
     };
     error_of(refusal, clock)
-}
-
-/// The text of a simple XML element. A full parser has nothing to add for an error's code.
-fn element<'a>(body: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = body.split_once(&format!("<{name}>"))?;
-    let (text, _) = rest.split_once(&format!("</{name}>"))?;
-    (text.len() <= 100).then_some(text)
 }
 
 /// The failure behind a listing that the SDK reports as failed.
@@ -116,12 +109,5 @@ mod tests {
         assert_eq!(kind(412, "PreconditionFailed"), ErrorKind::SourceChanged);
         assert_eq!(kind(404, "NoSuchBucket"), ErrorKind::Protocol);
         assert_eq!(kind(301, "PermanentRedirect"), ErrorKind::Protocol);
-    }
-
-    #[test]
-    fn an_errors_code_is_found_in_its_body() {
-        let body = "<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>x</Message></Error>";
-        assert_eq!(element(body, "Code"), Some("SlowDown"));
-        assert_eq!(element("<html>", "Code"), None);
     }
 }

@@ -29,6 +29,24 @@ fn a_permission_that_is_missing_is_found_before_the_first_byte() {
 }
 
 #[test]
+fn a_policys_own_words_are_passed_on_and_no_right_is_blamed_for_its_denial() {
+    for cloud in Cloud::ALL {
+        let lake = Lake::small(cloud);
+        let caller = "arn:aws:sts::123456789012:assumed-role/mirror/run";
+        let words =
+            format!("User: {caller} is not authorized: explicit deny in a service control policy \"p&1\"\u{1b}[2J");
+        lake.inject(BucketFault::new(BucketOperation::Put, BucketAction::Denied { message: words }));
+        let finished =
+            lake.sync().run().expect(4).says(caller).says("explicit deny in a service control policy \"p&1\"");
+        assert!(!finished.stderr.contains('\u{1b}'), "{cloud:?}: {}", finished.stderr);
+        if cloud == Cloud::S3 {
+            assert!(!finished.stderr.contains("need s3:PutObject"), "{}", finished.stderr);
+            finished.says("hint: a policy forbids it");
+        }
+    }
+}
+
+#[test]
 fn read_only_keys_can_look_and_cannot_mirror() {
     for cloud in Cloud::ALL {
         let lake = Lake::small(cloud);

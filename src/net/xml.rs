@@ -1,3 +1,5 @@
+//! A document of XML as a tree, for the answers that no SDK reads.
+
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
@@ -7,7 +9,7 @@ const DEPTH_MAX: usize = 16;
 
 /// An element of a document. Texts are kept to the blank: keys may begin and end with one.
 #[derive(Debug, Default)]
-pub(super) struct Element {
+pub(crate) struct Element {
     name: String,
     text: String,
     children: Vec<Self>,
