@@ -1,6 +1,8 @@
 //! The verb `doctor`: tries everything that a run needs, one after the other, and says what to do
 //! about whatever does not work. Nothing is left behind.
 
+mod bundle;
+
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
@@ -13,6 +15,8 @@ use crate::export::{AccountId, Partition, TypeName};
 use crate::finding::Finding;
 use crate::plan::has_success_marker;
 use crate::source::{Access, Cloud, CloudChoice, ReadRequest, SourceSettings, TypeDays, Watch};
+
+pub use bundle::Bundle;
 
 /// So many of a type's newest days are asked whether they are complete.
 const DAYS_ASKED: usize = 5;
@@ -31,11 +35,7 @@ const OUTAGE_MAX: Duration = Duration::from_secs(2);
 /// Checks the way to the export: credentials, clock, listings, and reading. Returns the account that
 /// the export is of, where somebody said so.
 pub async fn examine_source(settings: &SourceSettings, watch: &Watch, tell: Tell<'_>) -> Option<AccountId> {
-    let clouds = match (settings.cloud, &settings.access) {
-        (CloudChoice::Auto, Access::Exchange(_)) => vec![CloudChoice::Gcs, CloudChoice::S3],
-        (CloudChoice::Auto, Access::Ambient { .. }) => vec![CloudChoice::S3],
-        (cloud, _) => vec![cloud],
-    };
+    let clouds = clouds_of(settings);
     let mut refused = Vec::new();
     let mut account_id = None;
     for choice in clouds {
@@ -63,6 +63,15 @@ pub async fn examine_source(settings: &SourceSettings, watch: &Watch, tell: Tell
     }
     tell(clock_finding(watch));
     account_id
+}
+
+/// The clouds that the settings are about, each by its own name.
+fn clouds_of(settings: &SourceSettings) -> Vec<CloudChoice> {
+    match (settings.cloud, &settings.access) {
+        (CloudChoice::Auto, Access::Exchange(_)) => vec![CloudChoice::Gcs, CloudChoice::S3],
+        (CloudChoice::Auto, Access::Ambient { .. }) => vec![CloudChoice::S3],
+        (cloud, _) => vec![cloud],
+    }
 }
 
 /// The settings for one cloud, with little patience.

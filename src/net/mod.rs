@@ -1,6 +1,7 @@
 //! What every HTTP client here shares: how it is built, which addresses it may use, how the
 //! headers that both clouds and the Authentication API send are read.
 
+mod raw_answer;
 mod refusal_body;
 mod s3_config;
 mod s3_refusal;
@@ -18,6 +19,7 @@ use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 
+pub(crate) use raw_answer::RawAnswer;
 pub(crate) use refusal_body::{RefusalBody, said};
 pub(crate) use s3_config::{SigningTime, with_own_transport};
 pub(crate) use s3_refusal::{Refusal, SdkFailure};

@@ -63,6 +63,11 @@ impl Element {
         &self.name
     }
 
+    /// All children in their order.
+    pub fn children(&self) -> &[Self] {
+        &self.children
+    }
+
     /// The children of this name in their order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
         self.children.iter().filter(move |child| child.name == name)

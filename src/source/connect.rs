@@ -11,7 +11,7 @@ use crate::credentials::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation};
-use crate::net;
+use crate::net::{self, RawAnswer};
 use crate::progress::{Counters, Event, Observer};
 
 /// How the right to read the export is obtained.
@@ -84,6 +84,21 @@ impl SourceSettings {
     /// What the exchange answers.
     pub async fn issue_for_gcs(&self, clock: &Arc<Clock>) -> Result<Grant<GcpToken>> {
         self.gcs_issuer(clock, &Arc::new(Counters::default()))?.issue().await
+    }
+
+    /// The Authentication API's answer for a cloud as it came; `None` where no token is used.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub(crate) async fn raw_exchange(&self, cloud: CloudChoice, clock: &Arc<Clock>) -> Result<Option<RawAnswer>> {
+        let Access::Exchange(exchange) = &self.access else { return Ok(None) };
+        let counters = Arc::new(Counters::default());
+        if cloud == CloudChoice::Gcs {
+            let client = net::build_client(&self.gcs.net)?;
+            return GcpExchange::new(exchange.clone(), client, clock.clone(), counters).raw().await.map(Some);
+        }
+        let client = net::build_client(&self.s3.net)?;
+        AwsExchange::new(exchange.clone(), client, clock.clone(), counters).raw().await.map(Some)
     }
 
     /// The clouds that the account's export is in, each with credentials, the preferred one first:

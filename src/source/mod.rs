@@ -6,6 +6,7 @@ mod connect;
 pub mod gcs;
 mod get;
 mod page;
+mod raw;
 mod retrying;
 pub mod s3;
 
@@ -18,6 +19,7 @@ use jiff::civil::Date;
 
 pub use cloud::{Cloud, CloudDays};
 pub use connect::{Access, CloudChoice, SourceSettings, Watch};
+pub(crate) use raw::{LookedAt, RawSource};
 pub use retrying::Retrying;
 
 use crate::error::{Error, Result};

@@ -7,6 +7,7 @@ mod addresses;
 mod basics;
 mod bucket;
 mod bucket_faults;
+mod bundle;
 mod checksums;
 mod clients;
 mod clouds;
@@ -42,7 +43,6 @@ mod stores;
 mod stores_gcs;
 mod together;
 mod unmirrored;
-
 mod usage;
 mod verify;
 mod verify_bucket;

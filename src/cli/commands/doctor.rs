@@ -1,7 +1,11 @@
+//! Runs `doctor`.
+
+use std::path::Path;
 use std::sync::Arc;
 
-use e3sync::doctor;
-use e3sync::error::{ErrorKind, ExitCode};
+use e3sync::destination::DestinationSettings;
+use e3sync::doctor::{self, Bundle};
+use e3sync::error::{Error, ErrorKind, ExitCode, Result};
 use e3sync::finding::{Finding, State};
 use e3sync::progress::{Counters, Silent};
 use e3sync::source::Watch;
@@ -11,7 +15,7 @@ use super::Outcome;
 use crate::cli::args::DoctorArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::output::{self, Paint};
-use crate::cli::render;
+use crate::cli::{file, render};
 
 /// On a narrower terminal what was found stands below what was checked.
 const COLUMNS_FOR_A_TABLE: usize = 60;
@@ -21,24 +25,33 @@ pub async fn run(arguments: DoctorArgs) -> Outcome {
     let present = Present::read(None)?;
     let watch =
         Watch { clock: present.clock.clone(), observer: Arc::new(Silent), counters: Arc::new(Counters::default()) };
-    let mut code = ExitCode::Success;
+    let source = decide::source(&arguments.source);
+    let destination = decide::destination(&arguments.destination, &present, false, arguments.source.retries);
+    if let Some(path) = &arguments.bundle {
+        check_bundle_file(path, destination.as_ref().ok())?;
+    }
+    let mut findings = Vec::new();
     let mut tell = |finding: Finding| {
-        if code == ExitCode::Success {
-            code = finding.exit_code;
-        }
         show(&finding, arguments.json);
+        findings.push(finding);
     };
-    let account_id = match decide::source(&arguments.source) {
+    let account_id = match &source {
         Ok(source) => {
             tell(Finding::fine("token", token_origin(&arguments)));
-            doctor::examine_source(&source, &watch, &mut tell).await
+            doctor::examine_source(source, &watch, &mut tell).await
         }
         Err(error) => {
-            tell(Finding::broken("token", &error));
+            tell(Finding::broken("token", error));
             None
         }
     };
-    match decide::destination(&arguments.destination, &present, false, arguments.source.retries) {
+    // What a bundle tells is about the source: messages about the destination name places of the user's.
+    let about_source_count = findings.len();
+    let mut tell = |finding: Finding| {
+        show(&finding, arguments.json);
+        findings.push(finding);
+    };
+    match destination {
         Ok(destination) => {
             doctor::examine_destination(&destination, account_id.as_ref(), &watch, &mut tell).await;
         }
@@ -47,7 +60,48 @@ pub async fn run(arguments: DoctorArgs) -> Outcome {
         }
         Err(error) => tell(Finding::broken("destination", &error)),
     }
-    Ok(code)
+    if let Some(path) = &arguments.bundle {
+        let about_source = &findings[..about_source_count];
+        let bundle = match &source {
+            Ok(source) => Bundle::gather(source, about_source, &watch.clock).await,
+            Err(_) => Bundle::without_source(about_source, &watch.clock),
+        };
+        write_bundle(path, &bundle)?;
+    }
+    let codes = findings.iter().map(|finding| finding.exit_code);
+    Ok(codes.into_iter().find(|code| *code != ExitCode::Success).unwrap_or(ExitCode::Success))
+}
+
+/// Sees before anything is asked that the file can be written and is none of the mirror's.
+fn check_bundle_file(path: &Path, destination: Option<&DestinationSettings>) -> Result<()> {
+    if path.as_os_str() == "-" {
+        return Ok(());
+    }
+    if let Some(destination) = destination {
+        file::keep_off_mirror("--bundle", path, &destination.address)?;
+    }
+    file::try_out(path).map_err(|cause| unwritable(path, cause))
+}
+
+fn unwritable(path: &Path, cause: std::io::Error) -> Error {
+    Error::new(ErrorKind::Usage, format!("cannot write the file of --bundle, {}", path.display()))
+        .with_hint("name a file in a folder that is there and can be written with --bundle, or - for standard output")
+        .with_cause(cause)
+}
+
+fn write_bundle(path: &Path, bundle: &Bundle) -> Result<()> {
+    let text = bundle.to_text()?;
+    if path.as_os_str() == "-" {
+        output::line(text.trim_end());
+        return Ok(());
+    }
+    file::replace(path, text.as_bytes()).map_err(|cause| unwritable(path, cause))?;
+    output::message(format_args!(
+        "{} tells how the servers answered; secrets, the account and names of events are left out. \
+         Read it before you pass it on.",
+        path.display()
+    ));
+    Ok(())
 }
 
 /// Where the token comes from; never what it is.

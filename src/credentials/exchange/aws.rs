@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::credentials::{AwsCredentials, Grant, Issuer, S3_BUCKET};
 use crate::error::Result;
 use crate::export::ExportLocation;
-use crate::net;
+use crate::net::{self, RawAnswer};
 use crate::progress::Counters;
 
 /// The exchange for AWS: `GET /v2/export/credentials` (domain.md section 1).
@@ -45,6 +45,14 @@ impl AwsExchange {
         let location = ExportLocation::parse("s3", s3_path)
             .map_err(|error| error.within(format_args!("the answer of /{}", self.0.path)))?;
         self.0.expect(location, S3_BUCKET)
+    }
+
+    /// The API's answer as it came, for whoever looks at its form.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Usage`] for a token that is none; why there is no answer.
+    pub(crate) async fn raw(&self) -> Result<RawAnswer> {
+        self.0.raw().await
     }
 
     /// The credentials' life: their end minus the server's own time, so that a wrong clock on this

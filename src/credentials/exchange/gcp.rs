@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::credentials::{GCS_BUCKET_PREFIX, GcpToken, Grant, Issuer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation, printable};
+use crate::net::RawAnswer;
 use crate::progress::Counters;
 
 /// Google's tokens live one hour from the moment the request was sent; the answer does not say so.
@@ -30,6 +31,14 @@ impl GcpExchange {
     /// An exchange that sets `clock` right by the API's own.
     pub fn new(settings: ExchangeSettings, client: Client, clock: Arc<Clock>, counters: Arc<Counters>) -> Self {
         Self(Exchange { settings, path: "v2/export/credentials/gcp", client, clock, counters })
+    }
+
+    /// The API's answer as it came, for whoever looks at its form.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Usage`] for a token that is none; why there is no answer.
+    pub(crate) async fn raw(&self) -> Result<RawAnswer> {
+        self.0.raw().await
     }
 
     /// The location behind `gs://optimizely-e3-ID`: the account's number is the end of the

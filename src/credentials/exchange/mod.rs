@@ -17,7 +17,7 @@ use super::TokenSource;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation, printable};
-use crate::net::{self, RefusalBody};
+use crate::net::{self, RawAnswer, RefusalBody};
 use crate::progress::Counters;
 
 /// The longest answer that is read, in bytes; a real one has about two thousand.
@@ -64,6 +64,15 @@ impl Exchange {
             url.query_pairs_mut().append_pair(name, value);
         }
         url
+    }
+
+    /// Asks once, and gives the answer whatever it is.
+    async fn raw(&self) -> Result<RawAnswer> {
+        let token = self.settings.token.read().await?;
+        self.counters.exchange_requests.add(1);
+        let request = self.client.get(self.url(None)).bearer_auth(token.expose_secret()).build();
+        let request = request.map_err(|cause| self.unreachable(cause))?;
+        RawAnswer::ask(&self.client, request, &format!("GET /{}", self.path), ANSWER_BYTES_MAX, EXCHANGE_TIMEOUT).await
     }
 
     /// Asks, and sets the clock right by the answer.

@@ -76,7 +76,7 @@ impl GcsProtocol {
 
     async fn fetch_page(&self, issued: &Issued<GcpToken>, url: &str, prefix: &str) -> Result<Vec<u8>> {
         let mut request = get::request(url, prefix, None)?;
-        self.authorize(&mut request, issued)?;
+        self.authorize(&mut request, &issued.credentials)?;
         let what = || format!("no answer to LIST {}", printable(prefix));
         let request = reqwest::Request::try_from(request).map_err(|_| {
             Error::new(ErrorKind::Internal, format!("cannot ask for the listing of {}", printable(prefix)))

@@ -3,6 +3,7 @@
 
 mod failure;
 mod list;
+mod raw;
 
 use std::sync::Arc;
 
@@ -67,8 +68,8 @@ impl GcsProtocol {
     }
 
     /// Adds the token, and the paying project where there is one.
-    fn authorize<T>(&self, request: &mut http::Request<T>, issued: &Issued<GcpToken>) -> Result<()> {
-        let bearer = format!("Bearer {}", issued.credentials.0.expose_secret());
+    fn authorize<T>(&self, request: &mut http::Request<T>, token: &GcpToken) -> Result<()> {
+        let bearer = format!("Bearer {}", token.0.expose_secret());
         let mut bearer = HeaderValue::from_str(&bearer)
             .map_err(|_| Error::new(ErrorKind::Protocol, "the vendor's token cannot stand in a header"))?;
         bearer.set_sensitive(true);
@@ -114,7 +115,7 @@ impl Protocol for GcsProtocol {
         let mut http_request = get::request(&url, key, range)?;
         // Without it an object that is stored compressed would arrive changed.
         http_request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        self.authorize(&mut http_request, issued)?;
+        self.authorize(&mut http_request, &issued.credentials)?;
         let response = self.getter.send(http_request, key, request.on_new_connection).await?;
         if !response.status().is_success() {
             return Err(failure::of_response(response, "GET", key).await);

@@ -2,6 +2,7 @@
 
 mod failure;
 mod list;
+mod raw;
 mod sign;
 
 use std::ops::Range;
