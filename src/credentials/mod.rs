@@ -7,6 +7,7 @@ mod exchange;
 mod gcp;
 mod renewer;
 mod token;
+pub mod well_formed;
 
 pub use ambient::AmbientAwsIssuer;
 pub use aws::AwsCredentials;

@@ -6,7 +6,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
+use super::well_formed::{self, Form};
 use crate::error::{Error, ErrorKind, Result};
+use crate::export::printable;
 
 /// The longest token that is accepted; a Personal Access Token has about 54 characters.
 const TOKEN_BYTES_MAX: u64 = 16 * 1024;
@@ -33,26 +35,27 @@ impl TokenSource {
     /// [`ErrorKind::Usage`] when the file or command gives none, or one that cannot be a token.
     /// The token's text is in no message.
     pub async fn read(&self) -> Result<SecretString> {
-        let text = match self {
-            Self::Value(token) => token.expose_secret().to_owned(),
-            Self::File(path) => read_file(path).await?,
-            Self::Command(command) => run(command).await?,
+        let (text, origin) = match self {
+            Self::Value(token) => (token.expose_secret().to_owned(), "the environment or standard input".to_owned()),
+            Self::File(path) => (read_file(path).await?, printable(&path.to_string_lossy()).into_owned()),
+            Self::Command(command) => (run(command).await?, "the token command".to_owned()),
         };
-        check(text.trim())
+        Self::check(&text, &origin)
     }
-}
 
-fn check(token: &str) -> Result<SecretString> {
-    if token.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, "the token is empty")
-            .with_hint("put a Personal Access Token into OPTIMIZELY_API_TOKEN, or name a file with --token-file"));
+    /// The token in a text that came from `origin`: without the line end and the blanks around it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for what cannot be a token; its text is in no message.
+    pub fn check(text: &str, origin: &str) -> Result<SecretString> {
+        let token = text.trim();
+        if token.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, format!("the token from {origin} is empty"))
+                .with_hint("put a Personal Access Token into OPTIMIZELY_API_TOKEN, or name a file with --token-file"));
+        }
+        well_formed::check("the token", origin, token, Form::Header)?;
+        Ok(SecretString::from(token))
     }
-    // Anything else cannot stand in a header, and most likely is not the token but a message.
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::new(ErrorKind::Usage, "the token has characters that no token has")
-            .with_hint("check that the file, variable or command holds the token and nothing else"));
-    }
-    Ok(SecretString::from(token))
 }
 
 async fn read_file(path: &std::path::Path) -> Result<String> {
@@ -62,9 +65,10 @@ async fn read_file(path: &std::path::Path) -> Result<String> {
             .with_cause(cause)
     };
     let file = tokio::fs::File::open(path).await.map_err(refuse)?;
-    let mut text = String::new();
-    file.take(TOKEN_BYTES_MAX).read_to_string(&mut text).await.map_err(refuse)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    file.take(TOKEN_BYTES_MAX).read_to_end(&mut bytes).await.map_err(refuse)?;
+    well_formed::text_of(bytes)
+        .map_err(|flaw| well_formed::refusal("the token", &printable(&path.to_string_lossy()), flaw))
 }
 
 async fn run(command: &str) -> Result<String> {
@@ -80,18 +84,19 @@ async fn run(command: &str) -> Result<String> {
         .spawn()
         .map_err(|cause| refuse("cannot be started").with_cause(cause))?;
     let stdout = child.stdout.take().ok_or_else(|| refuse("has no output"))?;
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let mut output = stdout.take(TOKEN_BYTES_MAX);
     let reading = async {
-        output.read_to_string(&mut text).await?;
+        output.read_to_end(&mut bytes).await?;
         drop(output);
         child.wait().await
     };
     match tokio::time::timeout(COMMAND_TIMEOUT, reading).await {
         Err(_) => Err(refuse("takes too long")),
-        Ok(Err(cause)) => Err(refuse("does not print text").with_cause(cause)),
+        Ok(Err(cause)) => Err(refuse("cannot be read").with_cause(cause)),
         Ok(Ok(status)) if !status.success() => Err(refuse(&format!("failed with {status}"))),
-        Ok(Ok(_)) => Ok(text),
+        Ok(Ok(_)) => well_formed::text_of(bytes)
+            .map_err(|flaw| well_formed::refusal("the token", "the token command", flaw)),
     }
 }
 

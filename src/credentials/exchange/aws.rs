@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{Exchange, ExchangeSettings};
 use crate::clock::Clock;
-use crate::credentials::{AwsCredentials, Grant, Issuer, S3_BUCKET};
+use crate::credentials::{AwsCredentials, Grant, Issuer, S3_BUCKET, well_formed};
 use crate::error::Result;
 use crate::export::ExportLocation;
 use crate::net::{self, RawAnswer};
@@ -78,13 +78,15 @@ impl Issuer for AwsExchange {
         let answer: Answer =
             serde_json::from_slice(&body).map_err(|_| self.0.unusable("it is not the documented JSON"))?;
         let lifetime = self.lifetime(answer.credentials.expiration, &headers)?;
+        let credentials = AwsCredentials {
+            access_key_id: answer.credentials.access_key_id,
+            secret_access_key: answer.credentials.secret_access_key,
+            session_token: Some(answer.credentials.session_token),
+        };
+        well_formed::check_aws(&credentials, &self.0.origin()).map_err(well_formed::of_server)?;
         Ok(Grant {
             location: self.location(&answer.s3_path)?,
-            credentials: AwsCredentials {
-                access_key_id: answer.credentials.access_key_id,
-                secret_access_key: answer.credentials.secret_access_key,
-                session_token: Some(answer.credentials.session_token),
-            },
+            credentials,
             lifetime: Some(lifetime),
         })
     }

@@ -3,11 +3,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Client;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::{Exchange, ExchangeSettings};
 use crate::clock::Clock;
+use crate::credentials::well_formed::{self, Form};
 use crate::credentials::{GCS_BUCKET_PREFIX, GcpToken, Grant, Issuer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation, printable};
@@ -73,6 +74,8 @@ impl Issuer for GcpExchange {
         let (_, body) = self.0.ask(None).await?;
         let answer: Answer =
             serde_json::from_slice(&body).map_err(|_| self.0.unusable("it is not the documented JSON"))?;
+        well_formed::check("the token", &self.0.origin(), answer.token.expose_secret(), Form::Header)
+            .map_err(well_formed::of_server)?;
         Ok(Grant {
             location: self.location(&answer.uri)?,
             credentials: GcpToken(answer.token),

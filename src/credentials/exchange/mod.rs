@@ -139,6 +139,11 @@ impl Exchange {
             .with_hint("check the network and --api-url; the vendor's status page tells of outages")
     }
 
+    /// Where the parts of an answer are said to come from.
+    fn origin(&self) -> String {
+        format!("the answer of /{}", self.path)
+    }
+
     fn unusable(&self, reason: &str) -> Error {
         Error::new(ErrorKind::ExchangeUnavailable, format!("the answer of /{} cannot be used: {reason}", self.path))
             .with_hint(
