@@ -2,24 +2,24 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use super::{AwsCredentials, Grant, Issuer};
+use super::{AwsCredentials, AwsSettings, Grant, Issuer};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::ExportLocation;
-use crate::net::{AnswerCheck, SdkTransport};
+use crate::net::{self, NetSettings};
 
 /// Long-lived AWS keys that the vendor's support issued, from a profile or the ambient AWS
 /// credentials: a run without the Authentication API (domain.md section 1).
 #[derive(Debug)]
 pub struct AmbientAwsIssuer {
     provider: SharedCredentialsProvider,
+    /// What to do where there are none.
+    hint: String,
     location: ExportLocation,
     clock: Arc<Clock>,
 }
@@ -33,30 +33,23 @@ impl AmbientAwsIssuer {
     pub async fn load(
         profile: Option<&str>,
         location: ExportLocation,
-        client: reqwest::Client,
+        net: &NetSettings,
         clock: Arc<Clock>,
     ) -> Result<Self> {
-        let (version, region) = (BehaviorVersion::latest(), Region::from_static("us-east-1"));
-        let transport = SdkTransport::new(client, AnswerCheck::Any);
-        let mut loader = aws_config::defaults(version).region(region.clone()).http_client(transport.clone());
-        if let Some(profile) = profile {
-            // The profile's own provider takes nothing from the loader, and panics without a transport.
-            let config = ProviderConfig::default()
-                .with_behavior_version(Some(version))
-                .with_region(Some(region))
-                .with_http_client(transport);
-            let from_profile = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile);
-            // Keys in the environment belong to the destination and would win over the profile.
-            loader = loader.profile_name(profile).credentials_provider(from_profile.build());
-        }
-        let provider = loader.load().await.credentials_provider().ok_or_else(|| no_credentials("none were found"))?;
-        Ok(Self { provider, location, clock })
+        let settings = AwsSettings::new(profile.map(str::to_owned), "--source-profile", net, clock.clone())?;
+        let loaded = settings.load(settings.region_of_roles().await?).await;
+        let provider = loaded
+            .credentials_provider()
+            .ok_or_else(|| Error::new(ErrorKind::Usage, NO_CREDENTIALS).with_hint(settings.hint()))?;
+        Ok(Self { provider, hint: settings.hint().into_owned(), location, clock })
     }
 }
 
-fn no_credentials(reason: &str) -> Error {
-    Error::new(ErrorKind::Usage, format!("no AWS credentials for the source: {reason}"))
-        .with_hint("check the profile's name in ~/.aws/config and ~/.aws/credentials, or use a token instead")
+const NO_CREDENTIALS: &str = "no AWS credentials for the source";
+
+fn no_credentials(cause: &CredentialsError, hint: &str) -> Error {
+    let error = net::credentials_failure(cause).within(NO_CREDENTIALS);
+    if error.hint().is_some() { error } else { error.with_hint(hint.to_owned()) }
 }
 
 /// How long credentials live that end at `expiry`; zero once they have ended.
@@ -75,7 +68,7 @@ impl Issuer for AmbientAwsIssuer {
             .provider
             .provide_credentials()
             .await
-            .map_err(|cause| no_credentials("the profile gives none").with_cause(cause))?;
+            .map_err(|cause| no_credentials(&cause, &self.hint))?;
         let lifetime = credentials.expiry().map(|expiry| lifetime(expiry, self.clock.now()));
         Ok(Grant {
             credentials: AwsCredentials {
@@ -107,6 +100,7 @@ mod tests {
         let credentials = aws_credential_types::Credentials::new("id", "key", None, Some(ends_at.into()), "test");
         let issuer = AmbientAwsIssuer {
             provider: SharedCredentialsProvider::new(credentials),
+            hint: String::new(),
             location: ExportLocation::of_account("s3", "bucket", crate::export::AccountId::parse("1").unwrap()),
             clock: Arc::new(Clock::starting_at(Timestamp::from_second(1_000_000).unwrap())),
         };

@@ -3,6 +3,7 @@
 
 mod ambient;
 mod aws;
+mod aws_settings;
 mod exchange;
 mod gcp;
 mod renewer;
@@ -11,6 +12,7 @@ pub mod well_formed;
 
 pub use ambient::AmbientAwsIssuer;
 pub use aws::AwsCredentials;
+pub(crate) use aws_settings::AwsSettings;
 pub use exchange::{AwsExchange, ExchangeSettings, GcpExchange};
 pub use gcp::GcpToken;
 pub use renewer::{Grant, Issued, Issuer, RenewalSettings, Renewer};

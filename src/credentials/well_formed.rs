@@ -153,10 +153,15 @@ pub(crate) fn of_server(error: Error) -> Error {
 /// # Errors
 /// As [`check`].
 pub fn check_aws(credentials: &AwsCredentials, origin: &str) -> Result<()> {
-    check("the access key id", origin, &credentials.access_key_id, Form::Header)?;
-    check("the secret access key", origin, credentials.secret_access_key.expose_secret(), Form::SigningKey)?;
+    check_aws_of(credentials, [origin; 3])
+}
+
+/// The same for parts that each have an origin of their own: id, secret key, session token.
+pub(crate) fn check_aws_of(credentials: &AwsCredentials, [id, key, session]: [&str; 3]) -> Result<()> {
+    check("the access key id", id, &credentials.access_key_id, Form::Header)?;
+    check("the secret access key", key, credentials.secret_access_key.expose_secret(), Form::SigningKey)?;
     match &credentials.session_token {
-        Some(token) => check("the session token", origin, token.expose_secret(), Form::Header),
+        Some(token) => check("the session token", session, token.expose_secret(), Form::Header),
         None => Ok(()),
     }
 }

@@ -22,7 +22,7 @@ use crate::export::printable;
 pub(crate) use raw_answer::RawAnswer;
 pub(crate) use refusal_body::{RefusalBody, said};
 pub(crate) use s3_config::{SigningTime, with_own_transport};
-pub(crate) use s3_refusal::{Refusal, SdkFailure};
+pub(crate) use s3_refusal::{Refusal, SdkFailure, credentials_failure};
 pub use sdk_transport::{AnswerCheck, SdkTransport};
 
 /// How connections are made.

@@ -50,7 +50,7 @@ impl SdkFailure {
         E: ProvideErrorMetadata + StdError + 'static,
     {
         if let Some(credentials) = cause_of(error) {
-            return Self::NoCredentials(no_credentials(credentials, request));
+            return Self::NoCredentials(credentials_failure(credentials).within(request));
         }
         match error {
             SdkError::ServiceError(service) => Self::of_answer(service.raw(), service.err().meta(), request),
@@ -101,7 +101,11 @@ fn cause_of<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> O
     None
 }
 
-fn no_credentials(error: &CredentialsError, request: &str) -> Error {
+/// Why the user's AWS settings give no keys. What this crate itself found keeps its kind and hint.
+pub(crate) fn credentials_failure(error: &CredentialsError) -> Error {
+    if let Some(own) = cause_of::<Error>(error) {
+        return own.clone();
+    }
     let is_offline = cause_of::<ConnectorError>(error).is_some();
     let (kind, what) = match error {
         CredentialsError::CredentialsNotLoaded(_) => (ErrorKind::Usage, "no AWS credentials were found"),
@@ -111,7 +115,7 @@ fn no_credentials(error: &CredentialsError, request: &str) -> Error {
         _ if is_offline => (ErrorKind::Unavailable, "who gives the AWS credentials out does not answer"),
         _ => (ErrorKind::AccessDenied, "the AWS credentials cannot be had"),
     };
-    Error::new(kind, format!("{what} for {request}{}", causes(error)))
+    Error::new(kind, format!("{what}{}", causes(error)))
 }
 
 /// What the causes of an error say, each once and after a colon. The libraries' own way to print

@@ -1,5 +1,7 @@
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,6 +25,9 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// An answer may take this long once its request is sent, unless the user of the transport knows
 /// better.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A client's own limit on connecting may be reached before the time for an answer begins.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A request's body is handed to the connection in pieces of at most so many bytes. A line has to
 /// take one piece per stall timeout to count as alive, so pieces must be small.
@@ -49,12 +54,14 @@ pub struct SdkTransport {
     check: AnswerCheck,
     stall_timeout: Duration,
     answer_timeout: Duration,
+    has_stalled: Arc<AtomicBool>,
 }
 
 impl SdkTransport {
     /// A transport over `client`.
     pub fn new(client: Client, check: AnswerCheck) -> Self {
-        Self { client, check, stall_timeout: ANSWER_TIMEOUT, answer_timeout: ANSWER_TIMEOUT }
+        let (stall_timeout, answer_timeout) = (ANSWER_TIMEOUT, ANSWER_TIMEOUT);
+        Self { client, check, stall_timeout, answer_timeout, has_stalled: Arc::default() }
     }
 
     /// The same transport with another limit on how long a request's body may stand still while it
@@ -71,6 +78,11 @@ impl SdkTransport {
     pub fn with_answer_timeout(mut self, answer_timeout: Duration) -> Self {
         self.answer_timeout = answer_timeout;
         self
+    }
+
+    /// Whether a server took a request and did not answer in time.
+    pub(crate) fn has_stalled(&self) -> bool {
+        self.has_stalled.load(Ordering::Relaxed)
     }
 
     async fn exchange(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
@@ -101,7 +113,10 @@ impl SdkTransport {
                     is_open = moved.is_ok();
                     patience = if is_open { self.stall_timeout } else { self.answer_timeout };
                 }
-                () = tokio::time::sleep(patience) => return Err(ConnectorError::timeout(Box::new(Stalled))),
+                () = tokio::time::sleep(patience) => {
+                    self.has_stalled.store(true, Ordering::Relaxed);
+                    return Err(ConnectorError::timeout(Box::new(Stalled)));
+                }
             }
         }
     }
@@ -219,8 +234,14 @@ impl HttpConnector for SdkTransport {
 }
 
 impl HttpClient for SdkTransport {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        let mut connector = self.clone();
+        // The metadata server of a machine answers at once or never.
+        if let Some(timeout) = settings.read_timeout() {
+            let patience = CONNECT_PATIENCE + timeout;
+            connector.answer_timeout = connector.answer_timeout.min(patience);
+        }
+        SharedHttpConnector::new(connector)
     }
 }
 

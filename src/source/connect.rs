@@ -151,7 +151,7 @@ impl SourceSettings {
             Access::Ambient { profile, account_id, bucket } => {
                 let bucket = bucket.as_deref().unwrap_or(S3_BUCKET);
                 let location = ExportLocation::of_account("s3", bucket, account_id.clone());
-                Box::new(AmbientAwsIssuer::load(profile.as_deref(), location, client, clock.clone()).await?)
+                Box::new(AmbientAwsIssuer::load(profile.as_deref(), location, &self.s3.net, clock.clone()).await?)
             }
         })
     }

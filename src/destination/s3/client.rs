@@ -1,20 +1,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::{ProvideRegion as _, RegionProviderChain};
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
-use aws_config::provider_config::ProviderConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, Config, IdentityCache, RequestChecksumCalculation, ResponseChecksumValidation};
 use tokio::sync::Mutex;
 
 use super::S3StoreSettings;
 use crate::clock::Clock;
-use crate::credentials::AwsCredentials;
+use crate::credentials::{AwsCredentials, AwsSettings, well_formed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{self, AnswerCheck, SdkTransport, SigningTime};
+use crate::net::{self, AnswerCheck, SdkTransport};
 
 /// Copying, and making an object of its parts, takes S3 up to several minutes.
 const SLOW_ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
@@ -50,6 +46,7 @@ struct Login {
     settings: S3StoreSettings,
     /// Given keys; else they come from the user's AWS settings.
     keys: Option<AwsCredentials>,
+    aws: AwsSettings,
     region: Region,
     http_client: reqwest::Client,
     clock: Arc<Clock>,
@@ -58,14 +55,22 @@ struct Login {
 impl Sessions {
     pub async fn open(settings: S3StoreSettings, keys: Option<AwsCredentials>, clock: Arc<Clock>) -> Result<Self> {
         let http_client = net::build_client(&settings.net)?;
+        let aws = AwsSettings::new(settings.profile.clone(), "--dest-profile", &settings.net, clock.clone())?;
         let region = match &settings.region {
-            Some(region) => Region::new(region.clone()),
             None if keys.is_some() => Region::from_static(USUAL_REGION),
-            None => find_region(&settings, &http_client).await?,
+            _ => find_region(&settings, &aws).await?,
         };
-        let login = Login { settings, keys, region, http_client, clock };
+        if let Some(keys) = &keys {
+            well_formed::check_aws(keys, "the destination's settings")?;
+        }
+        let login = Login { settings, keys, aws, region, http_client, clock };
         let session = login.make(0).await?;
         Ok(Self { login, current: Mutex::new(Arc::new(session)) })
+    }
+
+    /// What to do where the AWS settings give no keys.
+    pub fn hint(&self) -> std::borrow::Cow<'static, str> {
+        self.login.aws.hint()
     }
 
     /// The region that requests are signed for.
@@ -110,30 +115,16 @@ impl Sessions {
     }
 }
 
-/// The region of the profile, the environment, the machine.
-async fn find_region(settings: &S3StoreSettings, http_client: &reqwest::Client) -> Result<Region> {
-    if let Some(profile) = &settings.profile
-        // Here as for the credentials, what is named wins over the environment.
-        && let Some(region) = ProfileFileRegionProvider::builder().profile_name(profile).build().region().await
-    {
-        return Ok(region);
+/// The bucket's region: the one that is given, else what the AWS settings say.
+async fn find_region(settings: &S3StoreSettings, aws: &AwsSettings) -> Result<Region> {
+    if let Some(region) = &settings.region {
+        well_formed::check("the region", "the destination's settings", region, well_formed::Form::HostPart)?;
+        return Ok(Region::new(region.clone()));
     }
-    let found = if settings.endpoint_url.is_some() {
-        // Without asking whether this is a machine at AWS, which takes seconds elsewhere.
-        let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
-        chain.or_else(ProfileFileRegionProvider::new()).or_else(USUAL_REGION).region().await
-    } else {
-        loader(http_client).load().await.region().cloned()
-    };
-    found.ok_or_else(|| {
+    aws.region(settings.endpoint_url.is_none()).await?.ok_or_else(|| {
         Error::new(ErrorKind::Usage, format!("no region is known for s3://{}", settings.bucket))
             .with_hint("name the bucket's region with --dest-region, AWS_REGION or in the profile")
     })
-}
-
-fn loader(http_client: &reqwest::Client) -> ConfigLoader {
-    let transport = SdkTransport::new(http_client.clone(), AnswerCheck::Any);
-    aws_config::defaults(BehaviorVersion::latest()).http_client(transport)
 }
 
 impl Login {
@@ -162,7 +153,7 @@ impl Login {
         let (builder, endpoint_url) = match &self.keys {
             Some(keys) => (self.with_keys(keys), self.settings.endpoint_url.as_ref().map(ToString::to_string)),
             None => {
-                let loaded = self.load().await;
+                let loaded = self.aws.load(self.region.clone()).await;
                 (Builder::from(&loaded), self.endpoint_url(&loaded)?)
             }
         };
@@ -181,25 +172,6 @@ impl Login {
             .behavior_version(BehaviorVersion::latest())
             .region(self.region.clone())
             .credentials_provider(keys.to_sdk())
-    }
-
-    /// What the user's AWS files and environment say: environment, profile, single sign-on, web
-    /// identity, a role of the machine.
-    async fn load(&self) -> SdkConfig {
-        let clock = || SigningTime(self.clock.clone());
-        let mut loader = loader(&self.http_client).region(self.region.clone()).time_source(clock());
-        if let Some(profile) = &self.settings.profile {
-            // The profile's own provider takes nothing from the loader, and panics without a transport.
-            let config = ProviderConfig::default()
-                .with_behavior_version(Some(BehaviorVersion::latest()))
-                .with_region(Some(self.region.clone()))
-                .with_time_source(clock())
-                .with_http_client(self.transport(AnswerCheck::Any));
-            let from_profile = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile);
-            // Otherwise keys in the environment would win over the profile that was named.
-            loader = loader.profile_name(profile).credentials_provider(from_profile.build());
-        }
-        loader.load().await
     }
 
     /// The server's address: the one that is set, else the one that the AWS settings have.

@@ -103,18 +103,9 @@ impl S3Store {
             SdkFailure::Refused(refusal) => self.refused(operation, *refusal),
             SdkFailure::Untrusted(reason) => self.untrusted(operation, key, &reason),
             SdkFailure::NoCredentials(error) if error.kind() == ErrorKind::Unavailable => error,
-            SdkFailure::NoCredentials(error) => error.with_hint(self.ways_to_log_in()),
+            SdkFailure::NoCredentials(error) if error.hint().is_some() => error,
+            SdkFailure::NoCredentials(error) => error.with_hint(self.sessions.hint()),
             SdkFailure::Unanswered(error) => error,
-        }
-    }
-
-    fn ways_to_log_in(&self) -> Cow<'static, str> {
-        match &self.settings.profile {
-            Some(profile) => {
-                let profile = printable(profile);
-                format!("check the profile `{profile}` in ~/.aws/config and ~/.aws/credentials; a login is renewed with `aws sso login --profile {profile}`").into()
-            }
-            None => "name a profile with --dest-profile, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with `aws sso login`, or run where the machine has a role".into(),
         }
     }
 
