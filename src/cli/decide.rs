@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use e3sync::clock::Clock;
-use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource};
+use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource, well_formed};
 use e3sync::destination::bucket::LeaseSettings;
 use e3sync::destination::{Address, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, Result};
@@ -21,7 +21,6 @@ use e3sync::transfer::TransferSettings;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
-use secrecy::SecretString;
 
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
 use super::{address, file};
@@ -284,25 +283,35 @@ fn token(arguments: &SourceArgs) -> Result<TokenSource> {
     match &arguments.token_file {
         Some(path) if path.as_os_str() == "-" => token_from_stdin(),
         Some(path) => Ok(TokenSource::File(path.clone())),
-        None => TOKEN_VARIABLES
-            .iter()
-            .find_map(|name| environment(name))
-            .map(|token| TokenSource::Value(SecretString::from(token)))
-            .ok_or_else(|| {
-                usage(
-                    "no token is given",
-                    "put a Personal Access Token (Profile > API Access) into OPTIMIZELY_API_TOKEN, or use --token-file or --token-command",
-                )
-            }),
+        None => token_from_environment()?.ok_or_else(|| {
+            usage(
+                "no token is given",
+                "put a Personal Access Token (Profile > API Access) into OPTIMIZELY_API_TOKEN, or use --token-file or --token-command",
+            )
+        }),
     }
 }
 
+/// The token in the first of its variables that says something.
+fn token_from_environment() -> Result<Option<TokenSource>> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let Some((name, value)) = TOKEN_VARIABLES.iter().find_map(|name| Some((*name, set(name)?))) else {
+        return Ok(None);
+    };
+    token_value(value.into_encoded_bytes(), name).map(Some)
+}
+
 fn token_from_stdin() -> Result<TokenSource> {
-    let mut text = String::new();
-    std::io::stdin().lock().take(16 * 1024).read_to_string(&mut text).map_err(|cause| {
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(16 * 1024).read_to_end(&mut bytes).map_err(|cause| {
         usage("cannot read the token from standard input", "pipe a text into the command").with_cause(cause)
     })?;
-    Ok(TokenSource::Value(SecretString::from(text)))
+    token_value(bytes, "standard input")
+}
+
+fn token_value(bytes: Vec<u8>, origin: &str) -> Result<TokenSource> {
+    let text = well_formed::text_of(bytes).map_err(|flaw| well_formed::refusal("the token", origin, flaw))?;
+    TokenSource::check(&text, origin).map(TokenSource::Value)
 }
 
 /// The proxy that the environment names, for HTTPS only: nothing else leaves this machine.

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::parsers::{parse_header, parse_host_part, parse_profile};
+
 #[derive(Debug, Args)]
 pub struct DestinationArgs {
     /// Where the mirror is: a directory, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX
@@ -25,22 +27,22 @@ impl DestinationArgs {
 #[command(next_help_heading = "Destination bucket (AWS_* and GOOGLE_* in the environment are for it alone)")]
 pub struct BucketArgs {
     /// The bucket's region [default: the one of the AWS profile or environment]
-    #[arg(long, value_name = "REGION", env = "E3SYNC_DEST_REGION")]
+    #[arg(long, value_name = "REGION", value_parser = parse_host_part, env = "E3SYNC_DEST_REGION")]
     pub dest_region: Option<String>,
     /// Another server than the cloud's own; plain HTTP only on this machine
     #[arg(long, value_name = "URL", env = "E3SYNC_DEST_ENDPOINT_URL")]
     pub dest_endpoint_url: Option<String>,
     /// The AWS profile with the credentials for the bucket
-    #[arg(long, value_name = "NAME", env = "E3SYNC_DEST_PROFILE")]
+    #[arg(long, value_name = "NAME", value_parser = parse_profile, env = "E3SYNC_DEST_PROFILE")]
     pub dest_profile: Option<String>,
     /// Server-side encryption to ask S3 for
     #[arg(long, value_name = "KIND", value_parser = ["AES256", "aws:kms", "aws:kms:dsse"], env = "E3SYNC_SSE")]
     pub sse: Option<String>,
     /// The KMS key to encrypt with [default: the bucket's]
-    #[arg(long, value_name = "KEY", env = "E3SYNC_SSE_KMS_KEY_ID")]
+    #[arg(long, value_name = "KEY", value_parser = parse_header, env = "E3SYNC_SSE_KMS_KEY_ID")]
     pub sse_kms_key_id: Option<String>,
     /// The storage class of data, as in STANDARD_IA or NEARLINE [default: the bucket's]
-    #[arg(long, value_name = "CLASS", env = "E3SYNC_STORAGE_CLASS")]
+    #[arg(long, value_name = "CLASS", value_parser = parse_header, env = "E3SYNC_STORAGE_CLASS")]
     pub storage_class: Option<String>,
     /// A tag of data objects at S3; repeatable
     #[arg(long = "tag", value_name = "KEY=VALUE", value_delimiter = ',', env = "E3SYNC_TAG")]

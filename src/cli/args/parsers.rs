@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use e3sync::credentials::well_formed::{self, Form};
 use e3sync::error::{self, Error};
 use e3sync::export::{AccountId, DaySpec, NamePattern, TypeName};
 use e3sync::transfer::Concurrency;
@@ -80,9 +81,22 @@ pub fn parse_patience(text: &str) -> Result<Span, String> {
 
 /// Reads what becomes a part of a server's name.
 pub fn parse_host_part(text: &str) -> Result<String, String> {
-    let belongs = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    if text.is_empty() || !text.bytes().all(belongs) {
-        return Err("letters, digits, - . and _ are all that can stand there".to_owned());
+    parse_form(text, Form::HostPart)
+}
+
+/// Reads what stands in a header as it is.
+pub fn parse_header(text: &str) -> Result<String, String> {
+    parse_form(text, Form::Header)
+}
+
+/// Reads the name of a profile, in which people have blanks.
+pub fn parse_profile(text: &str) -> Result<String, String> {
+    parse_form(text, Form::SigningKey)
+}
+
+fn parse_form(text: &str, form: Form) -> Result<String, String> {
+    match well_formed::flaw(text, form) {
+        Some(flaw) => Err(format!("it {flaw}; {}", flaw.hint())),
+        None => Ok(text.to_owned()),
     }
-    Ok(text.to_owned())
 }

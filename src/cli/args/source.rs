@@ -6,7 +6,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use e3sync::export::AccountId;
 
-use super::parsers::{parse_account_id, parse_host_part, parse_patience};
+use super::parsers::{parse_account_id, parse_header, parse_host_part, parse_patience, parse_profile};
 use crate::cli::units::Span;
 
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "COMMAND", env = "E3SYNC_TOKEN_COMMAND", hide_env_values = true)]
     pub token_command: Option<String>,
     /// Use this AWS profile's long-lived keys instead of a token; needs --account-id
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["token_file", "token_command"], env = "E3SYNC_SOURCE_PROFILE")]
+    #[arg(long, value_name = "NAME", value_parser = parse_profile, conflicts_with_all = ["token_file", "token_command"], env = "E3SYNC_SOURCE_PROFILE")]
     pub source_profile: Option<String>,
     /// Use the ambient AWS credentials instead of a token; needs --account-id
     #[arg(
@@ -67,7 +67,7 @@ pub struct SourceArgs {
     )]
     pub source_region: String,
     /// The project that pays for requests to Google Cloud Storage
-    #[arg(long, value_name = "PROJECT", env = "E3SYNC_USER_PROJECT", hide_short_help = true)]
+    #[arg(long, value_name = "PROJECT", value_parser = parse_header, env = "E3SYNC_USER_PROJECT", hide_short_help = true)]
     pub user_project: Option<String>,
     /// Drop a connection that brings nothing for so long
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = parse_patience, env = "E3SYNC_STALL_TIMEOUT", hide_short_help = true)]

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Outcome;
 use crate::cli::args::{AuthArgs, AuthFormat, SourceArg};
 use crate::cli::decide::{self, Present};
-use crate::cli::render::text::shell_quoted;
+use crate::cli::render::text::{shell_quoted, shell_word};
 use crate::cli::{output, success};
 
 /// Runs `e3sync auth`: the one command whose very purpose is to print secrets.
@@ -41,7 +41,11 @@ fn google_text(grant: &Grant<GcpToken>, ends: Option<Timestamp>, format: AuthFor
             shell_quoted(token),
             shell_quoted(&path)
         )),
-        AuthFormat::Dotenv => Ok(format!("CLOUDSDK_AUTH_ACCESS_TOKEN={token}\nGCS_BASE_PATH={path}")),
+        AuthFormat::Dotenv => Ok(format!(
+            "CLOUDSDK_AUTH_ACCESS_TOKEN={}\nGCS_BASE_PATH={}",
+            shell_word(token),
+            shell_word(&path)
+        )),
         AuthFormat::CredentialProcess => {
             Err(Error::new(ErrorKind::Usage, "credential-process is a form of AWS tools only")
                 .with_hint("for Google Cloud use --format env, dotenv or json"))
@@ -75,7 +79,8 @@ fn text(grant: &Grant<AwsCredentials>, ends: Option<Timestamp>, format: AuthForm
             .collect::<Vec<_>>()
             .join("\n"),
         AuthFormat::Dotenv => variables(grant, secret, token, expiration)
-            .map(|(name, value)| format!("{name}={value}"))
+            // An ordinary value stands bare: `docker run --env-file` would take quotes for a part of it.
+            .map(|(name, value)| format!("{name}={}", shell_word(&value)))
             .collect::<Vec<_>>()
             .join("\n"),
     }
