@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use e3sync::credentials::well_formed::{self, Form};
 use e3sync::destination::Address;
 use e3sync::destination::gcs::{GcsAccess, GcsStoreSettings};
 use e3sync::destination::s3::S3StoreSettings;
@@ -198,6 +199,9 @@ fn gcs(rest: &str, arguments: &BucketArgs) -> Result<Address> {
             format!("{flag} is for buckets at S3"),
             "Google Cloud Storage takes such things from the bucket's own settings",
         ));
+    }
+    if let Some(token) = environment("GOOGLE_OAUTH_ACCESS_TOKEN") {
+        well_formed::check("the token", "GOOGLE_OAUTH_ACCESS_TOKEN", &token, Form::Header)?;
     }
     let store = GcsStoreSettings {
         bucket: bucket.to_owned(),

@@ -4,6 +4,7 @@
 mod harness;
 
 mod addresses;
+mod arrival;
 mod basics;
 mod bucket;
 mod bucket_faults;

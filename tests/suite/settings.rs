@@ -142,8 +142,8 @@ fn a_choice_is_made_by_one_layer() {
 #[test]
 fn a_run_goes_by_the_files() {
     let export = Export::of_noise(3, 2);
-    let local = "dest = \"mirror\"\ntype = [\"events\"]\nfrom = 2026-11-19\njson = true\naccount-id = 21468570738";
-    let user = User::with(local, &format!("today = \"{TODAY}\"\nconcurrency = 2"));
+    let local = "dest = \"mirror\"\ntype = [\"events\"]\nfrom = 2026-11-19\njson = true";
+    let user = User::with(local, &format!("account-id = 21468570738\ntoday = \"{TODAY}\"\nconcurrency = 2"));
     let finished = user.at_home(export.command("sync")).run().expect(0);
     assert_eq!(finished.summary()["partitions"]["published"], 2);
     assert!(user.folder.path().join("work/mirror/type=events/date=2026-11-19/_SUCCESS").exists());

@@ -45,23 +45,40 @@ impl Operation {
         }
     }
 
-    /// The right that the operation needs.
-    fn permission(self) -> &'static str {
+    /// The rights on the bucket that the operation needs, by AWS's names.
+    pub(super) fn permissions(self) -> &'static [&'static str] {
         match self {
-            Self::List => "s3:ListBucket",
+            Self::List => &["s3:ListBucket"],
             // Without the second one, an object that is not there is a forbidden one.
-            Self::Get | Self::Head => "s3:GetObject and s3:ListBucket",
-            Self::Put | Self::CreateUpload | Self::UploadPart | Self::CompleteUpload => "s3:PutObject",
-            Self::Copy => "s3:GetObject and s3:PutObject",
-            Self::Delete => "s3:DeleteObject",
-            Self::AbortUpload => "s3:AbortMultipartUpload",
-            Self::ListUploads => "s3:ListBucketMultipartUploads",
-            Self::GetLifecycle => "s3:GetLifecycleConfiguration",
+            Self::Get | Self::Head => &["s3:GetObject", "s3:ListBucket"],
+            Self::Put | Self::CreateUpload | Self::UploadPart | Self::CompleteUpload => &["s3:PutObject"],
+            Self::Copy => &["s3:GetObject", "s3:PutObject"],
+            Self::Delete => &["s3:DeleteObject"],
+            Self::AbortUpload => &["s3:AbortMultipartUpload"],
+            Self::ListUploads => &["s3:ListBucketMultipartUploads"],
+            Self::GetLifecycle => &["s3:GetLifecycleConfiguration"],
         }
     }
 
-    fn writes(self) -> bool {
-        matches!(self, Self::Put | Self::Copy | Self::CreateUpload | Self::UploadPart | Self::CompleteUpload)
+    /// The further rights where the request writes tags.
+    fn tag_permissions(self) -> &'static [&'static str] {
+        match self {
+            Self::Put | Self::CreateUpload => &["s3:PutObjectTagging"],
+            Self::Copy => &["s3:GetObjectTagging", "s3:PutObjectTagging"],
+            _ => &[],
+        }
+    }
+
+    /// The rights on the key where objects are encrypted by KMS. A multipart upload reads its own parts.
+    fn key_permissions(self) -> &'static [&'static str] {
+        match self {
+            Self::Get | Self::Head => &["kms:Decrypt"],
+            Self::Put => &["kms:GenerateDataKey"],
+            Self::Copy | Self::CreateUpload | Self::UploadPart | Self::CompleteUpload => {
+                &["kms:GenerateDataKey", "kms:Decrypt"]
+            }
+            _ => &[],
+        }
     }
 }
 
@@ -141,6 +158,21 @@ impl S3Store {
         }
     }
 
+    /// What the refused request needs. AWS names the one right that is missing, other servers do not.
+    fn missing_right(&self, operation: Operation, refusal: &Refusal) -> String {
+        if let Some(right) = named_right(&refusal.message) {
+            let place = if right.starts_with("kms:") { "key" } else { "bucket" };
+            return format!("the credentials need {right} on the {place}");
+        }
+        let settings = &self.settings;
+        let tags = if settings.tags.is_empty() { &[] } else { operation.tag_permissions() };
+        let rights = [operation.permissions(), tags].concat();
+        let is_encrypted = settings.sse.as_deref().is_some_and(|sse| sse.starts_with("aws:kms"));
+        let of_key = if is_encrypted || settings.sse_kms_key_id.is_some() { operation.key_permissions() } else { &[] };
+        let needed = format!("the credentials need {} on the bucket", rights.join(" and "));
+        if of_key.is_empty() { needed } else { format!("{needed}, and {} on the key", of_key.join(" and ")) }
+    }
+
     fn hint(&self, operation: Operation, kind: ErrorKind, refusal: &Refusal) -> Option<Cow<'static, str>> {
         let code = refusal.code.as_str();
         if is_other_region(refusal, self.sessions.region()) {
@@ -171,13 +203,7 @@ impl S3Store {
                  such as a certain encryption (--sse), storage class or network"
                     .into(),
             ),
-            ErrorKind::AccessDenied if operation.writes() && self.settings.sse_kms_key_id.is_some() => {
-                let permission = operation.permission();
-                Some(format!("the credentials need {permission} on the bucket, and kms:GenerateDataKey and kms:Decrypt on the key").into())
-            }
-            ErrorKind::AccessDenied => {
-                Some(format!("the credentials need {} on the bucket", operation.permission()).into())
-            }
+            ErrorKind::AccessDenied => Some(self.missing_right(operation, refusal).into()),
             ErrorKind::DestinationFull => Some("make room in the bucket, or have its quota raised".into()),
             ErrorKind::Protocol => Some("check --dest-endpoint-url".into()),
             _ => None,
@@ -236,6 +262,14 @@ fn true_region(refusal: &Refusal) -> Option<String> {
     }
     let (_, rest) = refusal.message.split_once("expecting '")?;
     rest.split_once('\'').map(|(region, _)| region.to_owned())
+}
+
+/// The right in `User: ... is not authorized to perform: s3:PutObject on resource: ...`.
+fn named_right(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("not authorized to perform: ")?;
+    let right = rest.split([' ', ',']).next()?;
+    let is_right = right.len() <= 100 && right.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b':');
+    (is_right && right.contains(':')).then_some(right)
 }
 
 fn named_region(refusal: &Refusal) -> Option<&str> {
@@ -308,6 +342,15 @@ mod tests {
         bare.headers.insert("x-amz-bucket-region", "eu-west-1".parse().unwrap());
         assert_eq!(kind(Operation::Head, &bare, "us-east-1"), ErrorKind::Usage);
         assert_eq!(kind(Operation::Head, &bare, "eu-west-1"), ErrorKind::CredentialsRefused);
+    }
+
+    #[test]
+    fn the_right_that_aws_names_is_read_out_of_its_message() {
+        let said = "User: arn:aws:iam::1:user/a is not authorized to perform: kms:GenerateDataKey on resource: x";
+        assert_eq!(named_right(said), Some("kms:GenerateDataKey"));
+        for other in ["Access Denied", "not authorized to perform: ", "not authorized to perform: \u{1b}[31m:x y"] {
+            assert_eq!(named_right(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod tree;
 
 pub use binary::{E3sync, Finished, empty_folder};
 pub use browser::Browser;
+pub use exchange::{AWS, Exchange};
 pub use export::{CHECKSUM, CLOUD, Export, TODAY};
 pub use fake_gcs::FakeGcs;
 pub(crate) use lake::for_each_lake;
