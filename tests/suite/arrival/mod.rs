@@ -68,6 +68,10 @@ fn aws_keys_from_the_environment_that_cannot_be_keys_are_refused_by_the_variable
     for variable in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
         for (form, said) in FLAWS {
             let value = form.replace("{}", "Hidden0Value");
+            // The AWS libraries take blanks and line ends off around a session token.
+            if variable == "AWS_SESSION_TOKEN" && value.trim() == "Hidden0Value" {
+                continue;
+            }
             let finished = lake.sync(&export).secret("Hidden0Value").env(variable, &value).run().expect(2);
             finished.says(&format!("from {variable} {said}"));
         }
