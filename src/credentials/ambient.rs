@@ -64,11 +64,8 @@ impl Issuer for AmbientAwsIssuer {
     type Credentials = AwsCredentials;
 
     async fn issue(&self) -> Result<Grant<AwsCredentials>> {
-        let credentials = self
-            .provider
-            .provide_credentials()
-            .await
-            .map_err(|cause| no_credentials(&cause, &self.hint))?;
+        let credentials =
+            self.provider.provide_credentials().await.map_err(|cause| no_credentials(&cause, &self.hint))?;
         let lifetime = credentials.expiry().map(|expiry| lifetime(expiry, self.clock.now()));
         Ok(Grant {
             credentials: AwsCredentials {

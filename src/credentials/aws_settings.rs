@@ -44,12 +44,7 @@ impl AwsSettings {
     ///
     /// # Errors
     /// As [`net::build_client`].
-    pub fn new(
-        profile: Option<String>,
-        option: &'static str,
-        net: &NetSettings,
-        clock: Arc<Clock>,
-    ) -> Result<Self> {
+    pub fn new(profile: Option<String>, option: &'static str, net: &NetSettings, clock: Arc<Clock>) -> Result<Self> {
         let client = net::build_client(&NetSettings { connect_timeout: CONNECT_TIMEOUT, ..net.clone() })?;
         Ok(Self { profile, option, transport: SdkTransport::new(client, AnswerCheck::Any), clock })
     }
@@ -162,7 +157,8 @@ impl AwsSettings {
         if !matches!(error, CredentialsError::CredentialsNotLoaded(_)) || !self.transport.has_stalled() {
             return error;
         }
-        let what = "no AWS credentials were found, and the machine's metadata server takes connections without an answer";
+        let what =
+            "no AWS credentials were found, and the machine's metadata server takes connections without an answer";
         let hint = format!(
             "in a container on EC2 raise the hop limit (aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2) or give it a role of its own; elsewhere name a profile with {}",
             self.option

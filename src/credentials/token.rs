@@ -95,8 +95,9 @@ async fn run(command: &str) -> Result<String> {
         Err(_) => Err(refuse("takes too long")),
         Ok(Err(cause)) => Err(refuse("cannot be read").with_cause(cause)),
         Ok(Ok(status)) if !status.success() => Err(refuse(&format!("failed with {status}"))),
-        Ok(Ok(_)) => well_formed::text_of(bytes)
-            .map_err(|flaw| well_formed::refusal("the token", "the token command", flaw)),
+        Ok(Ok(_)) => {
+            well_formed::text_of(bytes).map_err(|flaw| well_formed::refusal("the token", "the token command", flaw))
+        }
     }
 }
 

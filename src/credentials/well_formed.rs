@@ -86,9 +86,7 @@ impl Flaw {
             Self::Scheme => "keep only what stands behind it",
             Self::Quotes => "take the quotes off; `docker run --env-file` and compose keep them",
             Self::LineEnd => "keep one line and take its end off; copying out of a terminal may break a long one",
-            Self::Control | Self::Blank | Self::NotAscii => {
-                "copy it again, and check that nothing else stands with it"
-            }
+            Self::Control | Self::Blank | Self::NotAscii => "copy it again, and check that nothing else stands with it",
             Self::NotHostPart => "write it as the cloud does, as in us-east-1",
         }
     }
@@ -291,7 +289,7 @@ mod tests {
     #[test]
     fn bytes_of_another_encoding_are_no_text() {
         assert_eq!(text_of(b"\xff\xfe2\0:\0".to_vec()), Err(Flaw::Utf16));
-        assert_eq!(text_of(b"\0002\0:".to_vec()), Err(Flaw::Utf16));
+        assert_eq!(text_of(b"\x002\0:".to_vec()), Err(Flaw::Utf16));
         assert_eq!(text_of(b"gr\xf6\xdfe".to_vec()), Err(Flaw::NotText));
         assert_eq!(text_of(b"2:abc\n".to_vec()).unwrap(), "2:abc\n");
     }

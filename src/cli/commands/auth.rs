@@ -41,11 +41,9 @@ fn google_text(grant: &Grant<GcpToken>, ends: Option<Timestamp>, format: AuthFor
             shell_quoted(token),
             shell_quoted(&path)
         )),
-        AuthFormat::Dotenv => Ok(format!(
-            "CLOUDSDK_AUTH_ACCESS_TOKEN={}\nGCS_BASE_PATH={}",
-            shell_word(token),
-            shell_word(&path)
-        )),
+        AuthFormat::Dotenv => {
+            Ok(format!("CLOUDSDK_AUTH_ACCESS_TOKEN={}\nGCS_BASE_PATH={}", shell_word(token), shell_word(&path)))
+        }
         AuthFormat::CredentialProcess => {
             Err(Error::new(ErrorKind::Usage, "credential-process is a form of AWS tools only")
                 .with_hint("for Google Cloud use --format env, dotenv or json"))

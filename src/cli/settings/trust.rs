@@ -24,11 +24,23 @@ const CHOOSES_SOURCE: Trust = Trust::None("it chooses whose export is read, and 
 /// How far a setting of this name is believed; `None` for one that nobody has judged yet.
 fn trust(name: &str) -> Option<Trust> {
     Some(match name {
-        "api-url" | "source-endpoint-url" | "dest-endpoint-url" | "oauth-token-url" | "oauth-authorize-url"
-        | "ca-bundle" | "notify" => NAMES_SERVER,
+        "api-url"
+        | "source-endpoint-url"
+        | "dest-endpoint-url"
+        | "oauth-token-url"
+        | "oauth-authorize-url"
+        | "ca-bundle"
+        | "notify" => NAMES_SERVER,
         "token-command" | "dest-token-command" | "oauth-client-secret-command" | "on-publish" => RUNS_COMMAND,
-        "token-file" | "source-profile" | "source-ambient" | "dest-profile" | "user-project" | "oauth-client-id"
-        | "oauth-client-secret-file" | "oauth-refresh-token-file" | "oauth-grant" => CHOOSES_CREDENTIALS,
+        "token-file"
+        | "source-profile"
+        | "source-ambient"
+        | "dest-profile"
+        | "user-project"
+        | "oauth-client-id"
+        | "oauth-client-secret-file"
+        | "oauth-refresh-token-file"
+        | "oauth-grant" => CHOOSES_CREDENTIALS,
         "source" | "source-bucket" | "source-region" | "account-id" => CHOOSES_SOURCE,
         "report" | "metrics-file" | "progress-file" => Trust::FileBelow,
         "accept-shrink" | "auth-format" | "bwlimit" | "concurrency" | "credential-minutes" | "date" | "dest"

@@ -84,10 +84,6 @@ impl Issuer for AwsExchange {
             session_token: Some(answer.credentials.session_token),
         };
         well_formed::check_aws(&credentials, &self.0.origin()).map_err(well_formed::of_server)?;
-        Ok(Grant {
-            location: self.location(&answer.s3_path)?,
-            credentials,
-            lifetime: Some(lifetime),
-        })
+        Ok(Grant { location: self.location(&answer.s3_path)?, credentials, lifetime: Some(lifetime) })
     }
 }

@@ -142,14 +142,16 @@ fn an_answer_of_the_exchange_that_holds_no_keys_is_final_and_sent_nowhere() {
 #[test]
 fn a_shell_that_takes_what_auth_prints_runs_nothing_of_it() {
     // None of them has a blank, a quote or a line end: as keys they pass.
-    for hostile in ["$(touch${IFS}pwned)", "a;touch${IFS}pwned;b", "a&&touch${IFS}pwned", "a|tee${IFS}pwned", "a>pwned"] {
+    for hostile in ["$(touch${IFS}pwned)", "a;touch${IFS}pwned;b", "a&&touch${IFS}pwned", "a|tee${IFS}pwned", "a>pwned"]
+    {
         let exchange = exchange_with(hostile, hostile, hostile);
         for format in ["env", "dotenv"] {
             let printed = asking(&exchange, "auth").args(["--format", format]).run().expect(0).stdout;
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join("printed"), &printed).unwrap();
             let script = ". ./printed; printf '%s' \"$AWS_SESSION_TOKEN\"";
-            let shell = std::process::Command::new("sh").args(["-c", script]).current_dir(folder.path()).output().unwrap();
+            let shell =
+                std::process::Command::new("sh").args(["-c", script]).current_dir(folder.path()).output().unwrap();
             assert!(!folder.path().join("pwned").exists(), "{format} {hostile}: {printed}");
             assert_eq!(String::from_utf8(shell.stdout).unwrap(), hostile, "{format}: {printed}");
         }

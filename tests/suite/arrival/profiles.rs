@@ -8,7 +8,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::issuers::{ENDS, Issuers, Keys};
-use crate::harness::{CustomerLake, E3sync, Export};
+use crate::harness::{CustomerLake, E3sync, Export, TODAY};
 
 const SESSION: &str = "IQoJb3JpZ2luX2VjEA/session+token==";
 
@@ -101,9 +101,8 @@ fn a_web_identity_becomes_a_role() {
     let call = closed.sync().env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/lake");
     closed.works("web identity", call.env("AWS_WEB_IDENTITY_TOKEN_FILE", token));
     assert!(closed.issuers.asked().contains("AssumeRoleWithWebIdentity"), "{}", closed.issuers.asked());
-    let profile = format!(
-        "[profile lake]\nrole_arn = arn:aws:iam::123456789012:role/lake\nweb_identity_token_file = {token}\n"
-    );
+    let profile =
+        format!("[profile lake]\nrole_arn = arn:aws:iam::123456789012:role/lake\nweb_identity_token_file = {token}\n");
     closed.put(".aws/config", &profile);
     closed.works("web identity by profile", closed.sync().args(["--dest-profile", "lake"]));
 }
@@ -150,10 +149,8 @@ fn a_single_sign_on_serves_and_one_that_is_over_says_what_to_run() {
     sso_login(&closed, ENDS);
     closed.works("single sign-on", closed.sync().args(["--dest-profile", "lake"]));
     sso_login(&closed, "2020-01-01T00:00:00Z");
-    let finished = closed.sync().args(["--dest-profile", "lake"]).run();
-    assert!(finished.stderr.contains("`aws sso login --profile lake`"), "{}", finished.stderr);
-    let code = finished.code.unwrap();
-    assert!([2, 4].contains(&code), "{code}: {}", finished.stderr);
+    let finished = closed.sync().args(["--dest-profile", "lake"]).run().expect(4);
+    finished.says("`aws sso login --profile lake`");
 }
 
 #[test]
@@ -162,8 +159,8 @@ fn a_login_of_the_console_serves_and_one_that_is_missing_says_what_to_run() {
     let (id, secret) = closed.keys();
     let session = "arn:aws:iam::123456789012:user/ana";
     closed.put(".aws/config", &format!("[profile lake]\nlogin_session = {session}\nregion = eu-central-1\n"));
-    let finished = closed.sync().args(["--dest-profile", "lake"]).run();
-    assert!(finished.stderr.contains("`aws login --profile lake`"), "{}", finished.stderr);
+    let finished = closed.sync().args(["--dest-profile", "lake"]).run().expect(4);
+    finished.says("`aws login --profile lake`");
     let cached = json!({
         "accessToken": {
             "accessKeyId": id, "secretAccessKey": secret, "sessionToken": SESSION,
@@ -190,6 +187,41 @@ fn a_profile_that_is_missing_or_of_no_known_kind_is_told_with_its_name() {
     let source = source.env("HOME", closed.home.path().to_str().unwrap());
     let source = source.args(["--last", "1d", "--source-profile", "absent", "--account-id", "1"]);
     source.run().expect(2).says("no AWS credentials for the source").says("check the profile `absent`");
+}
+
+#[test]
+fn the_source_takes_the_same_kinds_of_identity() {
+    let export = Export::with(|settings| {
+        settings.days = 1;
+        settings.clouds = vec![Cloud::S3];
+        settings.success_on = vec![Cloud::S3];
+    });
+    let printed = export.command("auth").env("E3SYNC_SOURCE", "s3").args(["--format", "json"]).run().expect(0).stdout;
+    let issued: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let text = |name: &str| issued[name].as_str().unwrap().to_owned();
+    let keys = Keys { id: text("accessKeyId"), secret: text("secretAccessKey"), session: text("sessionToken") };
+    let (issuers, home) = (Issuers::start(keys), tempfile::tempdir().unwrap());
+    put(
+        home.path(),
+        ".aws/config",
+        "[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = base\n\
+         [profile vendor]\nrole_arn = arn:aws:iam::123456789012:role/lake\nsource_profile = base\n",
+    );
+    let account = export.simulator().account().id().to_owned();
+    let call = || {
+        let call = export.command("ls").env_remove("OPTIMIZELY_API_TOKEN").env("E3SYNC_SOURCE", "s3");
+        let call = call.env("HOME", home.path().to_str().unwrap()).env("AWS_ENDPOINT_URL_STS", &issuers.url());
+        call.args(["--date", "2026-11-20", "--today", TODAY, "--account-id", &account])
+    };
+    call().args(["--source-profile", "vendor"]).run().expect(0);
+    assert!(issuers.asked().contains("Action=AssumeRole&"), "{}", issuers.asked());
+    let container = format!("{}/container", issuers.url());
+    call().arg("--source-ambient").env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &container).run().expect(0);
+    assert!(issuers.asked().contains("/container"), "{}", issuers.asked());
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let finished = call().arg("--source-ambient").env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url).run().expect(4);
+    finished.says("hop limit").says("--source-profile");
 }
 
 #[test]
