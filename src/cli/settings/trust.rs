@@ -47,8 +47,8 @@ fn trust(name: &str) -> Option<Trust> {
         | "dest-lease" | "dest-region" | "dry-run" | "event" | "exclude-event" | "experiment" | "format" | "fresh"
         | "from" | "grace" | "json" | "keep-replaced" | "keep-superseded" | "last" | "log-format" | "lookback"
         | "max-duration" | "memory" | "no-lock" | "outage" | "part-size" | "quick" | "quiet" | "ready" | "repair"
-        | "retries" | "sample" | "sse" | "sse-kms-key-id" | "stall-timeout" | "storage-class" | "tag" | "to"
-        | "today" | "type" | "verbose" => Trust::Any,
+        | "retries" | "sample" | "sql-prefix" | "sql-schema" | "sse" | "sse-kms-key-id" | "stall-timeout"
+        | "storage-class" | "tag" | "to" | "today" | "type" | "verbose" => Trust::Any,
         _ => return None,
     })
 }
