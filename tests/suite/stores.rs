@@ -125,7 +125,7 @@ fn credentials_come_from_the_named_profile_else_from_the_default_chain() {
     assert!(ask("process", wrong, server).contains("listed"));
     let none = ask("-", None, server);
     assert!(
-        none.contains("usage: no AWS credentials were found for LIST s3://") && none.contains("--dest-profile"),
+        none.contains("usage: LIST s3://export/: no AWS credentials were found") && none.contains("--dest-profile"),
         "{none}"
     );
     let unknown = ask("unknown", Some((id, secret)), server);
