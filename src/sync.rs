@@ -14,7 +14,7 @@ use crate::export::{Partition, Strays};
 use crate::plan::{Action, DaysWanted, PartitionPlan, PlanOptions, Selected, Selection, Surveyor, Vanished};
 use crate::progress::{Counters, Event, Observer};
 
-use crate::source::Cloud;
+use crate::source::{AbsentCloud, Clouds};
 use crate::transfer::{Engine, PartitionOutcome, RunOutcome, TransferSettings};
 
 /// What a run is asked to do.
@@ -44,14 +44,14 @@ pub struct RunHandles {
     pub stop: watch::Receiver<Option<ErrorKind>>,
 }
 
-/// Brings `destination` up to date with the export in `clouds`, the preferred one first. Whoever has
+/// Brings `destination` up to date with the export in `clouds`. Whoever has
 /// opened it closes it afterwards ([`Destination::close`]).
 ///
 /// # Errors
 /// What keeps the run from beginning. What happens later is in the outcome.
 pub async fn sync(
     request: SyncRequest,
-    clouds: &[Arc<Cloud>],
+    clouds: &Clouds,
     destination: Arc<dyn Destination>,
     handles: RunHandles,
 ) -> Result<RunOutcome> {
@@ -64,7 +64,14 @@ pub async fn sync(
     };
     let is_incremental = request.selection.days == DaysWanted::Incremental;
     let gaps_expected_before = is_incremental.then_some(request.options.lookback_from);
-    let surveyor = Surveyor::new(selected.cloud_days, request.selection.scope, request.options, request.spill_folder);
+    let untold_types = selected.untold_types();
+    let surveyor = Surveyor::new(
+        selected.cloud_days,
+        selected.is_partial_view,
+        request.selection.scope,
+        request.options,
+        request.spill_folder,
+    );
     let engine = Engine::new(
         destination,
         surveyor,
@@ -75,7 +82,14 @@ pub async fn sync(
         handles.stop,
     );
     let outcome = run_as_task(engine, selected.partitions).await?;
-    Ok(RunOutcome { gaps_expected_before, strays: selected.strays, vanished: selected.vanished, ..outcome })
+    Ok(RunOutcome {
+        gaps_expected_before,
+        strays: selected.strays,
+        vanished: selected.vanished,
+        absent: selected.absent,
+        untold_types,
+        ..outcome
+    })
 }
 
 /// Runs the engine on the threads that the transfers run on: anywhere else, each object's end would
@@ -100,7 +114,7 @@ async fn stop_requested(stop: &mut watch::Receiver<Option<ErrorKind>>) -> Error 
 
 async fn select(
     request: &SyncRequest,
-    clouds: &[Arc<Cloud>],
+    clouds: &Clouds,
     published: &PublishedDays,
     observer: &dyn Observer,
 ) -> Result<Selected> {
@@ -111,11 +125,23 @@ async fn select(
         strays: &selected.strays,
         vanished_types: &selected.vanished.types,
     });
+    // The others were told of when the clouds were connected.
+    selected.absent.iter().skip(clouds.absent.len()).for_each(|absent| absent.tell(observer));
+    let untold_types = selected.untold_types();
+    if !untold_types.is_empty() {
+        let names: Vec<String> = untold_types.iter().map(ToString::to_string).collect();
+        let message = format!(
+            "the days of type {} may not be listed with these credentials: each selected day is looked for by itself",
+            names.join(", ")
+        );
+        observer.observe(&Event::Notice { message: &message });
+    }
     if let Some(message) = selected.vanished.message() {
         observer.observe(&Event::Warning { message: &message });
     }
     if let Some(days) = selected.days_before {
-        let message = format!("neither the source nor the destination has anything of {} .. {}", days.from, days.to);
+        let source = if selected.is_partial_view { "a cloud that takes part" } else { "the source" };
+        let message = format!("neither {source} nor the destination has anything of {} .. {}", days.from, days.to);
         observer.observe(&Event::Notice { message: &message });
     }
     if !selected.other_types.is_empty() {
@@ -134,6 +160,8 @@ pub struct PlanOutcome {
     pub strays: Strays,
     /// What is published here and the source does not list.
     pub vanished: Vanished,
+    /// The clouds that take no part, and why.
+    pub absent: Vec<AbsentCloud>,
 }
 
 /// Finds out what a run would do, changing nothing; each partition's plan is handed to `show` as
@@ -143,7 +171,7 @@ pub struct PlanOutcome {
 /// What the source answers or the manifests hold.
 pub async fn plan(
     request: SyncRequest,
-    clouds: &[Arc<Cloud>],
+    clouds: &Clouds,
     published: &dyn PublishedSets,
     observer: &dyn Observer,
     mut show: impl FnMut(Result<PartitionPlan>),
@@ -153,7 +181,13 @@ pub async fn plan(
     const LISTED_AT_ONCE: usize = 8;
     let days = published.days().await?;
     let selected = select(&request, clouds, &days, observer).await?;
-    let surveyor = Surveyor::new(selected.cloud_days, request.selection.scope, request.options, request.spill_folder);
+    let surveyor = Surveyor::new(
+        selected.cloud_days,
+        selected.is_partial_view,
+        request.selection.scope,
+        request.options,
+        request.spill_folder,
+    );
     let plans = selected.partitions.into_iter().map(|partition| plan_one(partition, &surveyor, published));
     let mut plans = futures::stream::iter(plans).buffered(LISTED_AT_ONCE);
     while let Some(plan) = plans.next().await {
@@ -162,7 +196,7 @@ pub async fn plan(
             plan => show(plan),
         }
     }
-    Ok(PlanOutcome { strays: selected.strays, vanished: selected.vanished })
+    Ok(PlanOutcome { strays: selected.strays, vanished: selected.vanished, absent: selected.absent })
 }
 
 async fn plan_one(partition: Partition, surveyor: &Surveyor, published: &dyn PublishedSets) -> Result<PartitionPlan> {
@@ -203,6 +237,14 @@ pub fn exit_code(outcome: &RunOutcome) -> ExitCode {
 
 /// Whether a selected day is nowhere although it should be somewhere.
 fn is_unexpected_gap(partition: &PartitionOutcome, outcome: &RunOutcome) -> bool {
-    let is_expected = outcome.gaps_expected_before.is_some_and(|before| partition.partition.date < before);
-    partition.action == Action::Missing && !is_expected
+    let Partition { type_name, date } = &partition.partition;
+    let is_expected = outcome.gaps_expected_before.is_some_and(|before| *date < before);
+    // Where days are not listed, only the days themselves tell which is the first.
+    let is_before_all = outcome.untold_types.contains(type_name)
+        && !outcome.partitions.iter().any(|other| {
+            other.partition.type_name == *type_name
+                && other.partition.date < *date
+                && other.action != Action::Missing
+        });
+    partition.action == Action::Missing && !is_expected && !is_before_all
 }

@@ -10,8 +10,8 @@ use crate::manifest::Header;
 pub struct Candidate {
     /// Where the export lies there, as manifests name it.
     pub source: String,
-    /// Whether it has the day.
-    pub has_day: bool,
+    /// Whether it has the day; `None` where it refuses to tell.
+    pub has_day: Option<bool>,
     /// Whether the day counts as complete there; only known where the choice depends on it.
     pub is_complete: bool,
 }
@@ -21,7 +21,7 @@ pub struct Candidate {
 pub enum Choice {
     /// The candidate with this number, and why that one.
     Take(usize, &'static str),
-    /// None has the day.
+    /// None is known to have the day.
     Nowhere,
     /// What is published stays as it is.
     Leave(Decision),
@@ -33,9 +33,10 @@ pub enum Choice {
 /// it: the same day has other file names in another cloud, and a mixture would count every event
 /// twice. Once that cloud has it no more, a complete day stays, unless it is damaged here
 /// (`is_damaged`) and another cloud has it complete; an incomplete one is taken whole from another
-/// cloud. An unpublished day is taken where it is complete, else where it is.
+/// cloud. An unpublished day is taken where it is complete, else where it is. Of a day whose own cloud
+/// takes no part nothing is known, so that it never counts as gone.
 pub fn choose_cloud(published: Option<&Header>, is_damaged: bool, asked: &Scope, candidates: &[Candidate]) -> Choice {
-    let having = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.has_day);
+    let having = || candidates.iter().enumerate().filter(|(_, candidate)| candidate.has_day == Some(true));
     let first_where = |is_wanted: fn(&Candidate) -> bool| {
         having().find(|(_, candidate)| is_wanted(candidate)).map(|(index, _)| index)
     };
@@ -45,14 +46,23 @@ pub fn choose_cloud(published: Option<&Header>, is_damaged: bool, asked: &Scope,
             return Choice::Take(index, "where the published day came from");
         }
         if let Some(index) = complete.filter(|_| is_damaged) {
-            return Choice::Take(index, "damaged here, and its own cloud does not have it now");
+            return Choice::Take(index, "damaged here, and its own cloud does not give it now");
         }
+        let keep = |reason| Choice::Leave(Decision { action: Action::Keep, reason, completeness: header.completeness });
         let is_settled = header.completeness.is_complete() && header.selection.covers(asked);
-        let is_elsewhere =
-            having().next().is_some() || candidates.iter().all(|candidate| candidate.source != header.source);
-        if is_settled && is_elsewhere {
-            let reason = "published from a cloud that does not have it now, kept";
-            return Choice::Leave(Decision { action: Action::Keep, reason, completeness: header.completeness });
+        let is_elsewhere = having().next().is_some();
+        let own = candidates.iter().find(|candidate| candidate.source == header.source);
+        match own {
+            None if is_settled || !is_elsewhere => {
+                return keep("published from a cloud that takes no part in this run, kept");
+            }
+            Some(own) if is_settled && is_elsewhere => {
+                return keep(match own.has_day {
+                    None => "published from a cloud that does not tell whether it has it, kept",
+                    Some(_) => "published from a cloud that does not have it now, kept",
+                });
+            }
+            _ => {}
         }
     }
     match (having().count(), complete, first_where(|_| true)) {
@@ -70,7 +80,7 @@ mod tests {
     use crate::manifest::Completeness;
 
     fn candidate(source: &str, has_day: bool, is_complete: bool) -> Candidate {
-        Candidate { source: source.into(), has_day, is_complete }
+        Candidate { source: source.into(), has_day: Some(has_day), is_complete }
     }
 
     #[test]
@@ -108,7 +118,12 @@ mod tests {
             Choice::Nowhere,
             "retention: reported as expired"
         );
+        let gcs_only = [candidate("gs", false, false)];
+        let kept = choose_cloud(Some(&published), false, &Scope::All, &gcs_only);
+        assert!(matches!(kept, Choice::Leave(_)), "nobody can say that it is gone");
         published.completeness = Completeness::Undeclared;
+        let kept = choose_cloud(Some(&published), false, &Scope::All, &gcs_only);
+        assert!(matches!(kept, Choice::Leave(_)), "an incomplete one neither");
         assert!(
             matches!(choose(&published, false, false, false), Choice::Take(0, _)),
             "incomplete: taken whole from the other"

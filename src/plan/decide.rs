@@ -41,6 +41,8 @@ pub struct Facts<'a> {
     pub merge: MergeTally,
     /// Whether the listing is of another cloud than the one that the published set came from.
     pub is_other_cloud: bool,
+    /// Whether days may be in a cloud that takes no part, where nobody sees them now.
+    pub is_partial_view: bool,
 }
 
 /// How much of a partition is taken: what is asked for, and what is published already.
@@ -99,6 +101,7 @@ fn decide_absent(facts: &Facts<'_>, options: &PlanOptions) -> Decision {
     match (facts.is_named, is_over, facts.scope) {
         (true, true, Scope::All) => decision(Action::Missing, "the source names the day and lists no object of it"),
         (true, false, Scope::All) => decision(Action::Wait, "the source names the day and lists no object of it yet"),
+        (_, true, _) if facts.is_partial_view => decision(Action::Missing, "nothing in the clouds that take part"),
         (_, true, _) => decision(Action::Missing, "nothing at the source"),
         (_, false, _) => decision(Action::Wait, "nothing at the source yet"),
     }
@@ -226,6 +229,7 @@ pub(super) mod tests {
             completeness,
             merge,
             is_other_cloud,
+            is_partial_view: false,
         }
     }
 

@@ -11,6 +11,7 @@ mod decide;
 mod listing;
 pub(crate) mod listing_check;
 pub(crate) mod merge;
+mod offer;
 mod options;
 mod selection;
 mod survey;

@@ -1,15 +1,15 @@
 //! Which partitions a command is about: types times days, by what the source and the destination
 //! have.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
+use super::offer::{TypesOffered, is_anything_unseen};
 use crate::destination::PublishedDays;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Days, Partition, Scope, Strays, TypeName};
-use crate::source::{Cloud, CloudDays};
+use crate::source::{AbsentCloud, CloudDays, Clouds};
 
 /// Which days are wanted, as a user says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,20 @@ pub struct Selected {
     pub strays: Strays,
     /// What is published here and no cloud lists.
     pub vanished: Vanished,
+    /// The clouds that take no part, and why.
+    pub absent: Vec<AbsentCloud>,
+    /// Whether days or types may be where nobody sees them now, in a cloud that takes no part.
+    pub is_partial_view: bool,
+}
+
+impl Selected {
+    /// The types whose days a cloud does not let be listed.
+    pub fn untold_types(&self) -> Vec<TypeName> {
+        let mut types: Vec<TypeName> = self.cloud_days.iter().flat_map(|cloud| &cloud.untold).cloned().collect();
+        types.sort();
+        types.dedup();
+        types
+    }
 }
 
 /// Published types that the source does not list at all, in no cloud that takes part.
@@ -90,37 +104,53 @@ impl Vanished {
 
 impl Selection {
     /// Finds the selected partitions: for each cloud one request for the types, and one for each
-    /// type's days.
+    /// type's days. Where they may not be listed, the types that are named or documented are taken, and
+    /// each selected day is found out about by its own listing.
+    ///
+    /// A cloud that refuses all of that, or whose bucket is not there, takes no part, as long as there is
+    /// another one.
     ///
     /// # Errors
-    /// What the source answers; [`ErrorKind::Usage`] for a type that the export does not have, or
-    /// for an incremental selection of an empty destination.
-    pub async fn select(&self, clouds: &[Arc<Cloud>], published: &PublishedDays, today: Date) -> Result<Selected> {
-        let mut listed = Vec::with_capacity(clouds.len());
-        for cloud in clouds {
-            listed.push(cloud.source.list_types().await?);
-        }
-        let mut all_listed: Vec<TypeName> = listed.concat();
-        all_listed.sort();
-        all_listed.dedup();
-        let (types, other_types) = self.choose_types(&all_listed, published)?;
-        let mut cloud_days = Vec::with_capacity(clouds.len());
-        let mut strays = Strays::default();
-        for (cloud, listed) in clouds.iter().zip(&listed) {
-            cloud_days.push(list_days(cloud, &types, listed, &mut strays).await?);
-        }
-        let vanished = Vanished::of(&types, &all_listed, published);
+    /// What the source answers; [`ErrorKind::Usage`] for a type that the export does not have, for
+    /// an incremental selection of an empty destination, or for no choice of days where none are told.
+    pub async fn select(&self, clouds: &Clouds, published: &PublishedDays, today: Date) -> Result<Selected> {
+        let offered = TypesOffered::ask(clouds).await?;
+        let listed = offered.listed();
+        let (types, other_types) = self.choose_types(&listed, &offered, published)?;
+        let newest = |name: &TypeName| self.newest_of(name, published, today);
+        let offered = offered.ask_days(&types, newest).await?;
+        self.check_bounded(&offered.cloud_days)?;
+        let is_partial_view = is_anything_unseen(&offered.absent);
+        let vanished = if is_partial_view || offered.has_untold_types {
+            Vanished::default()
+        } else {
+            Vanished::of(&types, &listed, published)
+        };
         let mut partitions = BTreeMap::new();
         for type_name in &types {
-            for date in self.days_of(type_name, &cloud_days, published, today)? {
+            for date in self.days_of(type_name, &offered.cloud_days, published, today)? {
                 partitions.insert((date, type_name.clone()), Partition { type_name: type_name.clone(), date });
             }
         }
         let days = partitions.keys().next().zip(partitions.keys().next_back());
         let days = days.map(|((from, _), (to, _))| Days { from: *from, to: *to });
-        let days_before = self.days_before(days);
-        let partitions = partitions.into_values().collect();
-        Ok(Selected { days, partitions, cloud_days, days_before, other_types, strays, vanished })
+        Ok(Selected {
+            days,
+            partitions: partitions.into_values().collect(),
+            days_before: self.days_before(days),
+            other_types,
+            is_partial_view,
+            cloud_days: offered.cloud_days,
+            strays: offered.strays,
+            absent: offered.absent,
+            vanished,
+        })
+    }
+
+    /// The newest selected day of a type, whoever has it.
+    fn newest_of(&self, type_name: &TypeName, published: &PublishedDays, today: Date) -> Option<Partition> {
+        let days = self.days_of(type_name, &[], published, today).ok()?;
+        days.into_iter().max().map(|date| Partition { type_name: type_name.clone(), date })
     }
 
     /// Refuses days that have not come yet.
@@ -186,17 +216,33 @@ impl Selection {
     }
 
     /// The selected types, and those of the source that nobody asked for.
-    fn choose_types(&self, listed: &[TypeName], published: &PublishedDays) -> Result<(Vec<TypeName>, Vec<TypeName>)> {
+    ///
+    /// Where a cloud does not tell its types, the documented ones are looked for, and a type that was asked
+    /// for is taken at its word.
+    fn choose_types(
+        &self,
+        listed: &[TypeName],
+        offered: &TypesOffered,
+        published: &PublishedDays,
+    ) -> Result<(Vec<TypeName>, Vec<TypeName>)> {
+        let is_partial_view = is_anything_unseen(&offered.absent);
         if self.types.is_empty() {
             let is_documented = |name: &TypeName| TypeName::DOCUMENTED.contains(&name.as_str());
             let (mut chosen, others): (Vec<_>, _) = listed.iter().cloned().partition(is_documented);
             // What is published and has gone at the source is to be told, not passed over.
             chosen.extend(published.iter().map(|(name, _)| name).filter(|name| is_documented(name)).cloned());
+            if offered.has_untold() {
+                chosen.extend(TypeName::DOCUMENTED.into_iter().filter_map(|name| TypeName::parse(name).ok()));
+            }
             chosen.sort();
             chosen.dedup();
-            return if chosen.is_empty() && others.is_empty() { Err(nothing_exported()) } else { Ok((chosen, others)) };
+            let is_nothing = chosen.is_empty() && others.is_empty();
+            return if is_nothing { Err(nothing_exported(is_partial_view)) } else { Ok((chosen, others)) };
         }
-        let is_known = |name: &TypeName| listed.contains(name) || published.iter().any(|(known, _)| known == name);
+        let may_be_untold = is_partial_view || offered.has_untold();
+        let is_known = |name: &TypeName| {
+            may_be_untold || listed.contains(name) || published.iter().any(|(known, _)| known == name)
+        };
         if let Some(unknown) = self.types.iter().find(|name| !is_known(name)) {
             let names: Vec<String> = listed.iter().map(ToString::to_string).collect();
             return Err(Error::new(ErrorKind::Usage, format!("the export has no type `{unknown}`")).with_hint(
@@ -218,6 +264,9 @@ impl Selection {
     ) -> Result<Vec<Date>> {
         Ok(match &self.days {
             DaysWanted::Range(days) => {
+                if cloud_days.iter().any(|cloud| cloud.untold.contains(type_name)) {
+                    return Ok(days.iter().collect());
+                }
                 // Before the first day that anybody has there is nothing to say about any.
                 let known = cloud_days.iter().filter_map(|cloud| cloud.days.get(type_name)?.first());
                 let here = published.iter().filter(|(name, _)| name == type_name).filter_map(|(_, days)| days.first());
@@ -243,24 +292,12 @@ impl Selection {
     }
 }
 
-/// The days that a cloud has of those selected types that it lists; what is no day goes to `strays`.
-async fn list_days(
-    cloud: &Arc<Cloud>,
-    types: &[TypeName],
-    listed: &[TypeName],
-    strays: &mut Strays,
-) -> Result<CloudDays> {
-    let mut days = HashMap::new();
-    for type_name in types.iter().filter(|name| listed.contains(name)) {
-        let found = cloud.source.list_days(type_name).await?;
-        strays.extend(found.strays);
-        days.insert(type_name.clone(), found.days);
-    }
-    Ok(CloudDays { cloud: cloud.clone(), days })
-}
-
-fn nothing_exported() -> Error {
-    Error::new(ErrorKind::NotReady, "the export is empty: it has no type= folder").with_hint(
+fn nothing_exported(is_partial_view: bool) -> Error {
+    let what = match is_partial_view {
+        true => "there is no type= folder in the clouds that take part",
+        false => "the export is empty: it has no type= folder",
+    };
+    Error::new(ErrorKind::NotReady, what).with_hint(
         "a new export fills after its first day; otherwise check the account and --source, or ask the vendor's support",
     )
 }

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::ToSpan as _;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 
 use super::completeness::{completeness, is_grace_over};
@@ -31,6 +33,8 @@ pub struct Surveyor {
     spill_folder: PathBuf,
     /// The clouds that take part, the preferred one first; at least one.
     clouds: Vec<CloudDays>,
+    /// Whether days may be in a cloud that takes no part, where nobody sees them now.
+    is_partial_view: bool,
     /// Whether a type's days have `_SUCCESS` at all in a cloud, once that was asked.
     markers: Mutex<HashMap<(usize, TypeName), bool>>,
 }
@@ -109,9 +113,16 @@ pub struct Surveyed {
 }
 
 impl Surveyor {
-    /// A surveyor of partitions in the clouds, the preferred one first.
-    pub fn new(clouds: Vec<CloudDays>, asked: Scope, options: PlanOptions, spill_folder: PathBuf) -> Self {
-        Self { clouds, asked, options, spill_folder, markers: Mutex::new(HashMap::new()) }
+    /// A surveyor of partitions in the clouds, the preferred one first. `is_partial_view` says whether days
+    /// may be in a cloud that takes no part.
+    pub fn new(
+        clouds: Vec<CloudDays>,
+        is_partial_view: bool,
+        asked: Scope,
+        options: PlanOptions,
+        spill_folder: PathBuf,
+    ) -> Self {
+        Self { clouds, is_partial_view, asked, options, spill_folder, markers: Mutex::new(HashMap::new()) }
     }
 
     /// The choices that decisions depend on.
@@ -142,10 +153,13 @@ impl Surveyor {
         {
             return Ok(unlisted(partition, decision, scope));
         }
-        let candidates = self.candidates(partition, published).await?;
+        let (candidates, refusal) = self.candidates(partition, published).await?;
         match choose_cloud(header, published.is_damaged, &self.asked, &candidates) {
             Choice::Leave(decision) => Ok(unlisted(partition, decision, scope)),
             Choice::Nowhere => {
+                if let Some(refusal) = refusal {
+                    return Err(refusal);
+                }
                 let listing = ListingBuilder::new(&self.spill_folder).finish().summary;
                 let completeness = completeness(partition.date, false, true, &self.options);
                 let facts = Facts {
@@ -158,6 +172,7 @@ impl Surveyor {
                     completeness,
                     merge: MergeTally::default(),
                     is_other_cloud: false,
+                    is_partial_view: self.is_partial_view,
                 };
                 let decision = decide(&facts, &self.options);
                 Ok(unlisted(partition, decision, scope))
@@ -227,6 +242,7 @@ impl Surveyor {
             completeness,
             merge,
             is_other_cloud,
+            is_partial_view: self.is_partial_view,
         };
         let decision = decide(&facts, &self.options);
         let plan = PartitionPlan {
@@ -250,30 +266,41 @@ impl Surveyor {
         }
     }
 
-    /// The clouds as the choice sees them. Only where several could be taken is it asked which one has
-    /// the day complete.
-    async fn candidates(&self, partition: &Partition, published: &Published) -> Result<Vec<Candidate>> {
-        let candidate = |cloud: &CloudDays| Candidate {
-            source: cloud.cloud.location.to_string(),
-            has_day: cloud.has(partition),
-            is_complete: false,
-        };
-        let mut candidates: Vec<Candidate> = self.clouds.iter().map(candidate).collect();
+    /// The clouds as the choice sees them, and a refusal to say whether one has the day. Only where several
+    /// could be taken is it asked which one has the day complete.
+    async fn candidates(
+        &self,
+        partition: &Partition,
+        published: &Published,
+    ) -> Result<(Vec<Candidate>, Option<Error>)> {
+        let (mut candidates, mut refusal) = (Vec::with_capacity(self.clouds.len()), None);
+        for cloud in &self.clouds {
+            let has_day = match has_day(cloud, partition).await {
+                Ok(has_day) => Some(has_day),
+                Err(error) if error.kind() == ErrorKind::AccessDenied => {
+                    refusal.get_or_insert(error);
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            candidates.push(Candidate { source: cloud.cloud.location.to_string(), has_day, is_complete: false });
+        }
+        let has_day = |candidate: &Candidate| candidate.has_day == Some(true);
         let is_own =
             |candidate: &Candidate| published.header.as_ref().is_some_and(|header| header.source == candidate.source);
         let is_open = match &published.header {
-            None => candidates.iter().filter(|candidate| candidate.has_day).count() > 1,
+            None => candidates.iter().filter(|candidate| has_day(candidate)).count() > 1,
             Some(_) => {
-                published.is_damaged && !candidates.iter().any(|candidate| candidate.has_day && is_own(candidate))
+                published.is_damaged && !candidates.iter().any(|candidate| has_day(candidate) && is_own(candidate))
             }
         };
         if is_open {
-            for (index, candidate) in candidates.iter_mut().enumerate().filter(|(_, candidate)| candidate.has_day) {
+            for (index, candidate) in candidates.iter_mut().enumerate().filter(|(_, candidate)| has_day(candidate)) {
                 let has_marker = has_success_marker(self.clouds[index].cloud.source.as_ref(), partition).await?;
                 candidate.is_complete = self.completeness(index, partition, has_marker).await?.is_complete();
             }
         }
-        Ok(candidates)
+        Ok((candidates, refusal))
     }
 
     async fn completeness(&self, index: usize, partition: &Partition, has_marker: bool) -> Result<Completeness> {
@@ -291,15 +318,17 @@ impl Surveyor {
             return Ok(*known);
         }
         let cloud = &self.clouds[index];
-        let days = cloud.days.get(type_name).map(Vec::as_slice).unwrap_or_default();
+        let is_untold = cloud.untold.contains(type_name);
+        let days = if is_untold { self.last_days() } else { cloud.days.get(type_name).cloned().unwrap_or_default() };
         let settled: Vec<Date> = days.iter().copied().filter(|date| is_grace_over(*date, &self.options)).collect();
         let (others, newest) = settled.split_at(settled.len().saturating_sub(MARKER_PROBES_EACH));
         let spread = others.iter().step_by((others.len() / MARKER_PROBES_EACH).max(1)).take(MARKER_PROBES_EACH);
-        let (mut found, mut is_certain) = (false, true);
+        // Days of which nobody knows whether they are there prove nothing as long as none of them is.
+        let (mut found, mut is_certain, mut is_any_there) = (false, true, !is_untold);
         for date in newest.iter().rev().chain(spread) {
             let partition = Partition { type_name: type_name.clone(), date: *date };
             match has_success_marker(cloud.cloud.source.as_ref(), &partition).await {
-                Ok(false) => {}
+                Ok(false) => is_any_there = is_any_there || has_day(cloud, &partition).await.unwrap_or(false),
                 Ok(true) => {
                     found = true;
                     break;
@@ -309,10 +338,29 @@ impl Surveyor {
                 Err(error) => return Err(error),
             }
         }
+        let is_certain = is_certain && is_any_there;
         if found || is_certain {
             markers.insert(key, found);
         }
         Ok(found || !is_certain)
+    }
+
+    /// The days of the last weeks, for a type whose days may not be listed.
+    fn last_days(&self) -> Vec<Date> {
+        const DAYS: i32 = 30;
+        let today = self.options.now.to_zoned(TimeZone::UTC).date();
+        (1..=DAYS).rev().filter_map(|back| today.checked_sub(back.days()).ok()).collect()
+    }
+}
+
+/// Whether a cloud has anything of the partition: by its listing of days, or else by the day's own.
+async fn has_day(cloud: &CloudDays, partition: &Partition) -> Result<bool> {
+    match cloud.has(partition) {
+        Some(has_day) => Ok(has_day),
+        None => {
+            let page = cloud.cloud.source.list_page(partition, "", None).await?;
+            Ok(!page.objects.is_empty() || page.next.is_some())
+        }
     }
 }
 

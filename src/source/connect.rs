@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::bucket::BucketSource;
 use super::gcs::{GcsProtocol, GcsSettings};
 use super::s3::{S3Protocol, S3Settings};
-use super::{Cloud, Retrying, Source};
+use super::{AbsentCloud, Cloud, Clouds, Retrying, Source};
 use crate::clock::Clock;
 use crate::credentials::{
     AmbientAwsIssuer, AwsCredentials, AwsExchange, ExchangeSettings, GcpExchange, GcpToken, Grant, Issuer,
@@ -12,7 +12,7 @@ use crate::credentials::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation};
 use crate::net::{self, RawAnswer};
-use crate::progress::{Counters, Event, Observer};
+use crate::progress::{Counters, Observer};
 
 /// How the right to read the export is obtained.
 #[derive(Clone, Debug)]
@@ -104,35 +104,37 @@ impl SourceSettings {
     /// The clouds that the account's export is in, each with credentials, the preferred one first:
     /// Google Cloud Storage, where the vendor moves the export (domain.md section 2).
     ///
+    /// With [`CloudChoice::Auto`] a cloud that there are no credentials for takes no part, as long as
+    /// there is another one; the observer is told so, and why.
+    ///
     /// # Errors
-    /// What the exchange answers. With [`CloudChoice::Auto`] one cloud that is refused is left out
-    /// with a warning as long as the other one is there.
-    pub async fn connect(&self, watch: &Watch) -> Result<Vec<Arc<Cloud>>> {
-        match (self.cloud, &self.access) {
-            (CloudChoice::Gcs, _) => Ok(vec![open(self.gcs_source(watch)?).await?]),
+    /// What the exchange answers.
+    pub async fn connect(&self, watch: &Watch) -> Result<Clouds> {
+        let clouds = match (self.cloud, &self.access) {
+            (CloudChoice::Gcs, _) => Clouds::of(vec![open(self.gcs_source(watch)?).await?]),
             (CloudChoice::S3, _) | (CloudChoice::Auto, Access::Ambient { .. }) => {
-                Ok(vec![open(self.s3_source(watch).await?).await?])
+                Clouds::of(vec![open(self.s3_source(watch).await?).await?])
             }
-            (CloudChoice::Auto, Access::Exchange(_)) => self.connect_all(watch).await,
-        }
+            (CloudChoice::Auto, Access::Exchange(_)) => self.connect_all(watch).await?,
+        };
+        clouds.absent.iter().for_each(|absent| absent.tell(watch.observer.as_ref()));
+        Ok(clouds)
     }
 
-    async fn connect_all(&self, watch: &Watch) -> Result<Vec<Arc<Cloud>>> {
+    async fn connect_all(&self, watch: &Watch) -> Result<Clouds> {
         let (gcs, s3) = (self.gcs_source(watch)?, self.s3_source(watch).await?);
         match tokio::join!(open(gcs), open(s3)) {
-            (Ok(gcs), Ok(s3)) if gcs.location.account_id == s3.location.account_id => Ok(vec![gcs, s3]),
+            (Ok(gcs), Ok(s3)) if gcs.location.account_id == s3.location.account_id => Ok(Clouds::of(vec![gcs, s3])),
             (Ok(gcs), Ok(s3)) => Err(Error::new(
                 ErrorKind::Protocol,
                 format!("the clouds are of different accounts: {} and {}", gcs.location, s3.location),
             )
             .with_hint("name one cloud with --source; the vendor's support can tell which is right")),
-            (Ok(cloud), Err(error)) | (Err(error), Ok(cloud)) => {
-                // A cloud that the account does not have is no news; one that is away just now is.
-                if error.kind() == ErrorKind::ExchangeUnavailable {
-                    let message = format!("only {} takes part in this run: {error}", cloud.location);
-                    watch.observer.observe(&Event::Warning { message: &message });
-                }
-                Ok(vec![cloud])
+            (Ok(gcs), Err(s3)) => {
+                Ok(Clouds { present: vec![gcs], absent: vec![AbsentCloud::by_exchange("s3", s3)] })
+            }
+            (Err(gcs), Ok(s3)) => {
+                Ok(Clouds { present: vec![s3], absent: vec![AbsentCloud::by_exchange("gs", gcs)] })
             }
             (Err(gcs), Err(s3)) => Err(more_telling(gcs, s3)),
         }
@@ -236,7 +238,7 @@ mod tests {
             observer: Arc::new(Silent),
             counters: Arc::new(Counters::default()),
         };
-        settings.connect(&watch).await.unwrap().remove(0)
+        settings.connect(&watch).await.unwrap().present.remove(0)
     }
 
     #[tokio::test]

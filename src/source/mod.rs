@@ -17,7 +17,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use jiff::civil::Date;
 
-pub use cloud::{Cloud, CloudDays};
+pub use cloud::{AbsentCloud, Cloud, CloudDays, Clouds};
 pub use connect::{Access, CloudChoice, SourceSettings, Watch};
 pub(crate) use raw::{LookedAt, RawSource};
 pub use retrying::Retrying;

@@ -16,11 +16,12 @@ use super::partition::{Active, Confirmation, Context, Prepared};
 use crate::clock::Clock;
 use crate::destination::{Destination, Publication, Work};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::export::{Partition, Scope, Strays};
+use crate::export::{Partition, Scope, Strays, TypeName};
 use crate::manifest::{Completeness, Header, to_hex};
 use crate::plan::{Action, MergeTally, PartitionPlan, Surveyor, Vanished};
 
 use crate::progress::{Counters, Event, Observer};
+use crate::source::AbsentCloud;
 
 /// Maximum number of partitions listed concurrently.
 const PREPARING_MAX: usize = 8;
@@ -125,6 +126,10 @@ pub struct RunOutcome {
     pub strays: Strays,
     /// What is published here and the source does not list.
     pub vanished: Vanished,
+    /// The clouds that take no part, and why.
+    pub absent: Vec<AbsentCloud>,
+    /// The types whose days could not be listed: each selected day was looked for by itself.
+    pub untold_types: Vec<TypeName>,
 }
 
 /// Brings partitions up to date at a destination.

@@ -9,6 +9,7 @@ use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::export::{Filter, NamePattern, Scope};
 use e3sync::plan::{DaysWanted, PartitionPlan, PlanOptions, Ready, Selection};
 use e3sync::progress::Counters;
+use e3sync::source::Clouds;
 use e3sync::sync::{RunHandles, SyncRequest};
 use e3sync::transfer::{RunOutcome, TransferSettings};
 use e3sync::verify::{VerifyOutcome, VerifyRequest};
@@ -112,7 +113,7 @@ pub async fn plan(place: &Place, export: &Arc<Mutex<Export>>, ask: &Ask) -> Resu
     let files = place.look(&script).await?;
     let clouds = clouds(export, &script, &ask.clouds);
     let mut plans = Vec::new();
-    e3sync::sync::plan(request(ask), &clouds, &*files, &*script, |plan| plans.push(plan)).await?;
+    e3sync::sync::plan(request(ask), &Clouds::of(clouds), &*files, &*script, |plan| plans.push(plan)).await?;
     Ok(plans)
 }
 
@@ -127,7 +128,7 @@ pub async fn sync(
     let run = async {
         let destination = place.open(damage, script).await?;
         let clouds = clouds(export, script, &ask.clouds);
-        let outcome = e3sync::sync::sync(request(ask), &clouds, destination.clone(), handles(script)).await;
+        let outcome = e3sync::sync::sync(request(ask), &Clouds::of(clouds), destination.clone(), handles(script)).await;
         destination.close().await;
         outcome
     };

@@ -34,17 +34,26 @@ pub async fn run(arguments: LsArgs) -> Outcome {
     };
     let clouds = settings.connect(&watch).await?;
     let selected = selection.select(&clouds, &Vec::new(), present.today).await?;
+    for absent in selected.absent.iter().skip(clouds.absent.len()) {
+        output::message(format_args!("warning: {absent}"));
+    }
     let there = selected.partitions.iter().flat_map(|partition| {
-        let having = selected.cloud_days.iter().filter(|days| days.has(partition));
+        // Where a cloud does not tell, its listing of the day does.
+        let having = selected.cloud_days.iter().filter(|days| days.has(partition) != Some(false));
         having.map(|days| (days.cloud.clone(), partition.clone()))
     });
     let listings = there.map(|(cloud, partition)| list(cloud, partition, &selection.scope));
     let mut listings = futures::stream::iter(listings).buffered(LISTED_AT_ONCE);
-    let names_cloud = clouds.len() > 1;
+    let names_cloud = clouds.present.len() > 1;
+    let untold_types = selected.untold_types();
     let columns = selected.partitions.iter().map(|partition| partition.to_string().chars().count()).max().unwrap_or(0);
     let mut partitions: u64 = 0;
     while let Some(listing) = listings.next().await {
         let (cloud, partition, mut listing) = listing?;
+        let is_nothing = listing.summary.objects == 0 && !listing.summary.has_success_marker;
+        if is_nothing && untold_types.contains(&partition.type_name) {
+            continue;
+        }
         partitions += 1;
         let location = names_cloud.then_some(&cloud.location);
         let is_read = if arguments.paths {

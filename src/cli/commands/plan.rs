@@ -47,12 +47,12 @@ pub async fn run(arguments: PlanArgs) -> Outcome {
     let observer = display.observer.clone();
     let watch = Watch { clock: present.clock, observer: observer.clone(), counters };
     let clouds = settings.connect(&watch).await?;
-    let account_id = &clouds[0].location.account_id;
-    let sources: Vec<String> = clouds.iter().map(|cloud| cloud.location.to_string()).collect();
+    let account_id = &clouds.present[0].location.account_id;
+    let sources: Vec<String> = clouds.present.iter().map(|cloud| cloud.location.to_string()).collect();
     observer.observe(&Event::RunStarted {
         account_id: account_id.as_str(),
         sources: &sources,
-        credentials_remaining: render::remaining(&clouds),
+        credentials_remaining: render::remaining(&clouds.present),
     });
     let published = destination.look(&watch).await?;
     published.account_id().map_or(Ok(()), |held| check_account(held, account_id))?;
@@ -60,7 +60,7 @@ pub async fn run(arguments: PlanArgs) -> Outcome {
     let outcome = sync::plan(request, &clouds, published.as_ref(), observer.as_ref(), |plan| match plan {
         Ok(plan) => {
             totals.add(&plan);
-            show(&plan, &arguments, clouds.len() > 1);
+            show(&plan, &arguments, clouds.present.len() > 1);
         }
         Err(error) => {
             totals.is_partial = true;

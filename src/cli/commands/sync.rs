@@ -6,7 +6,7 @@ use e3sync::destination::{Address, Destination, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, ExitCode, Result};
 use e3sync::plan::DaysWanted;
 use e3sync::progress::{Counters, Event};
-use e3sync::source::{Cloud, SourceSettings, Watch};
+use e3sync::source::{Cloud, Clouds, SourceSettings, Watch};
 use e3sync::sync::{self, RunHandles, SyncRequest};
 use e3sync::transfer::{PartitionOutcome, RunOutcome};
 use jiff::Timestamp;
@@ -85,7 +85,7 @@ pub async fn carry_out(decided: Decided) -> Result<(ExitCode, Vec<PartitionOutco
     let asked = asked(&decided);
     let Decided { source, destination: settings, request, record, output, .. } = decided;
     let connected = session.unless_stopped(source.connect(&session.watch())).await;
-    let clouds = connected.as_deref().unwrap_or_default();
+    let clouds = connected.as_ref().map(|clouds| clouds.present.as_slice()).unwrap_or_default();
     let account_id = clouds.first().map(|cloud| cloud.location.account_id.as_str());
     let sources: Vec<String> = clouds.iter().map(|cloud| cloud.location.to_string()).collect();
     session.tell_begin(account_id, &sources, clouds);
@@ -99,7 +99,12 @@ pub async fn carry_out(decided: Decided) -> Result<(ExitCode, Vec<PartitionOutco
         Err(error) => (None, Err(error.clone())),
     };
     let has_looked = outcome.is_ok();
-    let outcome = outcome.unwrap_or_else(|error| RunOutcome { stopped_by: Some(error), ..RunOutcome::default() });
+    let absent = || connected.as_ref().map(|clouds| clouds.absent.clone()).unwrap_or_default();
+    let outcome = outcome.unwrap_or_else(|error| RunOutcome {
+        stopped_by: Some(error),
+        absent: absent(),
+        ..RunOutcome::default()
+    });
     let summary = session.summary(&outcome, account_id, &sources);
     let report = run.report(&summary, summary.exit_code());
     let ending = Ending { session: &session, run: &run, summary: &summary, report: &report, record: &record };
@@ -184,16 +189,16 @@ impl Session {
         &self,
         request: SyncRequest,
         settings: &DestinationSettings,
-        clouds: &[Arc<Cloud>],
+        clouds: &Clouds,
     ) -> (Option<Arc<dyn Destination>>, Result<RunOutcome>) {
         let watch = self.watch();
-        let destination = match self.unless_stopped(settings.open(&clouds[0].location.account_id, &watch)).await {
+        let destination = match self.unless_stopped(settings.open(&clouds.present[0].location.account_id, &watch)).await {
             Ok(destination) => destination,
             Err(error) => return (None, Err(error)),
         };
         let Watch { clock, observer, counters } = watch;
         let handles = RunHandles { observer, counters, clock, stop: self.stop.clone() };
-        let _ticker = self.display.tick(clouds);
+        let _ticker = self.display.tick(&clouds.present);
         let outcome = sync::sync(request, clouds, destination.clone(), handles).await;
         (Some(destination), outcome)
     }

@@ -40,7 +40,7 @@ fn tell(event: &Event<'_>, text: &str) {
         Event::Warning { .. } | Event::Notice { .. } | Event::CredentialsWaiting { .. } => Level::Warning,
         _ => Level::Info,
     };
-    output::log(level, text.trim_start_matches("warning: "), hint);
+    output::log(level, text.trim_start_matches("warning: ").trim_start_matches("note: "), hint);
 }
 
 fn is_error(event: &Event<'_>) -> bool {
@@ -89,7 +89,8 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
             format!("cannot get credentials: {error}; trying again in {}", Elapsed(*pause))
         }
         Event::Retrying { error, pause } if is_verbose => format!("again in {}: {error}", Elapsed(*pause)),
-        Event::Warning { message } | Event::Notice { message } => format!("warning: {message}"),
+        Event::Warning { message } => format!("warning: {message}"),
+        Event::Notice { message } => format!("note: {message}"),
         _ => return None,
     })
 }

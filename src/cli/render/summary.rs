@@ -5,6 +5,7 @@ use e3sync::error::{ErrorKind, ExitCode};
 use e3sync::export::Partition;
 use e3sync::plan::Action;
 use e3sync::progress::Counters;
+use e3sync::source::AbsentCloud;
 use e3sync::sync;
 use e3sync::transfer::{PartitionOutcome, RunOutcome};
 use serde_json::{Value, json};
@@ -103,7 +104,8 @@ impl Summary<'_> {
             let kept =
                 self.with_action(Action::Keep) + self.with_action(Action::Expired) + self.with_action(Action::Empty);
             if kept == 0 && self.with_action(Action::Missing) > 0 {
-                return "neither the source nor the destination has anything of the selected days".to_owned();
+                let source = if self.is_partial_view() { "a cloud that takes part" } else { "the source" };
+                return format!("neither {source} nor the destination has anything of the selected days");
             }
             let kept = Counted(kept, "partition is", "partitions are");
             return format!("nothing to transfer: {kept} up to date · {}", Elapsed(self.elapsed));
@@ -147,7 +149,13 @@ impl Summary<'_> {
     fn missing(&self) -> Option<String> {
         let (count, names) = self.names_with(Action::Missing)?;
         let partitions = Counted(count as u64, "partition has", "partitions have");
-        Some(format!("{partitions} no object at the source, nor here: {names}"))
+        let source = if self.is_partial_view() { "in the clouds that take part" } else { "at the source" };
+        Some(format!("{partitions} no object {source}, nor here: {names}"))
+    }
+
+    /// Whether a cloud takes no part that may have days.
+    fn is_partial_view(&self) -> bool {
+        self.outcome.absent.iter().any(|cloud| !cloud.is_without_export)
     }
 
     /// Objects that only this mirror still has.
@@ -214,6 +222,7 @@ impl Summary<'_> {
                 "get": self.counters.get_requests.get(), "put": self.counters.put_requests.get(),
                 "destination": self.counters.destination_requests.get(), "retries": self.counters.retries.get(),
             },
+            "absent_clouds": absent_clouds(&self.outcome.absent),
             "strays": strays_fields(&self.outcome.strays), "vanished_types": names_of(&self.outcome.vanished.types),
             "credentials_renewed": self.counters.renewals.get(), "verified_against": self.verified, "stopped_by": error,
         })
@@ -234,6 +243,17 @@ impl Summary<'_> {
     pub fn exit_code(&self) -> ExitCode {
         sync::exit_code(self.outcome)
     }
+}
+
+/// The clouds that take no part, by the names of `--source`.
+fn absent_clouds(absent: &[AbsentCloud]) -> Value {
+    let fields = |cloud: &AbsentCloud| {
+        json!({
+            "cloud": if cloud.scheme == "gs" { "gcs" } else { cloud.scheme },
+            "without_export": cloud.is_without_export, "error": error_fields(&cloud.error),
+        })
+    };
+    absent.iter().map(fields).collect()
 }
 
 /// Whether the rewritten day is so much smaller that it waits for a person, by its listing or by

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use self::cloud::Investigation;
 use self::mask::Mask;
-use super::{Finding, clouds_of};
+use super::Finding;
+use super::source::clouds_of;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net;
