@@ -67,7 +67,7 @@ fn credentials(settings: &Settings, issuer: &Issuer, asked: Duration) -> Reply {
             "accessKeyId": issued.key.access_key_id,
             "secretAccessKey": issued.key.secret_access_key,
             "sessionToken": issued.session_token,
-            "expiration": issued.expiration.as_millisecond(),
+            "expiration": settings.expiration_form.write(issued.expiration),
         },
         "s3Path": s3_path(settings),
     });
@@ -76,14 +76,14 @@ fn credentials(settings: &Settings, issuer: &Issuer, asked: Duration) -> Reply {
 
 /// The answer for Google Cloud has no expiry (domain.md section 1).
 fn bearer(settings: &Settings, issuer: &Issuer) -> Reply {
-    let bucket = Cloud::Gcs.bucket_name(&settings.account_id);
+    let bucket = settings.bucket_name(Cloud::Gcs);
     let uri = settings.gcp_uri.clone().unwrap_or_else(|| format!("gs://{bucket}"));
     let body = json!({"token": issuer.issue_bearer(), "uri": uri});
     Reply::text(StatusCode::OK, JSON, body.to_string())
 }
 
 fn s3_path(settings: &Settings) -> String {
-    let (bucket, account) = (Cloud::S3.bucket_name(&settings.account_id), &settings.account_id);
+    let (bucket, account) = (settings.bucket_name(Cloud::S3), &settings.account_id);
     match &settings.s3_path {
         S3Path::Plain => format!("s3://{bucket}/v1/account_id={account}"),
         S3Path::TrailingSlash => format!("s3://{bucket}/v1/account_id={account}/"),

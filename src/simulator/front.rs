@@ -23,7 +23,7 @@ pub(crate) struct Front<'a> {
 impl Front<'_> {
     /// The bucket of the account in the cloud.
     pub(crate) fn bucket_name(&self, cloud: Cloud) -> String {
-        cloud.bucket_name(&self.settings.account_id)
+        self.settings.bucket_name(cloud)
     }
 
     /// True while the vendor delivers to the cloud.

@@ -17,6 +17,7 @@ mod customer;
 mod data;
 mod delivery;
 mod exchange;
+mod expiration;
 mod faults;
 mod front;
 mod gcs;
@@ -46,7 +47,8 @@ pub use customer::{
     BucketAction, BucketFault, BucketOperation, BucketRequest, BucketRequests, CustomerBucket, CustomerSettings, Gate,
     InjectedBucketFault, StoredCopy, StoredUpload, StoredVersion, When,
 };
-pub use faults::{Action, FAULT_GRAMMAR, Fault, Injected, ParseFaultError, Target};
+pub use expiration::ExpirationForm;
+pub use faults::{Action, Depth, FAULT_GRAMMAR, Fault, Injected, ParseFaultError, Refusal, Target};
 pub use object::Object;
 pub use observation::{LOG_REQUESTS_MAX, Logged, Operation, Requests};
 pub use settings::{AccessKey, Content, PAGE_KEYS_MAX, S3Path, Settings};

@@ -92,6 +92,7 @@ impl Service {
                     None => reply,
                 });
             }
+            Action::Refusal(refusal) => return Some(faults::refusal_reply(*refusal, call)),
             _ => return faults::instead(action, self.settings.seed),
         }
         None

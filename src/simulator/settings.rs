@@ -2,6 +2,7 @@
 
 use super::account::Cloud;
 use super::checksum::Checksum;
+use super::expiration::ExpirationForm;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use std::collections::BTreeMap;
@@ -97,6 +98,10 @@ pub struct Settings {
     pub gcp_token_age: Duration,
     /// The exchange hands out the same Google token again while it lives, as one behind a cache does.
     pub gcp_token_cached: bool,
+    /// Other names of buckets than the documented ones.
+    pub bucket_names: BTreeMap<Cloud, String>,
+    /// How the end of AWS credentials is spelled.
+    pub expiration_form: ExpirationForm,
     /// In place of `gs://BUCKET` in the Google answer of the exchange, for addresses that point elsewhere.
     pub gcp_uri: Option<String>,
     /// Google's objects are composite: no MD5 is known of them.
@@ -141,6 +146,8 @@ impl Settings {
             credential_lifetime: None,
             gcp_token_age: Duration::ZERO,
             gcp_token_cached: false,
+            bucket_names: BTreeMap::new(),
+            expiration_form: ExpirationForm::default(),
             gcp_uri: None,
             gcs_composite: false,
             access_key: None,
@@ -172,6 +179,11 @@ impl Settings {
             Some((_, broken)) => Err(broken.to_owned()),
             None => Ok(()),
         }
+    }
+
+    /// The bucket that holds the export in the cloud.
+    pub(crate) fn bucket_name(&self, cloud: Cloud) -> String {
+        self.bucket_names.get(&cloud).cloned().unwrap_or_else(|| cloud.bucket_name(&self.account_id))
     }
 
     /// The exported days, oldest first.

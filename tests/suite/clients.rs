@@ -106,6 +106,27 @@ fn one_client_of_boto3_renews_between_pages() {
     assert_no_listing_was_refused(&export);
 }
 
+#[test]
+fn boto3_knows_the_errors_of_objects_that_cannot_be_read() {
+    let Some(python) = python() else { return };
+    let export = export_with_lifetime(Duration::from_secs(900));
+    let folder = tempfile::tempdir().unwrap();
+    let keys = &keys(&export)[..4];
+    for (key, fault) in keys.iter().zip(["archived", "kms-disabled", "kms-denied"]) {
+        export.inject(&format!("get:{fault} times=always key={key}"));
+    }
+    let mut client = python.script("refused_client.py");
+    client.arg(bucket()).args(keys);
+    let said: Value = serde_json::from_str(&output_of(through_us(&mut client, &export, folder.path()))).unwrap();
+    let expected = serde_json::json!([
+        ["InvalidObjectState", "InvalidObjectState"],
+        ["KMS.DisabledException", "ClientError"],
+        ["AccessDenied", "AccessDenied"],
+        null
+    ]);
+    assert_eq!(said, expected);
+}
+
 #[track_caller]
 fn assert_no_listing_was_refused(export: &Export) {
     let requests = export.simulator().requests();

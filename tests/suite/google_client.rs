@@ -126,6 +126,30 @@ fn an_expired_token_is_refused_in_words_that_the_client_knows() {
 }
 
 #[test]
+fn refusals_are_told_in_words_that_the_client_knows() {
+    let Some(python) = python() else { return };
+    let export = export();
+    let (key, answer) = (add_known(&export), answer(&export));
+    let listing = || said(client(python, &export, &answer, &["listing"]));
+    let download = || said(client(python, &export, &answer, &["download", &key]))[0].clone();
+    for (fault, status, words) in [
+        ("any:requester-pays", 400, "requester pays bucket"),
+        ("any:kms-disabled", 400, "Cloud KMS key"),
+        ("any:kms-denied", 403, "Cloud KMS key"),
+        ("list:status=403 depth=types", 403, "Forbidden"),
+    ] {
+        export.inject(&format!("{fault} cloud=gcs times=always"));
+        for said in std::iter::once(listing()).chain((!fault.starts_with("list")).then(download)) {
+            assert_eq!(said[0], status, "{fault}: {said}");
+            assert!(said[1].as_str().unwrap().contains(words), "{fault}: {said}");
+        }
+        export.simulator().clear_faults();
+    }
+    export.inject("list:status=403 depth=days cloud=gcs times=always");
+    assert_eq!(listing(), "done", "the whole account is another depth");
+}
+
+#[test]
 fn one_client_renews_through_us_between_pages() {
     let Some(python) = python() else { return };
     let export = export();

@@ -39,6 +39,18 @@ pub struct SimulatorArgs {
     /// The checksum that S3 offers: crc64nvme, crc32c, crc32, sha256, composite-crc32c or none
     #[arg(long, value_name = "NAME", default_value = "crc64nvme")]
     pub checksum: String,
+    /// How the exchange tells the end of AWS credentials: integer, float, exponent, text, seconds, iso8601, far-away, past or object
+    #[arg(long, value_name = "FORM", default_value = "integer")]
+    pub expiration_form: String,
+    /// What the exchange answers as uri, for Google Cloud
+    #[arg(long, value_name = "URI")]
+    pub gcp_uri: Option<String>,
+    /// What the exchange answers as s3Path, for AWS
+    #[arg(long, value_name = "PATH")]
+    pub s3_path: Option<String>,
+    /// Another name for the bucket of a cloud, as in gcs=optimizely-e3-eu-21468570738; repeatable
+    #[arg(long, value_name = "CLOUD=NAME")]
+    pub bucket_name: Vec<String>,
     /// Keys on a page of a listing
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     pub page_keys: usize,

@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::progress::Silent;
-use e3sync::simulator::{Checksum, Cloud, Content, CustomerBucket, CustomerSettings, Fault, Settings, Simulator};
+use e3sync::simulator::{
+    Checksum, Cloud, Content, CustomerBucket, CustomerSettings, Fault, S3Path, Settings, Simulator,
+};
 use jiff::Timestamp;
 
 use super::Outcome;
@@ -89,6 +91,17 @@ fn settings(arguments: &SimulatorArgs) -> Result<Settings> {
         Error::new(ErrorKind::Usage, reason)
             .with_hint(format!("one of: {}", Checksum::NAMES.map(|(name, _)| name).join(", ")))
     })?;
+    settings.expiration_form =
+        arguments.expiration_form.parse().map_err(|reason: String| Error::new(ErrorKind::Usage, reason))?;
+    settings.gcp_uri.clone_from(&arguments.gcp_uri);
+    if let Some(path) = &arguments.s3_path {
+        settings.s3_path = S3Path::Verbatim(path.clone());
+    }
+    for text in &arguments.bucket_name {
+        let usage = |reason| Error::new(ErrorKind::Usage, reason).with_hint("write as in --bucket-name gcs=NAME");
+        let (cloud, name) = text.split_once('=').ok_or_else(|| usage(format!("`{text}` has no =")))?;
+        settings.bucket_names.insert(cloud.parse::<Cloud>().map_err(usage)?, name.to_owned());
+    }
     if let Some(sizes) = &arguments.noise {
         settings.content = noise(sizes)?;
         settings.odd_names = false;

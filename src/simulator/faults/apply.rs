@@ -23,6 +23,13 @@ pub(crate) fn instead(action: &Action, seed: u64) -> Option<Reply> {
     let ok = StatusCode::OK;
     match action {
         Action::Html200 => Some(Reply::text(ok, "text/html; charset=utf-8", HTML.to_owned())),
+        Action::Page(status) => {
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::FORBIDDEN);
+            let title = format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or("Error"));
+            let page =
+                format!("<html><head><title>{title}</title></head><body><h1>{title}</h1><hr>gateway</body></html>");
+            Some(Reply::text(status, "text/html", page))
+        }
         Action::EmptyBody => Some(Reply::new(ok, Body::Bytes(Bytes::new()))),
         Action::Garbage => Some(Reply::new(ok, Body::Bytes(Bytes::copy_from_slice(&derive(seed, &["garbage"]))))),
         Action::Redirect(url) => {

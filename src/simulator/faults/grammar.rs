@@ -2,7 +2,7 @@
 
 use super::super::observation::Operation;
 use super::units::{parse_bytes, parse_difference, parse_number, parse_percent, parse_status, parse_time};
-use super::{Action, Fault, Target};
+use super::{Action, Fault, Refusal, Target};
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,7 +13,9 @@ TARGET:ACTION [OPTION]...
 TARGET   exchange | list | get | head | any
 ACTION   instead of an answer
            status=CODE | slowdown (503) | throttled (429) | error (500) | expired (400 ExpiredToken; gcs 401)
-           html | empty | garbage (status 200 each) | redirect=URL
+           html | empty | garbage (status 200 each) | redirect=URL | page=CODE (HTML with this status)
+           archived | kms-disabled | kms-denied (s3: InvalidObjectState, KMS.DisabledException, kms:Decrypt)
+           requester-pays (gcs 400, unless the request names a project)
          before the request takes its course
            delay=TIME | expire-all (credentials) | revoke (token)
          to a sound answer, BYTES counted from the start of its body
@@ -23,6 +25,7 @@ ACTION   instead of an answer
            repeat-token | bucket | prefix | foreign | unsorted | no-keys | bomb=BYTES | truncated
            repeat-key | step-back (the next page begins with the last, with the first key of this one)
 OPTION   cloud=s3 | cloud=gcs     only requests to that cloud, and exchanges for it
+         depth=types | depth=days | depth=objects   only listings of that
          times=N | times=always   how often (default once; always with chance or for)
          after=N                  lets N fitting requests pass first
          nth=N                    only at the Nth fitting request
@@ -104,7 +107,11 @@ fn parse_action(text: &str) -> Parsed<Action> {
     }
 }
 
-const PLAIN: [(&str, Action); 16] = [
+const PLAIN: [(&str, Action); 20] = [
+    ("archived", Action::Refusal(Refusal::Archived)),
+    ("kms-disabled", Action::Refusal(Refusal::KmsDisabled)),
+    ("kms-denied", Action::Refusal(Refusal::KmsDenied)),
+    ("requester-pays", Action::Refusal(Refusal::RequesterPays)),
     ("expire-all", Action::ExpireAll),
     ("revoke", Action::RevokeToken),
     ("html", Action::Html200),
@@ -143,6 +150,7 @@ fn plain_action(name: &str) -> Parsed<Action> {
 fn valued_action(name: &str, value: &str) -> Parsed<Action> {
     Ok(match name {
         "status" => Action::status(parse_status(value)?),
+        "page" => Action::Page(parse_status(value)?),
         "delay" => Action::Delay(parse_time(value)?),
         "redirect" if value.is_empty() => return wrong("the redirect has no URL".to_owned()),
         "redirect" => Action::Redirect(value.to_owned()),
@@ -164,6 +172,10 @@ fn parse_option(fault: Fault, option: &str) -> Parsed<Fault> {
     match name {
         "cloud" => match value.parse() {
             Ok(cloud) => Ok(fault.on(cloud)),
+            Err(message) => wrong(message),
+        },
+        "depth" => match value.parse() {
+            Ok(depth) => Ok(fault.depth(depth)),
             Err(message) => wrong(message),
         },
         "times" if value == "always" => Ok(fault.always()),
@@ -196,6 +208,7 @@ impl fmt::Display for Fault {
         let target = TARGETS.iter().find(|(_, target)| *target == self.target).map_or("any", |(name, _)| name);
         write!(formatter, "{target}:{}", self.action)?;
         self.cloud.iter().try_for_each(|cloud| write!(formatter, " cloud={cloud}"))?;
+        self.depth.iter().try_for_each(|depth| write!(formatter, " depth={depth}"))?;
         match self.times {
             Some(u64::MAX) => write!(formatter, " times=always")?,
             Some(times) => write!(formatter, " times={times}")?,
@@ -222,6 +235,7 @@ impl fmt::Display for Action {
                 code.iter().try_for_each(|code| write!(formatter, " code={code}"))?;
                 retry_after_seconds.iter().try_for_each(|seconds| write!(formatter, " retry-after={seconds}"))
             }
+            Self::Page(status) => write!(formatter, "page={status}"),
             Self::Delay(delay) => write!(formatter, "delay={}ms", delay.as_millis()),
             Self::Redirect(url) => write!(formatter, "redirect={url}"),
             Self::Stall(bytes) => write!(formatter, "stall@{bytes}"),
@@ -256,6 +270,8 @@ mod tests {
             "any:redirect=http://127.0.0.1:1/?a=b",
             "head:delay=2000ms",
             "list:bucket cloud=gcs times=2",
+            "list:status=403 cloud=s3 depth=days times=always",
+            "exchange:page=403 times=3",
         ];
         for text in texts {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
@@ -292,6 +308,7 @@ mod tests {
             ("get:error chance=101%", "not a percentage"),
             ("get:error for=5", "not a time"),
             ("get:error cloud=azure", "no cloud is called \"azure\""),
+            ("list:error depth=deep", "no depth is called \"deep\""),
             ("get:error maybe", "has no value"),
             ("get:error colour=red", "unknown option"),
             ("get:cut@1 code=X", "error answers only"),

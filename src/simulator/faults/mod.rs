@@ -1,12 +1,17 @@
 //! What can be made to go wrong, and when.
 
 mod apply;
+mod depth;
 mod grammar;
+mod refusal;
 mod rules;
 mod units;
 
 pub(crate) use apply::{distort, distort_listing, instead};
+pub use depth::Depth;
 pub use grammar::{FAULT_GRAMMAR, ParseFaultError};
+pub use refusal::Refusal;
+pub(crate) use refusal::reply as refusal_reply;
 pub use rules::Injected;
 pub(crate) use rules::{Moment, Rules};
 
@@ -38,6 +43,10 @@ pub enum Action {
         /// The `Retry-After` header.
         retry_after_seconds: Option<u64>,
     },
+    /// An error answer with a cloud's own words about an object or a bucket that cannot be used as it is.
+    Refusal(Refusal),
+    /// A page of HTML with this error status, as gateways and firewalls send it.
+    Page(u16),
     /// Ends the life of all credentials issued so far; the request then takes its course.
     ExpireAll,
     /// Revokes the token for good; the request then takes its course.
@@ -127,6 +136,7 @@ pub struct Fault {
     pub(crate) cloud: Option<Cloud>,
     pub(crate) action: Action,
     pub(crate) key: Option<String>,
+    pub(crate) depth: Option<Depth>,
     pub(crate) after: u64,
     pub(crate) times: Option<u64>,
     pub(crate) chance_percent: Option<f64>,
@@ -145,7 +155,17 @@ impl Fault {
     }
 
     fn new(target: Target, action: Action) -> Self {
-        Self { target, cloud: None, action, key: None, after: 0, times: None, chance_percent: None, lasting: None }
+        Self {
+            target,
+            cloud: None,
+            action,
+            key: None,
+            depth: None,
+            after: 0,
+            times: None,
+            chance_percent: None,
+            lasting: None,
+        }
     }
 
     /// Only requests to this cloud; an exchange belongs to the cloud that it is for.
@@ -157,6 +177,12 @@ impl Fault {
     /// Only requests whose key, prefix or path contains the text.
     pub fn key(mut self, part: &str) -> Self {
         self.key = Some(part.to_owned());
+        self
+    }
+
+    /// Only listings of this depth.
+    pub fn depth(mut self, depth: Depth) -> Self {
+        self.depth = Some(depth);
         self
     }
 

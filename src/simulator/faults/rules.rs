@@ -2,7 +2,7 @@
 
 use super::super::call::Call;
 use super::super::seed::Dice;
-use super::{Action, Fault, Target};
+use super::{Action, Depth, Fault, Target};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
@@ -104,7 +104,9 @@ impl Rule {
         };
         let keyed = self.fault.key.as_ref().is_none_or(|part| call.subject().contains(part.as_str()));
         let clouded = self.fault.cloud.is_none_or(|cloud| cloud == call.cloud);
-        targeted && keyed && clouded && happens(&self.fault.action, moment)
+        let deep = self.fault.depth.is_none_or(|depth| Depth::of(call) == Some(depth));
+        let concerned = !matches!(self.fault.action, Action::Refusal(refusal) if !refusal.concerns(call));
+        targeted && keyed && clouded && deep && concerned && happens(&self.fault.action, moment)
     }
 
     fn fires(&self) -> bool {
@@ -131,6 +133,8 @@ fn hit(dice: &mut Dice, percent: f64) -> bool {
 fn happens(action: &Action, moment: Moment) -> bool {
     match action {
         Action::Status { .. }
+        | Action::Refusal(_)
+        | Action::Page(_)
         | Action::ExpireAll
         | Action::RevokeToken
         | Action::Delay(_)

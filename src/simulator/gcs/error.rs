@@ -68,6 +68,11 @@ impl GcsError {
         Self { location: Some((kind, name)), ..self }
     }
 
+    /// Gives another reason than the usual one of the status.
+    pub(crate) fn because(self, reason: &str) -> Self {
+        Self { reason: Some(reason.to_owned()), ..self }
+    }
+
     /// The error as it stands behind a media request.
     pub(crate) fn plain(self) -> Self {
         Self { plain: true, ..self }
