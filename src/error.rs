@@ -19,14 +19,19 @@ type Cause = Arc<dyn std::error::Error + Send + Sync>;
 pub enum ErrorKind {
     /// Arguments or settings that cannot be used.
     Usage,
-    /// The Authentication API refused the token: 401 or 403 (domain.md section 1).
+    /// The Authentication API refused the token: 401, or 403 in its own documented form (domain.md
+    /// section 1).
     TokenRefused,
     /// The Authentication API cannot be reached or answers nonsense; it may come back.
     ExchangeUnavailable,
+    /// The Authentication API's answer has fields of other types or values than documented.
+    ExchangeMalformed,
     /// The temporary credentials were refused as expired or invalid (domain.md section 2).
     CredentialsRefused,
     /// The source or the destination forbids the request for good.
     AccessDenied,
+    /// A listed object cannot be read as it is: archived, or its encryption key gives no access.
+    Unreadable,
     /// The server asks for fewer requests: 429, 503, `SlowDown`.
     Throttled,
     /// A server error, a cut or stalled connection, or no connection at all.
@@ -148,7 +153,9 @@ impl ErrorKind {
             Self::SourceChanged => Retry::Relist,
             Self::Usage
             | Self::TokenRefused
+            | Self::ExchangeMalformed
             | Self::AccessDenied
+            | Self::Unreadable
             | Self::KeyRefused
             | Self::Protocol
             | Self::DestinationForeign
@@ -191,6 +198,8 @@ impl ErrorKind {
             Self::Interrupted => ExitCode::Interrupted,
             Self::Terminated => ExitCode::Terminated,
             Self::ListingUntrusted
+            | Self::ExchangeMalformed
+            | Self::Unreadable
             | Self::Protocol
             | Self::DestinationFull
             | Self::DestinationUnusable
@@ -205,6 +214,7 @@ impl ErrorKind {
         match self {
             Self::TokenRefused
             | Self::ExchangeUnavailable
+            | Self::ExchangeMalformed
             | Self::CredentialsRefused
             | Self::DestinationForeign
             | Self::DestinationFull
@@ -229,6 +239,7 @@ impl ErrorKind {
             | Self::NotReady
             | Self::Shrunk => Concern::Partition,
             Self::AccessDenied
+            | Self::Unreadable
             | Self::Throttled
             | Self::Unavailable
             | Self::ChecksumMismatch
@@ -248,8 +259,10 @@ impl ErrorKind {
             Self::Usage => "usage",
             Self::TokenRefused => "token_refused",
             Self::ExchangeUnavailable => "exchange_unavailable",
+            Self::ExchangeMalformed => "exchange_malformed",
             Self::CredentialsRefused => "credentials_refused",
             Self::AccessDenied => "access_denied",
+            Self::Unreadable => "unreadable",
             Self::Throttled => "throttled",
             Self::Unavailable => "unavailable",
             Self::SourceChanged => "source_changed",

@@ -112,8 +112,9 @@ struct Gate {
 }
 
 impl<C: Send + Sync + 'static> Renewer<C> {
-    /// How often a refused token is tried again during a run (domain.md section 1).
-    const REFUSALS_MAX: u32 = 3;
+    /// How often the issuer is asked that answers each time, and not as it should: with a refusal of the
+    /// token (domain.md section 1), or with an answer that cannot be used.
+    const ANSWERS_MAX: u32 = 3;
 
     /// One request outlives so many refusals of its credentials. A server that refuses every time,
     /// while another request with the same credentials goes through, would refuse for ever.
@@ -250,7 +251,7 @@ impl<C: Send + Sync + 'static> Renewer<C> {
     ) -> Result<Arc<Issued<C>>> {
         let began = Instant::now();
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-        let mut refusals = 0;
+        let mut answers = 0;
         loop {
             if let Some(before) = *last_asked_at {
                 tokio::time::sleep_until(before + Self::ISSUING_PAUSE).await;
@@ -261,8 +262,8 @@ impl<C: Send + Sync + 'static> Renewer<C> {
                 Ok(grant) => return self.install(grant, asked_at, follows_early_refusal),
                 Err(error) => error,
             };
-            refusals += u32::from(error.kind() == ErrorKind::TokenRefused);
-            if !self.bears(&error, refusals, began.elapsed()) {
+            answers += u32::from(is_answer(&error));
+            if !self.bears(&error, answers, began.elapsed()) {
                 return Err(error);
             }
             // The last attempt falls on the end of the budget, not behind it.
@@ -274,13 +275,15 @@ impl<C: Send + Sync + 'static> Renewer<C> {
         }
     }
 
-    /// Whether the issuer is asked again after `error`. Where it has given credentials before, all
-    /// was set up well, and whatever fails now may pass: a token file that is being replaced, a
-    /// command that fails, a login page in between. Only a refusal of the token is an answer.
-    fn bears(&self, error: &Error, refusals: u32, elapsed: Duration) -> bool {
+    /// Whether the issuer is asked again after `error`; `answers` are the failures so far that were
+    /// answers ([`is_answer`]). Where it has given credentials before, all was set up well, and whatever
+    /// else fails now may pass: a token file that is being replaced, a command that fails, a login page
+    /// in between.
+    fn bears(&self, error: &Error, answers: u32, elapsed: Duration) -> bool {
         let is_first = self.peek().is_none();
         match error.kind() {
-            ErrorKind::TokenRefused => !is_first && refusals < Self::REFUSALS_MAX,
+            ErrorKind::TokenRefused => !is_first && answers < Self::ANSWERS_MAX,
+            ErrorKind::ExchangeMalformed => answers < Self::ANSWERS_MAX,
             ErrorKind::ExchangeUnavailable => elapsed < self.outage_max(),
             _ => !is_first && elapsed < self.outage_max(),
         }
@@ -317,6 +320,11 @@ impl<C: Send + Sync + 'static> Renewer<C> {
         }
         Ok(issued)
     }
+}
+
+/// Whether a failure is the Authentication API's own answer, which time alone does not change.
+fn is_answer(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::TokenRefused | ErrorKind::ExchangeMalformed)
 }
 
 /// Credentials that have not ended before they are used.
@@ -458,6 +466,22 @@ mod tests {
             assert_eq!(renewer.replace_refused(&first).await.unwrap_err().kind(), ErrorKind::TokenRefused);
         }
         assert_eq!(calls.load(Ordering::SeqCst), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_of_another_form_is_final_after_a_few_calls() {
+        for first in [1, 2] {
+            let malformed = move |call| (call >= first).then(|| Error::new(ErrorKind::ExchangeMalformed, "a field"));
+            let (renewer, calls) = renewer(malformed);
+            let began = Instant::now();
+            let issued = match renewer.current().await {
+                Ok(issued) => renewer.replace_refused(&issued).await,
+                Err(error) => Err(error),
+            };
+            assert_eq!(issued.unwrap_err().kind(), ErrorKind::ExchangeMalformed);
+            assert_eq!(calls.load(Ordering::SeqCst), first + 2);
+            assert!(began.elapsed() < Duration::from_secs(60));
+        }
     }
 
     #[tokio::test(start_paused = true)]

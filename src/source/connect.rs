@@ -75,7 +75,7 @@ impl SourceSettings {
     /// # Errors
     /// What the exchange answers.
     pub async fn issue_for_s3(&self, clock: &Arc<Clock>) -> Result<Grant<AwsCredentials>> {
-        self.s3_issuer(clock, &Arc::new(Counters::default())).await?.issue().await
+        self.s3_issuer(clock, &Arc::new(Counters::default()), None).await?.issue().await
     }
 
     /// A fresh token for Google Cloud Storage by one request, for other tools.
@@ -130,12 +130,8 @@ impl SourceSettings {
                 format!("the clouds are of different accounts: {} and {}", gcs.location, s3.location),
             )
             .with_hint("name one cloud with --source; the vendor's support can tell which is right")),
-            (Ok(gcs), Err(s3)) => {
-                Ok(Clouds { present: vec![gcs], absent: vec![AbsentCloud::by_exchange("s3", s3)] })
-            }
-            (Err(gcs), Ok(s3)) => {
-                Ok(Clouds { present: vec![s3], absent: vec![AbsentCloud::by_exchange("gs", gcs)] })
-            }
+            (Ok(gcs), Err(s3)) => Ok(Clouds { present: vec![gcs], absent: vec![AbsentCloud::by_exchange("s3", s3)] }),
+            (Err(gcs), Ok(s3)) => Ok(Clouds { present: vec![s3], absent: vec![AbsentCloud::by_exchange("gs", gcs)] }),
             (Err(gcs), Err(s3)) => Err(more_telling(gcs, s3)),
         }
     }
@@ -144,11 +140,16 @@ impl SourceSettings {
         &self,
         clock: &Arc<Clock>,
         counters: &Arc<Counters>,
+        observer: Option<&Arc<dyn Observer>>,
     ) -> Result<Box<dyn Issuer<Credentials = AwsCredentials>>> {
         let client = net::build_client(&self.s3.net)?;
         Ok(match &self.access {
             Access::Exchange(exchange) => {
-                Box::new(AwsExchange::new(exchange.clone(), client, clock.clone(), counters.clone()))
+                let exchange = AwsExchange::new(exchange.clone(), client, clock.clone(), counters.clone());
+                match observer {
+                    Some(observer) => Box::new(exchange.telling(observer.clone())),
+                    None => Box::new(exchange),
+                }
             }
             Access::Ambient { profile, account_id, bucket } => {
                 let bucket = bucket.as_deref().unwrap_or(S3_BUCKET);
@@ -172,7 +173,7 @@ impl SourceSettings {
     }
 
     async fn s3_source(&self, watch: &Watch) -> Result<Arc<dyn Source>> {
-        let renewer = self.renewer(self.s3_issuer(&watch.clock, &watch.counters).await?, watch);
+        let renewer = self.renewer(self.s3_issuer(&watch.clock, &watch.counters, Some(&watch.observer)).await?, watch);
         let protocol = S3Protocol::new(self.s3.clone(), watch.clock.clone(), watch.counters.clone())?;
         Ok(self.retrying(BucketSource::new(protocol, renewer), watch))
     }

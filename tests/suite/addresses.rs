@@ -14,7 +14,10 @@ fn the_token_goes_to_one_host_and_the_data_comes_from_the_expected_bucket() {
     assert_eq!(other.simulator().requests().total(), 0);
 
     for (path, text) in [
-        ("s3://somebody-elses-bucket/v1/account_id=21468570738", "not in `optimizely-events-data`"),
+        (
+            "s3://somebody-elses-bucket/v1/account_id=21468570738",
+            "in bucket `somebody-elses-bucket`, none of the vendor's",
+        ),
         ("s3://optimizely-events-data/v1/account_id=21468570738/../..", "is not a location"),
     ] {
         let export = Export::with(|settings| settings.s3_path = e3sync::simulator::S3Path::Verbatim(path.into()));

@@ -3,8 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Client;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use secrecy::ExposeSecret as _;
 
 use super::{Exchange, ExchangeSettings};
 use crate::clock::Clock;
@@ -22,12 +21,6 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 /// The exchange for Google Cloud: `GET /v2/export/credentials/gcp` (domain.md section 1).
 pub struct GcpExchange(Exchange);
 
-#[derive(Deserialize)]
-struct Answer {
-    token: SecretString,
-    uri: String,
-}
-
 impl GcpExchange {
     /// An exchange that sets `clock` right by the API's own.
     pub fn new(settings: ExchangeSettings, client: Client, clock: Arc<Clock>, counters: Arc<Counters>) -> Self {
@@ -42,8 +35,8 @@ impl GcpExchange {
         self.0.raw().await
     }
 
-    /// The location behind `gs://optimizely-e3-ID`: the account's number is the end of the
-    /// bucket's name, or the one that the user named together with another bucket.
+    /// The location behind `gs://BUCKET`, as documented, or `gs://BUCKET/v1/account_id=ID`. Without a path the
+    /// account's number is the end of the bucket's name, or the one that the user named.
     fn location(&self, uri: &str) -> Result<ExportLocation> {
         let refuse = || {
             Error::new(
@@ -55,14 +48,18 @@ impl GcpExchange {
             )
         };
         let bucket = uri.strip_prefix("gs://").map(|rest| rest.trim_end_matches('/')).ok_or_else(refuse)?;
-        let settings = &self.0.settings;
-        let account_id = match (bucket.strip_prefix(GCS_BUCKET_PREFIX), &settings.bucket, &settings.account_id) {
-            (Some(digits), _, _) => AccountId::parse(digits).map_err(|_| refuse())?,
-            (None, Some(named), Some(account_id)) if named == bucket => account_id.clone(),
+        if bucket.contains('/') {
+            return self.0.expect(ExportLocation::parse("gs", uri.trim_end_matches('/')).map_err(|_| refuse())?);
+        }
+        let is_known = bucket.starts_with(GCS_BUCKET_PREFIX) || self.0.settings.bucket.as_deref() == Some(bucket);
+        let number = bucket.rsplit('-').next().and_then(|word| AccountId::parse(word).ok());
+        let account_id = match (number, &self.0.settings.account_id) {
+            (Some(number), _) if bucket.starts_with(GCS_BUCKET_PREFIX) => number,
+            (_, Some(account_id)) if is_known => account_id.clone(),
             _ => return Err(refuse()),
         };
-        let expected = format!("{GCS_BUCKET_PREFIX}{account_id}");
-        self.0.expect(ExportLocation::of_account("gs", bucket, account_id), &expected)
+        let location = ExportLocation::of_account("gs", bucket, account_id);
+        self.0.expect(ExportLocation::parse("gs", location.to_string().trim_end_matches('/')).map_err(|_| refuse())?)
     }
 }
 
@@ -72,13 +69,13 @@ impl Issuer for GcpExchange {
 
     async fn issue(&self) -> Result<Grant<GcpToken>> {
         let (_, body) = self.0.ask(None).await?;
-        let answer: Answer =
-            serde_json::from_slice(&body).map_err(|_| self.0.unusable("it is not the documented JSON"))?;
-        well_formed::check("the token", &self.0.origin(), answer.token.expose_secret(), Form::Header)
+        let answer = self.0.document(&body)?;
+        let token = self.0.secret(&answer, "/token")?;
+        well_formed::check("the token", &self.0.origin(), token.expose_secret(), Form::Header)
             .map_err(well_formed::of_server)?;
         Ok(Grant {
-            location: self.location(&answer.uri)?,
-            credentials: GcpToken(answer.token),
+            credentials: GcpToken(token),
+            location: self.location(self.0.text(&answer, "/uri")?)?,
             lifetime: Some(TOKEN_LIFETIME),
         })
     }

@@ -1,6 +1,7 @@
 //! The vendor's Authentication API (domain.md section 1).
 
 mod aws;
+mod expiration;
 mod gcp;
 
 use std::sync::Arc;
@@ -8,12 +9,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Response, Url};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
 
 pub use aws::AwsExchange;
 pub use gcp::GcpExchange;
 
-use super::TokenSource;
+use super::{GCS_BUCKET_PREFIX, S3_BUCKET, TokenSource};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation, printable};
@@ -110,16 +112,19 @@ impl Exchange {
         Ok(body)
     }
 
-    /// The location, once it is the expected one.
-    fn expect(&self, location: ExportLocation, expected_bucket: &str) -> Result<ExportLocation> {
-        let bucket = self.settings.bucket.as_deref().unwrap_or(expected_bucket);
-        if location.bucket != bucket {
+    /// The location, once it is one of the vendor's, or the one that the user named.
+    fn expect(&self, location: ExportLocation) -> Result<ExportLocation> {
+        let bucket = &location.bucket;
+        let is_expected = match &self.settings.bucket {
+            Some(named) => named == bucket,
+            None => is_vendors(&location),
+        };
+        if !is_expected {
+            let expected = self.settings.bucket.as_deref();
+            let expected = expected.map_or("none of the vendor's".to_owned(), |named| format!("not `{named}`"));
             return Err(Error::new(
                 ErrorKind::Protocol,
-                format!(
-                    "the answer of /{}: the export is said to be in bucket `{}`, not in `{bucket}`",
-                    self.path, location.bucket
-                ),
+                format!("the answer of /{}: the export is said to be in bucket `{bucket}`, {expected}", self.path),
             )
             .with_hint("if the vendor really moved the data, name the new bucket with --source-bucket"));
         }
@@ -131,6 +136,40 @@ impl Exchange {
             .with_hint("use a token of the account that --account-id names, or leave --account-id out")),
             _ => Ok(location),
         }
+    }
+
+    /// The answer as JSON; what is no JSON may be a page of something in between.
+    fn document(&self, body: &[u8]) -> Result<Value> {
+        serde_json::from_slice(body).map_err(|_| self.unusable("it is not the documented JSON"))
+    }
+
+    /// A field of the answer that must be a text.
+    fn text<'a>(&self, document: &'a Value, path: &str) -> Result<&'a str> {
+        let field = document.pointer(path).unwrap_or(&Value::Null);
+        field.as_str().filter(|text| !text.is_empty()).ok_or_else(|| self.malformed(path, field, "a text"))
+    }
+
+    fn secret(&self, document: &Value, path: &str) -> Result<SecretString> {
+        self.text(document, path).map(SecretString::from)
+    }
+
+    /// The failure of an answer with a field of another form than documented; says its form, never its value.
+    fn malformed(&self, path: &str, field: &Value, expected: &str) -> Error {
+        let found = match field {
+            Value::Null => "missing",
+            Value::Bool(_) => "true or false",
+            Value::Number(_) => "a number",
+            Value::String(text) if text.is_empty() => "empty",
+            Value::String(_) => "a text",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        };
+        let name = path.trim_start_matches('/').replace('/', ".");
+        Error::new(
+            ErrorKind::ExchangeMalformed,
+            format!("the answer of /{} cannot be used: `{name}` is {found}, and {expected} is expected", self.path),
+        )
+        .with_hint("the API may have changed: see whether there is a newer e3sync, and show this message to its maintainers (e3sync doctor --bundle FILE)")
     }
 
     fn unreachable(&self, cause: reqwest::Error) -> Error {
@@ -152,8 +191,23 @@ impl Exchange {
     }
 }
 
+/// Whether a bucket is called as the vendor's are (domain.md section 2). A number at the end of the name is
+/// an account's, and then it must be this one's.
+fn is_vendors(location: &ExportLocation) -> bool {
+    let name = location.bucket.as_str();
+    let at_s3 = || {
+        name.strip_prefix(S3_BUCKET).filter(|rest| location.scheme == "s3" && !rest.starts_with(char::is_alphanumeric))
+    };
+    let Some(rest) = name.strip_prefix(GCS_BUCKET_PREFIX).or_else(at_s3) else { return false };
+    rest.split(['-', '_', '.']).all(|word| {
+        let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        !is_number || word == location.account_id.as_str()
+    })
+}
+
 /// The meaning of an answer that is not 200.
 fn refusal(path: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+    let is_documented = is_documented_refusal(body);
     let body = RefusalBody::read(body);
     let mut context = format!("{} from /{path}", status.as_u16());
     if !body.reference.is_empty() {
@@ -161,6 +215,11 @@ fn refusal(path: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> 
     }
     let said = body.said();
     match status {
+        StatusCode::FORBIDDEN if !is_documented => {
+            Error::new(ErrorKind::ExchangeUnavailable, format!("something refused the request for credentials ({context}){said}"))
+                .with_hint("the answer is not the vendor's own: a gateway, a firewall or a limit of requests may have given it. If it stays, check the proxy and --api-url, and ask the vendor's support whether this machine's address may call the API")
+                .with_retry_after(net::retry_after(headers))
+        }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Error::new(ErrorKind::TokenRefused, format!("the vendor refused the token ({context}){said}")).with_hint(
                 "a revoked token never works again. Create one under Profile > API Access, check that OPTIMIZELY_API_TOKEN is this account's, and that the account's plan has the export",
@@ -181,6 +240,15 @@ fn refusal(path: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> 
         _ => Error::new(ErrorKind::Protocol, format!("the Authentication API refused the request ({context}){said}"))
             .with_hint("check --api-url and --credential-minutes"),
     }
+}
+
+/// Whether a body is the error that the Authentication API documents: `code`, `message`, and `messages` or
+/// the reference `uuid` (domain.md section 1). A gateway's JSON has a `message` at most.
+fn is_documented_refusal(body: &[u8]) -> bool {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else { return false };
+    body["code"].is_string()
+        && body["message"].is_string()
+        && (body["uuid"].is_string() || body["messages"].is_object())
 }
 
 fn temporary(context: &str, said: &str) -> Error {
@@ -206,6 +274,41 @@ mod tests {
             let error = refusal(PATH, StatusCode::BAD_GATEWAY, &HeaderMap::new(), body);
             assert_eq!(error.kind(), ErrorKind::ExchangeUnavailable);
         }
+    }
+
+    #[test]
+    fn only_the_vendors_own_refusal_is_one_of_the_token() {
+        let kind = |status, body: &str| refusal(PATH, status, &HeaderMap::new(), body.as_bytes()).kind();
+        let own = r#"{"code":"forbidden","message":"no","messages":{},"uuid":"3f6c"}"#;
+        assert_eq!(kind(StatusCode::FORBIDDEN, own), ErrorKind::TokenRefused);
+        assert_eq!(kind(StatusCode::UNAUTHORIZED, "<html>"), ErrorKind::TokenRefused);
+        for foreign in ["", "<html><title>403</title>", r#"{"message":"Forbidden"}"#, r#"{"code":1020,"message":"x"}"#]
+        {
+            assert_eq!(kind(StatusCode::FORBIDDEN, foreign), ErrorKind::ExchangeUnavailable, "{foreign}");
+            let error = refusal(PATH, StatusCode::FORBIDDEN, &HeaderMap::new(), foreign.as_bytes());
+            assert!(!error.hint().unwrap().contains("revoked"));
+        }
+    }
+
+    #[test]
+    fn a_bucket_of_the_vendors_agrees_with_the_account() {
+        let is_vendors = |scheme, bucket: &str, id| {
+            let account_id = AccountId::parse(id).unwrap();
+            super::is_vendors(&ExportLocation::of_account(scheme, bucket, account_id))
+        };
+        for bucket in ["optimizely-e3-123", "optimizely-e3-eu-123", "optimizely-e3-europe", "optimizely-e3-123-eu"] {
+            assert!(is_vendors("gs", bucket, "123") && is_vendors("s3", bucket, "123"), "{bucket}");
+        }
+        assert!(
+            is_vendors("s3", "optimizely-events-data", "123") && is_vendors("s3", "optimizely-events-data-eu", "1")
+        );
+        for bucket in ["optimizely-e3-123", "optimizely-e3-eu-123", "optimizely-e3-123.eu"] {
+            assert!(!is_vendors("gs", bucket, "12") && !is_vendors("gs", bucket, "1234"), "{bucket}");
+        }
+        for bucket in ["optimizely-events-database", "evil-optimizely-e3-123", "optimizely-e4-123"] {
+            assert!(!is_vendors("s3", bucket, "123"), "{bucket}");
+        }
+        assert!(!is_vendors("gs", "optimizely-events-data", "123"));
     }
 
     #[test]
