@@ -157,6 +157,13 @@ impl Refusal {
         }
     }
 
+    /// Whether an object that is there cannot be read as it is: it is archived, or its key at AWS KMS is
+    /// disabled, deleted, or not to be used by the caller.
+    pub fn is_of_unreadable(&self) -> bool {
+        let is_kms = || self.code.starts_with("KMS.") || self.message.contains("kms:Decrypt");
+        self.code == "InvalidObjectState" || (matches!(self.status.as_u16(), 400 | 403) && is_kms())
+    }
+
     /// The meaning of the status, where the code says nothing in particular.
     pub fn kind_by_status(&self) -> ErrorKind {
         match self.status.as_u16() {

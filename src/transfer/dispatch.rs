@@ -400,13 +400,10 @@ impl Dispatcher {
                 active.outdated_by = Some(error);
                 active.abandon_queue();
             }
+            // Before it counts, the listing must say again that the object is there.
+            Err(error) if error.kind() == ErrorKind::AccessDenied => active.note_refusal(work.clone(), error),
             Err(error) => {
-                common.observer.observe(&Event::ObjectFailed {
-                    partition: &active.partition,
-                    key: &work.object.key,
-                    error: &error,
-                });
-                active.note_failure(&error);
+                fail_object(active, work, &error, common);
                 if error.kind().stops_the_run() {
                     self.stop(error);
                 }
@@ -421,6 +418,10 @@ impl Dispatcher {
             return;
         }
         let Some(active) = self.active.get_mut(&order).filter(|active| active.is_drained()) else { return };
+        if active.failure.is_some() || self.stopped.is_some() {
+            // What was refused is not asked about again: the partition is not published anyway.
+            fail_refused(active, &self.context.common);
+        }
         if let Some(error) = active.failure.take() {
             return self.fail_active(order, error);
         }
@@ -444,9 +445,22 @@ impl Dispatcher {
                 }
                 return;
             }
-            Ok(Confirmation::Same) => active.apply(None),
-            Ok(Confirmation::Changed(plan)) => active.apply(Some(*plan)),
-            Err(error) => Err(error),
+            Ok(Confirmation::Same) => {
+                fail_refused(active, &self.context.common);
+                match active.failure.take() {
+                    Some(error) => Err(error),
+                    None => active.apply(None),
+                }
+            }
+            Ok(Confirmation::Changed(plan)) => {
+                // They were refused because others stand in their place by now.
+                drop(active.take_refused());
+                active.apply(Some(*plan))
+            }
+            Err(error) => {
+                fail_refused(active, &self.context.common);
+                Err(error)
+            }
         };
         match applied {
             Ok(true) => self.publishable.push_back(order),
@@ -554,6 +568,23 @@ async fn break_off(tasks: &mut JoinSet<Done>, mut show: impl FnMut(std::result::
 }
 
 /// Counts an object that is at the destination.
+/// Tells that an object has failed for good, and notes it.
+fn fail_object(active: &mut Active, work: &Work, error: &Error, common: &Common) {
+    common.observer.observe(&Event::ObjectFailed { partition: &active.partition, key: &work.object.key, error });
+    active.note_failure(error);
+}
+
+/// The same of the objects that were refused.
+fn fail_refused(active: &mut Active, common: &Common) {
+    let (refused, given_up_by) = active.take_refused();
+    for (work, error) in refused {
+        fail_object(active, &work, &error, common);
+    }
+    if given_up_by.is_some() {
+        active.failure = given_up_by;
+    }
+}
+
 fn note_arrival(active: &mut Active, work: &Work, arrival: &Arrival, common: &Common) {
     let size_bytes = work.object.size_bytes;
     common.counters.objects_done.add(1);

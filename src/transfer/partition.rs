@@ -51,6 +51,11 @@ pub(super) struct Active {
     pub failure: Option<Error>,
     /// The last failure of an object that turned out to be another than listed.
     pub outdated_by: Option<Error>,
+    /// Objects that were refused although they were listed, until the listing was taken again: a server that
+    /// does not let its keys be listed answers so for one that is gone.
+    refused: Vec<(Work, Error)>,
+    /// Why the rest of the queue was given up after them.
+    given_up_by: Option<Error>,
     failures_in_a_row: u32,
     plan: PartitionPlan,
     published: Published,
@@ -104,6 +109,8 @@ impl Context {
             in_flight: 0,
             failure: None,
             outdated_by: None,
+            refused: Vec::new(),
+            given_up_by: None,
             failures_in_a_row: 0,
             plan,
             published: claimed,
@@ -273,15 +280,35 @@ impl Active {
     /// well or so many have failed in a row that it seems to.
     pub fn note_failure(&mut self, error: &Error) {
         self.outcome.objects_failed += 1;
-        self.failures_in_a_row += 1;
         self.failure.get_or_insert(error.clone());
-        if self.failures_in_a_row >= OBJECT_FAILURES_IN_A_ROW_MAX && self.has_work() {
-            let context = format_args!("{OBJECT_FAILURES_IN_A_ROW_MAX} objects failed in a row, the last one");
-            self.failure = Some(error.clone().within(context));
-            self.abandon_queue();
+        if let Some(error) = self.gives_up_after(error) {
+            self.failure = Some(error);
         } else if error.kind().concern() >= Concern::Partition {
             self.abandon_queue();
         }
+    }
+
+    /// Notes that an object was refused, which counts once the listing says again that it is there.
+    pub fn note_refusal(&mut self, work: Work, error: Error) {
+        self.given_up_by = self.gives_up_after(&error).or(self.given_up_by.take());
+        self.refused.push((work, error));
+    }
+
+    /// The objects that were refused, and why the others were given up after them.
+    pub fn take_refused(&mut self) -> (Vec<(Work, Error)>, Option<Error>) {
+        self.failures_in_a_row = 0;
+        (std::mem::take(&mut self.refused), self.given_up_by.take())
+    }
+
+    /// Begins no further object once so many have failed in a row; gives the error that says so.
+    fn gives_up_after(&mut self, error: &Error) -> Option<Error> {
+        self.failures_in_a_row += 1;
+        if self.failures_in_a_row < OBJECT_FAILURES_IN_A_ROW_MAX || !self.has_work() {
+            return None;
+        }
+        self.abandon_queue();
+        let context = format_args!("{OBJECT_FAILURES_IN_A_ROW_MAX} objects failed in a row, the last one");
+        Some(error.clone().within(context))
     }
 
     /// Whether more objects are to be begun.

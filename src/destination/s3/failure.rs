@@ -204,6 +204,10 @@ impl S3Store {
                     .into(),
             ),
             ErrorKind::AccessDenied => Some(self.missing_right(operation, refusal).into()),
+            ErrorKind::Unreadable if code == "InvalidObjectState" => {
+                Some("the object is archived: restore it, and keep the mirror's data in a class that can be read at once".into())
+            }
+            ErrorKind::Unreadable => Some("the credentials need kms:Decrypt on the key, which must be enabled".into()),
             ErrorKind::DestinationFull => Some("make room in the bucket, or have its quota raised".into()),
             ErrorKind::Protocol => Some("check --dest-endpoint-url".into()),
             _ => None,
@@ -218,6 +222,9 @@ fn kind(operation: Operation, refusal: &Refusal, region: &str) -> ErrorKind {
     }
     if let Some(kind) = refusal.kind_by_code() {
         return kind;
+    }
+    if operation == Operation::Get && refusal.is_of_unreadable() {
+        return ErrorKind::Unreadable;
     }
     match (refusal.code.as_str(), refusal.status.as_u16()) {
         ("NoSuchBucket" | "InvalidBucketName" | "InvalidStorageClass" | "InvalidTag", _) => ErrorKind::Usage,

@@ -13,7 +13,7 @@ pub(super) async fn of_response(response: Response, verb: &str, key: &str) -> Er
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = get::error_body(response, ERROR_BODY_BYTES_MAX).await;
     let body = RefusalBody::read(&body);
-    let kind = kind(verb, status, &body.code);
+    let kind = kind(verb, status, &body.code, &body.message);
     let code = if body.code.is_empty() { status.to_string() } else { format!("{status} {}", printable(&body.code)) };
     let request_id = get::text(&headers, "x-guploader-uploadid").map(|id| format!(", request {}", printable(id)));
     let what = format!("{verb} {} failed ({code}{}){}", printable(key), request_id.unwrap_or_default(), body.said());
@@ -22,14 +22,23 @@ pub(super) async fn of_response(response: Response, verb: &str, key: &str) -> Er
         ErrorKind::AccessDenied => error.with_hint(
             "the credentials do not reach this account's export; check --account-id, and that the account's plan has the export",
         ),
+        ErrorKind::Usage => error.with_hint(
+            "the bucket's owner lets whoever reads it pay: name a project of yours that pays with --user-project (it needs serviceusage.services.use there)",
+        ),
+        ErrorKind::Unreadable => error.with_hint(
+            "the object's encryption key at Google Cloud KMS does not serve it: ask the vendor's support",
+        ),
         ErrorKind::Protocol => error.with_hint("check --source-bucket and --source-endpoint-url"),
         _ => error,
     }
 }
 
-/// The meaning of Google's documented statuses and reasons.
-fn kind(verb: &str, status: u16, reason: &str) -> ErrorKind {
+/// The meaning of Google's documented statuses and reasons; an answer to a GET has only the message.
+fn kind(verb: &str, status: u16, reason: &str, message: &str) -> ErrorKind {
+    let is_kms = || reason.starts_with("cloudKms") || message.contains("Cloud KMS") || message.contains("cloudkms");
     match (status, reason) {
+        (400, _) if message.to_lowercase().contains("requester pays") => ErrorKind::Usage,
+        (400 | 403, _) if verb == "GET" && is_kms() => ErrorKind::Unreadable,
         (401, _) => ErrorKind::CredentialsRefused,
         (403, "rateLimitExceeded" | "userRateLimitExceeded" | "quotaExceeded") | (429 | 503, _) => ErrorKind::Throttled,
         (403, _) => ErrorKind::AccessDenied,
@@ -42,6 +51,20 @@ fn kind(verb: &str, status: u16, reason: &str) -> ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn kind(verb: &str, status: u16, reason: &str) -> ErrorKind {
+        super::kind(verb, status, reason, "")
+    }
+
+    #[test]
+    fn a_bucket_whose_readers_pay_and_a_key_that_is_gone_are_told_apart() {
+        let pays = "Bucket is a requester pays bucket but no user project provided.";
+        assert_eq!(super::kind("LIST", 400, "required", pays), ErrorKind::Usage);
+        assert_eq!(super::kind("GET", 400, "", pays), ErrorKind::Usage, "media answers have no reason");
+        assert_eq!(super::kind("GET", 400, "cloudKmsDisabledKey", ""), ErrorKind::Unreadable);
+        assert_eq!(super::kind("GET", 403, "", "Permission denied on Cloud KMS key."), ErrorKind::Unreadable);
+        assert_eq!(kind("LIST", 400, "required"), ErrorKind::Protocol);
+    }
 
     #[test]
     fn a_limit_is_told_from_a_prohibition() {

@@ -54,6 +54,9 @@ fn kind(refusal: &Refusal) -> ErrorKind {
     if let Some(kind) = refusal.kind_by_code() {
         return kind;
     }
+    if refusal.request.starts_with("GET") && refusal.is_of_unreadable() {
+        return ErrorKind::Unreadable;
+    }
     match (refusal.code.as_str(), refusal.status.as_u16()) {
         ("NoSuchBucket", _) => ErrorKind::Protocol,
         (_, 404 | 412 | 416) if refusal.request.starts_with("LIST") => ErrorKind::Protocol,
@@ -64,6 +67,12 @@ fn kind(refusal: &Refusal) -> ErrorKind {
 
 fn hint(kind: ErrorKind, code: &str) -> Option<&'static str> {
     match (kind, code) {
+        (ErrorKind::Unreadable, "InvalidObjectState") => {
+            Some("the object is archived, and its day waits until the vendor restores it: ask the vendor's support")
+        }
+        (ErrorKind::Unreadable, _) => {
+            Some("the object's encryption key at AWS KMS does not serve these credentials: ask the vendor's support")
+        }
         (ErrorKind::AccessDenied, "SignatureDoesNotMatch") => {
             Some("the secret key does not fit its access key, or a proxy changes requests")
         }
@@ -86,14 +95,32 @@ mod tests {
     use super::*;
 
     fn kind(status: u16, code: &str) -> ErrorKind {
+        kind_of("", status, code, "")
+    }
+
+    fn kind_of(request: &str, status: u16, code: &str, message: &str) -> ErrorKind {
         super::kind(&Refusal {
-            request: String::new(),
+            request: request.to_owned(),
             status: StatusCode::from_u16(status).unwrap(),
             code: code.to_owned(),
-            message: String::new(),
+            message: message.to_owned(),
             request_id: String::new(),
             headers: HeaderMap::new(),
         })
+    }
+
+    #[test]
+    fn what_is_archived_or_has_no_key_is_unreadable() {
+        let denied = "User: arn:aws:sts::1:assumed-role/a is not authorized to perform: kms:Decrypt on this resource";
+        for (status, code, message) in [
+            (403, "InvalidObjectState", "The operation is not valid for the object's storage class"),
+            (400, "KMS.DisabledException", "arn:aws:kms:us-east-1:1:key/2 is disabled."),
+            (400, "KMS.KMSInvalidStateException", "pending deletion"),
+            (403, "AccessDenied", denied),
+        ] {
+            assert_eq!(kind_of("GET k", status, code, message), ErrorKind::Unreadable, "{code}");
+        }
+        assert_eq!(kind_of("GET k", 403, "AccessDenied", "Access Denied"), ErrorKind::AccessDenied);
     }
 
     #[test]
