@@ -242,9 +242,7 @@ fn is_unexpected_gap(partition: &PartitionOutcome, outcome: &RunOutcome) -> bool
     // Where days are not listed, only the days themselves tell which is the first.
     let is_before_all = outcome.untold_types.contains(type_name)
         && !outcome.partitions.iter().any(|other| {
-            other.partition.type_name == *type_name
-                && other.partition.date < *date
-                && other.action != Action::Missing
+            other.partition.type_name == *type_name && other.partition.date < *date && other.action != Action::Missing
         });
     partition.action == Action::Missing && !is_expected && !is_before_all
 }

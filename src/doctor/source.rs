@@ -166,12 +166,7 @@ fn useless_cloud(cloud: &Cloud, error: &Error, has_others: bool) -> Finding {
     finding
 }
 
-async fn examine_type(
-    cloud: &Cloud,
-    type_name: &TypeName,
-    watch: &Watch,
-    findings: &mut Vec<Finding>,
-) -> Result<()> {
+async fn examine_type(cloud: &Cloud, type_name: &TypeName, watch: &Watch, findings: &mut Vec<Finding>) -> Result<()> {
     let TypeDays { days, strays } = match cloud.source.list_days(type_name).await {
         Err(error) if error.kind() == ErrorKind::AccessDenied => {
             return examine_unlisted_days(cloud, type_name, &error, watch, findings).await;
@@ -180,7 +175,11 @@ async fn examine_type(
     };
     if !strays.is_empty() {
         let what = format!("type={type_name} has {} that are no days: {}", strays.count, strays.named.join(", "));
-        findings.push(Finding::notable("listing", what, "they are not mirrored; ask the vendor's support what they are"));
+        findings.push(Finding::notable(
+            "listing",
+            what,
+            "they are not mirrored; ask the vendor's support what they are",
+        ));
     }
     let Some(first) = days.first() else {
         findings.push(Finding::notable("listing", format!("type={type_name} has no day"), "wait for its first one"));
@@ -238,7 +237,11 @@ async fn examine_unlisted_days(
         }
     }
     let hint = "runs look for each selected day by itself; say which with --from, --date or --last";
-    findings.push(Finding::notable("listing", format!("the days of type={type_name} may not be listed: {refusal}"), hint));
+    findings.push(Finding::notable(
+        "listing",
+        format!("the days of type={type_name} may not be listed: {refusal}"),
+        hint,
+    ));
     match found {
         Some(partition) => findings.push(examine_reading(cloud, &partition).await),
         None => findings.push(Finding::notable(

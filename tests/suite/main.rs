@@ -30,6 +30,7 @@ mod machine;
 mod noted;
 mod peers;
 mod readers;
+mod real_clouds;
 mod records;
 mod replaced;
 mod resume;

@@ -192,7 +192,8 @@ impl Session {
         clouds: &Clouds,
     ) -> (Option<Arc<dyn Destination>>, Result<RunOutcome>) {
         let watch = self.watch();
-        let destination = match self.unless_stopped(settings.open(&clouds.present[0].location.account_id, &watch)).await {
+        let destination = match self.unless_stopped(settings.open(&clouds.present[0].location.account_id, &watch)).await
+        {
             Ok(destination) => destination,
             Err(error) => return (None, Err(error)),
         };

@@ -149,8 +149,11 @@ impl Summary<'_> {
     fn missing(&self) -> Option<String> {
         let (count, names) = self.names_with(Action::Missing)?;
         let partitions = Counted(count as u64, "partition has", "partitions have");
-        let source = if self.is_partial_view() { "in the clouds that take part" } else { "at the source" };
-        Some(format!("{partitions} no object {source}, nor here: {names}"))
+        let nothing = match self.is_partial_view() {
+            true => "no object in the clouds that take part, nor here",
+            false => "no object at the source, nor here",
+        };
+        Some(format!("{partitions} {nothing}: {names}"))
     }
 
     /// Whether a cloud takes no part that may have days.
