@@ -89,6 +89,7 @@ impl BucketArgs {
             ("--sse-kms-key-id", self.sse_kms_key_id.is_some()),
             ("--storage-class", self.storage_class.is_some()),
             ("--tag", !self.tags.is_empty()),
+            ("--dest-token-command", self.dest_token_command.is_some()),
         ];
         given.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
     }
@@ -140,6 +141,12 @@ fn is_bucket_name(name: &str, length_max: usize, others: &[u8]) -> bool {
 
 fn s3(rest: &str, arguments: &BucketArgs) -> Result<Address> {
     let (bucket, prefix) = split("s3", rest, |name| is_bucket_name(name, 63, b".-"))?;
+    if arguments.dest_token_command.is_some() {
+        return Err(usage(
+            "--dest-token-command is for buckets at Google Cloud Storage",
+            "for S3 name a profile with `credential_process` by --dest-profile",
+        ));
+    }
     refuse_vendors_credentials(arguments)?;
     if arguments.sse_kms_key_id.is_some() && !arguments.sse.as_deref().is_some_and(|sse| sse.starts_with("aws:kms")) {
         return Err(usage("--sse-kms-key-id needs KMS encryption", "add --sse aws:kms"));
@@ -206,27 +213,37 @@ fn gcs(rest: &str, arguments: &BucketArgs) -> Result<Address> {
     let store = GcsStoreSettings {
         bucket: bucket.to_owned(),
         endpoint_url: endpoint_url(arguments)?,
-        access: gcs_access(),
+        access: gcs_access(arguments)?,
         storage_class: arguments.storage_class.clone(),
         net: arguments.net(),
     };
     Ok(Address::Gcs { store, prefix })
 }
 
-/// The user's own Google credentials, where Google's libraries look for them. The token that
-/// `e3sync auth` prints goes by another name and is never taken here.
-fn gcs_access() -> GcsAccess {
+/// The user's own Google credentials: what is named for this tool, else where Google's libraries look
+/// for them. The token that `e3sync auth` prints goes by another name and is never taken here.
+fn gcs_access(arguments: &BucketArgs) -> Result<GcsAccess> {
+    if let Some(command) = &arguments.dest_token_command {
+        return Ok(GcsAccess::Command(command.clone()));
+    }
     if let Some(token) = environment("GOOGLE_OAUTH_ACCESS_TOKEN") {
-        return GcsAccess::Token(SecretString::from(token));
+        return Ok(GcsAccess::Token(SecretString::from(token)));
     }
     let named = environment("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from);
     let configured = environment("CLOUDSDK_CONFIG").map(PathBuf::from);
     let configured = configured.or_else(|| Some(PathBuf::from(environment("HOME")?).join(".config/gcloud")));
     let well_known = configured.map(|folder| folder.join("application_default_credentials.json"));
-    match named.or_else(|| well_known.filter(|path| path.exists())) {
-        Some(path) => GcsAccess::File(path),
-        None => GcsAccess::Machine,
+    if let Some(path) = named.or_else(|| well_known.filter(|path| path.exists())) {
+        let runs_programs = environment("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES").as_deref() == Some("1");
+        return Ok(GcsAccess::File { path, runs_programs });
     }
+    if environment("NO_GCE_CHECK").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+        return Err(usage(
+            "no credentials for Google Cloud Storage were found, and NO_GCE_CHECK keeps from asking the machine",
+            "name a credentials file with GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`",
+        ));
+    }
+    Ok(GcsAccess::Machine { host: environment("GCE_METADATA_HOST") })
 }
 
 #[cfg(test)]
@@ -238,6 +255,7 @@ mod tests {
             dest_region: None,
             dest_endpoint_url: None,
             dest_profile: None,
+            dest_token_command: None,
             sse: None,
             sse_kms_key_id: None,
             storage_class: None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::bucket::{BucketDestination, BucketSettings, LeaseSettings, Store};
 use super::directory::{DirectoryDestination, DirectorySettings};
-use super::gcs::{GcsStore, GcsStoreSettings};
+use super::gcs::{GcsAccess, GcsStore, GcsStoreSettings};
 use super::s3::{S3Store, S3StoreSettings};
 use super::{Damage, Destination, NothingPublished, PublishedFiles, directory};
 use crate::error::Result;
@@ -16,6 +16,9 @@ use crate::source::Watch;
 /// What a run without locks is told each time.
 const WITHOUT_LOCKS: &str =
     "no lock is taken (--no-lock): nothing keeps a second run on this directory apart from this one";
+
+/// What a run with a token of the user's is told each time.
+const WITH_A_FIXED_TOKEN: &str = "the token in GOOGLE_OAUTH_ACCESS_TOKEN ends within an hour or so and is not renewed; for longer runs use --dest-token-command or a credentials file";
 
 /// Where a mirror is.
 #[derive(Clone, Debug)]
@@ -105,6 +108,9 @@ impl DestinationSettings {
                 return Ok(Arc::new(DirectoryDestination::open(settings, account_id, observer, clock)?));
             }
         };
+        if matches!(&self.address, Address::Gcs { store, .. } if matches!(store.access, GcsAccess::Token(_))) {
+            watch.observer.observe(&Event::Warning { message: WITH_A_FIXED_TOKEN });
+        }
         let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
         let settings = self.bucket_settings(prefix);
         Ok(Arc::new(BucketDestination::open(store, settings, account_id, observer, counters).await?))
@@ -131,7 +137,10 @@ impl DestinationSettings {
                 let store = S3Store::connect(store.clone(), watch.clock.clone()).await?;
                 Medium::Bucket(Arc::new(store), prefix)
             }
-            Address::Gcs { store, prefix } => Medium::Bucket(Arc::new(GcsStore::connect(store.clone())?), prefix),
+            Address::Gcs { store, prefix } => {
+                let store = GcsStore::connect(store.clone(), watch.clock.clone())?;
+                Medium::Bucket(Arc::new(store), prefix)
+            }
         })
     }
 

@@ -42,7 +42,8 @@ impl RefusalBody {
         let text = String::from_utf8_lossy(body);
         let text = text.trim_start_matches('\u{feff}').trim();
         let structured = match text.as_bytes().first() {
-            Some(b'{') => serde_json::from_str(text).ok().and_then(|json| Self::of_json(&json)),
+            // Of a document of another form nothing is shown: it may hold what was not to be told.
+            Some(b'{') => serde_json::from_str(text).ok().map(|json| Self::of_json(&json).unwrap_or_default()),
             Some(b'<') => Element::parse(text.as_bytes()).and_then(|root| Self::of_xml(&root)),
             _ => None,
         };
@@ -233,7 +234,8 @@ mod tests {
             ("  rate limit\nexceeded ", ": rate limit exceeded"),
             ("<!DOCTYPE html><html><head><title>403 by\n proxy</title>", ": 403 by proxy"),
             ("<html>no title", ""),
-            (r#"{"message":7}"#, ": {\"message\":7}"),
+            (r#"{"message":7}"#, ""),
+            (r#"{"access_token":"secret"}"#, ""),
             ("\u{feff}{\"message\":\"x\"}", ": x"),
         ] {
             assert_eq!(read(body).1, said, "{body}");

@@ -22,6 +22,7 @@ mod export_manifest;
 mod faults;
 mod file_systems;
 mod google_client;
+mod google_identity;
 mod hostile;
 mod incremental;
 mod lineage;

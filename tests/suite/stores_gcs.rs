@@ -3,7 +3,10 @@
 //! minded, no metadata kept and nothing copied, and there are no generations. Of an upload that is
 //! gone it says 500, or 200 where it was completed. The store's own tests have all that.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use e3sync::clock::Clock;
 use e3sync::destination::bucket::{BucketChecksum, Condition, Part, Payload, Put, PutTerms, Store, Upload};
 use e3sync::destination::gcs::{GcsAccess, GcsStore, GcsStoreSettings};
 use e3sync::error::ErrorKind;
@@ -11,6 +14,7 @@ use e3sync::export::Checksums;
 use e3sync::hash::ObjectHasher;
 use e3sync::net::NetSettings;
 use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 
 use super::harness::{OpenMoto, python};
 
@@ -39,14 +43,14 @@ fn connect(moto: &OpenMoto, bucket: &str) -> GcsStore {
 }
 
 fn connect_as(moto: &OpenMoto, bucket: &str, access: GcsAccess) -> GcsStore {
-    GcsStore::connect(GcsStoreSettings {
+    let settings = GcsStoreSettings {
         bucket: bucket.to_owned(),
         endpoint_url: Some(moto.endpoint().parse().unwrap()),
         access,
         storage_class: None,
         net: NetSettings::default(),
-    })
-    .unwrap()
+    };
+    GcsStore::connect(settings, Arc::new(Clock::starting_at(Timestamp::now()))).unwrap()
 }
 
 fn checksums_of(bytes: &[u8]) -> Checksums {
@@ -180,7 +184,10 @@ async fn a_bucket_that_is_not_there_and_a_copy_that_copies_nothing_are_told() {
     let absent = connect(&moto, "nosuchbucket");
     let error = absent.list("", None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
-    assert_eq!(error.to_string(), "LIST gs://nosuchbucket/ failed (404 NoSuchBucket)");
+    assert_eq!(
+        error.to_string(),
+        "LIST gs://nosuchbucket/ failed (404 NoSuchBucket): The specified bucket does not exist"
+    );
     let store = connect(&moto, BUCKET);
     assert_eq!(store.removes_unfinished_uploads("").await.unwrap(), Some(false));
     put(&store, "from", b"bytes").await;
@@ -198,7 +205,7 @@ async fn a_service_accounts_key_signs_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key.json");
     python.eval(make, [&file]);
-    let store = connect_as(&moto, BUCKET, GcsAccess::File(file));
+    let store = connect_as(&moto, BUCKET, GcsAccess::File { path: file, runs_programs: false });
     put(&store, "k", b"bytes").await;
     assert_eq!(bytes_of(&store, "k", None).await.unwrap(), b"bytes");
 }

@@ -35,6 +35,9 @@ pub struct BucketArgs {
     /// The AWS profile with the credentials for the bucket
     #[arg(long, value_name = "NAME", value_parser = parse_profile, env = "E3SYNC_DEST_PROFILE")]
     pub dest_profile: Option<String>,
+    /// Run this shell command for a token of Google's; it is run again when the token ends
+    #[arg(long, value_name = "COMMAND", env = "E3SYNC_DEST_TOKEN_COMMAND", hide_env_values = true)]
+    pub dest_token_command: Option<String>,
     /// Server-side encryption to ask S3 for
     #[arg(long, value_name = "KIND", value_parser = ["AES256", "aws:kms", "aws:kms:dsse"], env = "E3SYNC_SSE")]
     pub sse: Option<String>,

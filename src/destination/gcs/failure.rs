@@ -48,7 +48,7 @@ pub(super) fn of_answer(call: &Call, status: StatusCode, headers: &HeaderMap, bo
 fn with_hint(error: Error, operation: Operation, status: u16) -> Error {
     match error.kind() {
         ErrorKind::AccessDenied if status == 401 => error.with_hint(
-            "Google refuses the credentials for the destination; check the credentials file, or sign in again",
+            "Google refuses the credentials for the destination: a token in GOOGLE_OAUTH_ACCESS_TOKEN has ended, or the credentials file's owner lost the access; get a new one, or sign in again",
         ),
         ErrorKind::AccessDenied => error
             .with_hint(format!("give the credentials for the destination {} on the bucket", operation.permissions())),

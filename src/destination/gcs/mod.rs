@@ -3,9 +3,9 @@
 
 mod body;
 mod call;
+mod credentials;
 mod failure;
 mod listing;
-mod mint;
 mod requests;
 mod tokens;
 mod transport;
@@ -25,10 +25,11 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use self::call::{Call, Operation};
+use self::credentials::TokenIssuer;
 use self::failure::Tried;
-use self::mint::Mint;
 use self::tokens::Tokens;
 use self::transport::Transport;
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, printable};
 use crate::net::{self, NetSettings};
@@ -54,12 +55,24 @@ pub struct GcsStoreSettings {
 /// Where the credentials for the user's own bucket come from.
 #[derive(Clone, Debug)]
 pub enum GcsAccess {
-    /// A JSON file: a service account's key, or the application default credentials of a user.
-    File(PathBuf),
-    /// The metadata server of the machine that this runs on.
-    Machine,
-    /// A bearer token, for servers on this machine.
+    /// A bearer token that somebody else obtained. It ends, and nothing takes its place.
     Token(SecretString),
+    /// A command line for the system's shell that prints a bearer token; it is run again when the
+    /// bucket refuses the last one.
+    Command(String),
+    /// A JSON file of any of Google's kinds: a service account's key, a login, federation with another
+    /// provider, impersonation.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Whether a file that names a program for its token may have it run.
+        runs_programs: bool,
+    },
+    /// The metadata server of the machine that this runs on.
+    Machine {
+        /// Another `HOST[:PORT]` than Google's.
+        host: Option<String>,
+    },
 }
 
 /// A bucket at Google Cloud Storage.
@@ -82,16 +95,16 @@ impl GcsStore {
     /// # Errors
     /// [`ErrorKind::Usage`] for a bucket, an endpoint, a storage class or credentials that cannot be
     /// used.
-    pub fn connect(settings: GcsStoreSettings) -> Result<Self> {
+    pub fn connect(settings: GcsStoreSettings, clock: Arc<Clock>) -> Result<Self> {
         let client = net::build_client(&settings.net)?;
-        let mint = Mint::new(&settings.access, client.clone())?;
-        Self::over(settings, client, mint)
+        let issuer = TokenIssuer::new(&settings.access, client.clone(), &settings.net, clock)?;
+        Self::over(settings, client, issuer)
     }
 
-    fn over(settings: GcsStoreSettings, client: reqwest::Client, mint: Mint) -> Result<Self> {
+    fn over(settings: GcsStoreSettings, client: reqwest::Client, issuer: TokenIssuer) -> Result<Self> {
         let bucket_url = check(&settings)?;
         let transport = Transport::new(client, settings.net.stall_timeout);
-        let tokens = Arc::new(Tokens::new(mint));
+        let tokens = Arc::new(Tokens::new(issuer));
         let base_url = settings.endpoint_url.as_ref().map_or(ENDPOINT, |url| url.as_str().trim_end_matches('/'));
         let store = GoogleCloudStorageBuilder::new()
             .with_bucket_name(&settings.bucket)
@@ -186,10 +199,6 @@ fn check(settings: &GcsStoreSettings) -> Result<Url> {
         Some(url) => net::parse_endpoint("the destination's endpoint", url.as_str())?,
         None => Url::parse(ENDPOINT).map_err(|_| Error::new(ErrorKind::Internal, "Google's address is no URL"))?,
     };
-    if matches!(settings.access, GcsAccess::Token(_)) && !net::is_loopback(&endpoint) {
-        return Err(usage("a fixed token is only for servers on this machine")
-            .with_hint("name a credentials file for Google Cloud Storage"));
-    }
     let address = format!("{}/{}", endpoint.as_str().trim_end_matches('/'), settings.bucket);
     Url::parse(&address).map_err(|_| usage("the destination's bucket gives no address"))
 }

@@ -8,19 +8,33 @@ use object_store::gcp::GcpCredential;
 use tokio::sync::Mutex;
 
 use super::call::Call;
-use super::mint::Mint;
+use super::credentials::TokenIssuer;
 use super::transport::Noted;
 use crate::error::{Error, Result};
 
 /// A token is replaced so long before it ends; Google's metadata server keeps its own until then.
-const LIFE_LEFT_MIN: Duration = Duration::from_secs(4 * 60);
+const MARGIN_MAX: Duration = Duration::from_secs(4 * 60);
+
+/// Of a short life, this part is left when the token is replaced.
+const MARGIN_PART: u32 = 5;
 
 /// A bearer token that Google issued.
 pub(super) struct Token {
     /// The token.
     pub credential: Arc<GcpCredential>,
-    /// When it ends; `None` for one that is not renewed.
-    pub ends_at: Option<Instant>,
+    /// When it was issued.
+    pub issued_at: Instant,
+    /// How long it lives from then on; `None` where only a refusal tells that it has ended.
+    pub lifetime: Option<Duration>,
+}
+
+impl Token {
+    fn is_fresh(&self) -> bool {
+        self.lifetime.is_none_or(|lifetime| {
+            let margin = MARGIN_MAX.min(lifetime / MARGIN_PART);
+            self.issued_at.elapsed() + margin < lifetime
+        })
+    }
 }
 
 /// The token of the moment, renewed by one request no matter how many calls wait for it.
@@ -28,7 +42,7 @@ pub(super) struct Token {
 /// object_store has such providers too. They read the environment and the home folder, and keep a
 /// token that the bucket has refused.
 pub(super) struct Tokens {
-    mint: Mint,
+    issuer: TokenIssuer,
     held: Mutex<Held>,
 }
 
@@ -40,16 +54,16 @@ struct Held {
 }
 
 impl Tokens {
-    /// No token yet; the first call asks `mint` for one.
-    pub fn new(mint: Mint) -> Self {
-        Self { mint, held: Mutex::default() }
+    /// No token yet; the first call asks `issuer` for one.
+    pub fn new(issuer: TokenIssuer) -> Self {
+        Self { issuer, held: Mutex::default() }
     }
 
     async fn current(&self) -> Result<(Arc<GcpCredential>, u64)> {
         let asked_at = Instant::now();
         let mut held = self.held.lock().await;
         if let Some(token) = &held.token
-            && token.ends_at.is_none_or(|ends_at| ends_at > Instant::now() + LIFE_LEFT_MIN)
+            && token.is_fresh()
         {
             return Ok((token.credential.clone(), held.generation));
         }
@@ -59,7 +73,7 @@ impl Tokens {
             return Err(error.clone());
         }
         // The lock is kept meanwhile: whoever waits finds the new token, or shares the failure.
-        let token = match self.mint.issue().await {
+        let token = match self.issuer.issue().await {
             Ok(token) => token,
             Err(error) => {
                 held.failed = Some((Instant::now(), error.clone()));
@@ -79,7 +93,7 @@ impl Tokens {
         if Some(held.generation) == generation {
             held.token = None;
         }
-        generation.is_some() && self.mint.is_renewable()
+        generation.is_some() && self.issuer.is_renewable()
     }
 }
 

@@ -3,7 +3,7 @@
 mod answers;
 mod input;
 mod kills;
-mod lake;
+pub mod lake;
 mod leases;
 mod outages;
 mod permissions;

@@ -94,7 +94,7 @@ impl Bucket {
         if self.cloud == Cloud::Gcs {
             let access = GcsAccess::Token(settings.bearer.clone().into());
             let settings = GcsStoreSettings { bucket, endpoint_url, access, storage_class, net };
-            return Arc::new(GcsStore::connect(settings).unwrap());
+            return Arc::new(GcsStore::connect(settings, Arc::new(Clock::starting_at(Timestamp::now()))).unwrap());
         }
         let keys = AwsCredentials {
             access_key_id: settings.access_key.access_key_id.clone(),

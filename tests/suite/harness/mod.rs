@@ -13,6 +13,7 @@ mod peer_lake;
 mod process;
 mod s3s;
 mod sample;
+mod token_server;
 mod tools;
 mod tree;
 
@@ -28,5 +29,6 @@ pub use peer::{Server, assert_same_files, prefix};
 pub use peer_lake::PeerLake;
 pub use s3s::S3s;
 pub use sample::sample;
+pub use token_server::{Answer, Asked, TokenServer};
 pub use tools::{Python, has_strace, java, miss, output_of, python, skip};
 pub use tree::{assert_tree_is, copied, files_below, manifest_lines};

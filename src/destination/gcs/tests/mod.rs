@@ -26,7 +26,7 @@ fn settings(server: &Server, access: GcsAccess) -> GcsStoreSettings {
 }
 
 fn store(server: &Server) -> GcsStore {
-    GcsStore::connect(settings(server, GcsAccess::Token(TOKEN.into()))).unwrap()
+    GcsStore::connect(settings(server, GcsAccess::Token(TOKEN.into())), access::clock()).unwrap()
 }
 
 fn payload(chunks: &[&'static str]) -> Payload {

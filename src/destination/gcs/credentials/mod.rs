@@ -1,0 +1,145 @@
+//! Tokens for the user's own bucket at Google: one file for each way to come by one.
+
+mod aws_identity;
+mod credentials_file;
+mod federation;
+mod impersonation;
+mod metadata_server;
+mod refresh_token;
+mod service_account;
+mod subject_token;
+mod token_server;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use object_store::gcp::GcpCredential;
+use reqwest::Client;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use self::credentials_file::Identity;
+use super::GcsAccess;
+use super::tokens::Token;
+use crate::clock::Clock;
+use crate::credentials::TokenSource;
+use crate::credentials::well_formed::{self, Form};
+use crate::error::{ErrorKind, Result};
+use crate::net::NetSettings;
+
+/// What tokens are for. Google decides by the account's permissions what they may do.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// The longest life that is believed, in seconds.
+const LIFETIME_SECONDS_MAX: u64 = 86_400;
+
+/// A token as it was issued.
+struct Bearer {
+    text: SecretString,
+    /// How long it lives from now on; `None` where nobody says.
+    lifetime: Option<Duration>,
+}
+
+impl Bearer {
+    fn new(text: String, lifetime_seconds: u64) -> Self {
+        let lifetime = Duration::from_secs(lifetime_seconds.min(LIFETIME_SECONDS_MAX));
+        Self { text: text.into(), lifetime: Some(lifetime) }
+    }
+}
+
+/// What is needed to ask for tokens.
+struct Asker {
+    client: Client,
+    /// How connections to AWS are made, where an identity there is the proof.
+    net: NetSettings,
+    clock: Arc<Clock>,
+    /// Where a Google user's refresh token is exchanged.
+    token_url: String,
+}
+
+/// Issues tokens to whom the settings name.
+pub(super) struct TokenIssuer {
+    origin: Origin,
+    asker: Asker,
+}
+
+enum Origin {
+    Fixed(SecretString),
+    Command(TokenSource),
+    Machine(metadata_server::MetadataServer),
+    File(Identity),
+}
+
+impl TokenIssuer {
+    /// Issues tokens to whom `access` names; requests go through `client`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a file that cannot be read or is of a kind that is not supported.
+    pub fn new(access: &GcsAccess, client: Client, net: &NetSettings, clock: Arc<Clock>) -> Result<Self> {
+        let origin = match access {
+            GcsAccess::Token(token) => Origin::Fixed(token.clone()),
+            GcsAccess::Command(command) => Origin::Command(TokenSource::Command(command.clone())),
+            GcsAccess::Machine { host } => Origin::Machine(metadata_server::MetadataServer::at(host.as_deref())?),
+            GcsAccess::File { path, runs_programs } => {
+                Origin::File(credentials_file::read(path, *runs_programs, &client)?)
+            }
+        };
+        let token_url = refresh_token::GOOGLE_TOKEN_URL.to_owned();
+        Ok(Self { origin, asker: Asker { client, net: net.clone(), clock, token_url } })
+    }
+
+    /// The same, with another server for the refresh tokens of Google's users.
+    #[cfg(test)]
+    pub fn with_token_url(mut self, token_url: &str) -> Self {
+        token_url.clone_into(&mut self.asker.token_url);
+        self
+    }
+
+    /// Whether a refused token can be replaced.
+    pub fn is_renewable(&self) -> bool {
+        !matches!(self.origin, Origin::Fixed(_))
+    }
+
+    /// A new token.
+    pub async fn issue(&self) -> Result<Token> {
+        let bearer = match &self.origin {
+            Origin::Fixed(token) => Bearer { text: token.clone(), lifetime: None },
+            // How long the token lives only a refusal tells.
+            Origin::Command(command) => {
+                let text = command.read().await.map_err(|error| error.within("--dest-token-command"))?;
+                Bearer { text, lifetime: None }
+            }
+            Origin::Machine(server) => server.issue(&self.asker).await?,
+            Origin::File(identity) => identity.issue(&self.asker).await?,
+        };
+        to_token(bearer)
+    }
+}
+
+impl Identity {
+    /// A token for this identity; another one's may be needed to ask for it.
+    fn issue<'a>(&'a self, asker: &'a Asker) -> BoxFuture<'a, Result<Bearer>> {
+        async move {
+            match self {
+                Self::ServiceAccount(key) => service_account::sign(key, &asker.client).await,
+                Self::Refreshed(login) => login.issue(asker).await,
+                Self::Federated(federation) => federation.issue(asker).await,
+                Self::Impersonated { caller, account } => {
+                    let bearer = caller.issue(asker).await?;
+                    account.issue(asker, &bearer).await
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+fn to_token(bearer: Bearer) -> Result<Token> {
+    let text = bearer.text.expose_secret().to_owned();
+    // object_store would panic on a token that cannot stand in a header.
+    well_formed::check("the token for the destination", "its issuer", &text, Form::Header)
+        .map_err(|error| error.with_kind(ErrorKind::AccessDenied))?;
+    let now = Instant::now();
+    Ok(Token { credential: Arc::new(GcpCredential { bearer: text }), issued_at: now, lifetime: bearer.lifetime })
+}

@@ -1,0 +1,106 @@
+//! One request to a server that gives tokens out, and what its answer means.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use reqwest::{Client, RequestBuilder, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Bearer;
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::printable;
+use crate::net::{self, RawAnswer, RefusalBody};
+
+/// How long an answer may take.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest answer that is read into memory, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// The answer of OAuth's token endpoints (RFC 6749 section 5.1).
+#[derive(Deserialize)]
+pub(super) struct TokenAnswer {
+    access_token: String,
+    expires_in: u64,
+    /// The refresh token that takes the place of the one that was used, if any.
+    pub refresh_token: Option<String>,
+}
+
+impl TokenAnswer {
+    /// The token with its life.
+    pub fn into_bearer(self) -> Bearer {
+        Bearer::new(self.access_token, self.expires_in)
+    }
+}
+
+/// Asks for a document; `server` names who is asked, `hint` says what to do about a refusal.
+///
+/// # Errors
+/// [`ErrorKind::Unavailable`] where no answer comes, or one that asks for patience;
+/// [`ErrorKind::AccessDenied`] for a refusal; [`ErrorKind::Protocol`] for an answer of another form.
+pub(super) async fn ask<T: DeserializeOwned>(
+    client: &Client,
+    request: RequestBuilder,
+    server: &str,
+    hint: &'static str,
+) -> Result<T> {
+    let answer = answer(client, request, server, TOKEN_TIMEOUT).await?;
+    if answer.status != StatusCode::OK {
+        return Err(refusal(&answer, server, hint));
+    }
+    // Causes of the JSON reader are left out: they quote what stands in the answer.
+    serde_json::from_slice(&answer.body)
+        .map_err(|_| Error::new(ErrorKind::Protocol, format!("the answer of {server} holds no token")).with_hint(hint))
+}
+
+/// Asks once, and gives the answer whatever it is.
+///
+/// # Errors
+/// [`ErrorKind::Unavailable`] where no answer comes.
+pub(super) async fn answer(
+    client: &Client,
+    request: RequestBuilder,
+    server: &str,
+    timeout: Duration,
+) -> Result<RawAnswer> {
+    let request = request.build().map_err(|cause| {
+        Error::new(ErrorKind::Internal, format!("cannot ask {server}")).with_cause(cause.without_url())
+    })?;
+    RawAnswer::ask(client, request, server, ANSWER_BYTES_MAX, timeout).await
+}
+
+/// What an answer means that is no success.
+pub(super) fn refusal(answer: &RawAnswer, server: &str, hint: &'static str) -> Error {
+    let status = answer.status.as_u16();
+    let body = RefusalBody::read(&answer.body);
+    let code = if body.code.is_empty() { String::new() } else { format!(" {}", printable(&body.code)) };
+    let what = format!("{server} gives no token ({status}{code}){}", body.said());
+    match status {
+        408 | 429 | 500.. => {
+            Error::new(ErrorKind::Unavailable, what).with_retry_after(net::retry_after(&answer.headers))
+        }
+        300..400 => Error::new(ErrorKind::Protocol, what)
+            .with_hint("a token is asked for at the address in the credentials file only, and no redirect is followed"),
+        _ => Error::new(ErrorKind::AccessDenied, what).with_hint(hint),
+    }
+}
+
+/// The address of a server that gets secrets, as a credentials file names it: HTTPS, or this machine.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for any other.
+pub(super) fn secret_url(field: &str, text: &str) -> Result<Url> {
+    let url = Url::parse(text).ok().filter(|url| url.scheme() == "https" || net::is_loopback(url));
+    url.filter(Url::has_host).ok_or_else(|| {
+        let what = format!("the credentials file's `{field}` is no HTTPS address: {}", printable(text));
+        Error::new(ErrorKind::Usage, what).with_hint("make the credentials file anew with gcloud")
+    })
+}
+
+/// A POST of a form.
+pub(super) fn post_form(client: &Client, url: Url, fields: &[(&str, &str)]) -> RequestBuilder {
+    let form = Url::parse_with_params("http://form/", fields).ok();
+    let form = form.as_ref().and_then(Url::query).unwrap_or_default().to_owned();
+    client.post(url).header("content-type", "application/x-www-form-urlencoded").body(form)
+}
