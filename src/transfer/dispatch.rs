@@ -567,7 +567,6 @@ async fn break_off(tasks: &mut JoinSet<Done>, mut show: impl FnMut(std::result::
     tasks.detach_all();
 }
 
-/// Counts an object that is at the destination.
 /// Tells that an object has failed for good, and notes it.
 fn fail_object(active: &mut Active, work: &Work, error: &Error, common: &Common) {
     common.observer.observe(&Event::ObjectFailed { partition: &active.partition, key: &work.object.key, error });
@@ -585,6 +584,7 @@ fn fail_refused(active: &mut Active, common: &Common) {
     }
 }
 
+/// Counts an object that is at the destination.
 fn note_arrival(active: &mut Active, work: &Work, arrival: &Arrival, common: &Common) {
     let size_bytes = work.object.size_bytes;
     common.counters.objects_done.add(1);

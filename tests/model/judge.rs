@@ -56,6 +56,11 @@ pub fn is_held(outcome: &PartitionOutcome) -> bool {
     is_shrunk || outcome.action == Action::Hold
 }
 
+/// Whether the day is kept because none of the clouds that take part can say anything of it.
+fn is_of_another_cloud(outcome: &PartitionOutcome) -> bool {
+    outcome.action == Action::Keep && outcome.reason.starts_with("published from a cloud that")
+}
+
 /// Whether a change was begun and not published.
 fn is_unfinished(outcome: &PartitionOutcome) -> bool {
     outcome.action.is_change() || outcome.error.is_some()
@@ -223,7 +228,10 @@ impl World {
         }
         if ran.is_through(day) && !ran.is_broken_off {
             self.begun.remove(&day);
-            self.staged.remove(&day);
+            // Of a day whose own cloud is not asked nothing is known, and what is staged of it stays.
+            if !ran.of_day(day).is_some_and(is_of_another_cloud) {
+                self.staged.remove(&day);
+            }
         } else if !ran.is_calm || ran.of_day(day).is_none_or(is_unfinished) {
             self.staged.insert(day);
             if self.place.is_bucket() {
