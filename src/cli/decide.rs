@@ -23,7 +23,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
-use super::{address, file};
+use super::{address, file, oauth};
 
 /// The variables that may hold the token, the first that is set.
 pub const TOKEN_VARIABLES: [&str; 2] = ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"];
@@ -286,16 +286,21 @@ fn token(arguments: &SourceArgs) -> Result<TokenSource> {
     if let Some(command) = &arguments.token_command {
         return Ok(TokenSource::Command(command.clone()));
     }
-    match &arguments.token_file {
-        Some(path) if path.as_os_str() == "-" => token_from_stdin(),
-        Some(path) => Ok(TokenSource::File(path.clone())),
-        None => token_from_environment()?.ok_or_else(|| {
-            usage(
-                "no token is given",
-                "put a Personal Access Token (Profile > API Access) into OPTIMIZELY_API_TOKEN, or use --token-file or --token-command",
-            )
-        }),
+    if let Some(path) = &arguments.token_file {
+        return if path.as_os_str() == "-" { token_from_stdin() } else { Ok(TokenSource::File(path.clone())) };
     }
+    // An application that is named wins over the variables, as every option does.
+    if arguments.oauth.application.oauth_client_id.is_none()
+        && let Some(token) = token_from_environment()?
+    {
+        return Ok(token);
+    }
+    oauth::tokens(&arguments.oauth)?.ok_or_else(|| {
+        usage(
+            "no token is given",
+            "put a Personal Access Token (Profile > API Access) into OPTIMIZELY_API_TOKEN, use --token-file or --token-command, or `e3sync login` with an OAuth application",
+        )
+    })
 }
 
 /// The token in the first of its variables that says something.

@@ -8,6 +8,7 @@ mod commands;
 mod decide;
 mod file;
 mod lineage;
+mod oauth;
 mod output;
 mod record;
 mod render;
@@ -107,6 +108,8 @@ async fn execute(arguments: Arguments) -> Outcome {
         Command::Auth(arguments) => commands::auth::run(*arguments).await,
         Command::Status(arguments) => commands::status::run(&arguments).await,
         Command::Doctor(arguments) => commands::doctor::run(*arguments).await,
+        Command::Login(arguments) => commands::login::login(*arguments).await,
+        Command::Logout(arguments) => commands::login::logout(&arguments),
         Command::Verify(arguments) => Box::pin(commands::verify::run(*arguments)).await,
         Command::ExportManifest(arguments) => commands::export_manifest::run(&arguments).await,
         Command::Config(arguments) => commands::config::run(&arguments, profile.as_deref()),

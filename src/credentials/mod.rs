@@ -6,6 +6,7 @@ mod aws;
 mod aws_settings;
 mod exchange;
 mod gcp;
+pub mod oauth;
 mod renewer;
 mod token;
 pub mod well_formed;

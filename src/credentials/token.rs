@@ -1,12 +1,15 @@
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
+use super::oauth::OAuthTokens;
 use super::well_formed::{self, Form};
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 
@@ -26,16 +29,38 @@ pub enum TokenSource {
     File(PathBuf),
     /// A command line for the system's shell that prints it.
     Command(String),
+    /// The access tokens of an OAuth application.
+    OAuth(Arc<OAuthTokens>),
 }
 
 impl TokenSource {
-    /// Obtains the token.
+    /// Obtains the token. `clock` tells whether an access token still lives.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when the file or command gives none, or one that cannot be a token.
-    /// The token's text is in no message.
-    pub async fn read(&self) -> Result<SecretString> {
+    /// [`ErrorKind::Usage`] when the file or command gives none, or one that cannot be a token; what the
+    /// OAuth server answers. The token's text is in no message.
+    pub async fn read(&self, clock: &Clock) -> Result<SecretString> {
+        match self {
+            Self::OAuth(tokens) => tokens.current(clock).await,
+            _ => self.read_secret().await,
+        }
+    }
+
+    /// Gives up a token that the API refused; says whether another one may be had at once.
+    pub async fn refuse(&self, token: &SecretString) -> bool {
+        match self {
+            Self::OAuth(tokens) => tokens.refuse(token).await,
+            Self::Value(_) | Self::File(_) | Self::Command(_) => false,
+        }
+    }
+
+    /// Obtains a secret that nobody issues.
+    ///
+    /// # Errors
+    /// As [`TokenSource::read`].
+    pub(crate) async fn read_secret(&self) -> Result<SecretString> {
         let (text, origin) = match self {
+            Self::OAuth(_) => return Err(Error::new(ErrorKind::Internal, "a secret is no OAuth token")),
             Self::Value(token) => (token.expose_secret().to_owned(), "the environment or standard input".to_owned()),
             Self::File(path) => (read_file(path).await?, printable(&path.to_string_lossy()).into_owned()),
             Self::Command(command) => (run(command).await?, "the token command".to_owned()),
@@ -106,7 +131,7 @@ mod tests {
     use super::*;
 
     async fn read(source: TokenSource) -> Result<String> {
-        source.read().await.map(|token| token.expose_secret().to_owned())
+        source.read_secret().await.map(|token| token.expose_secret().to_owned())
     }
 
     #[tokio::test]

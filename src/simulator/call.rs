@@ -12,6 +12,8 @@ use http::{HeaderMap, Method};
 pub(crate) enum Target {
     /// The Authentication API, everything below `/v2/`.
     Exchange,
+    /// The OAuth server, everything below `/oauth2/`.
+    OAuth,
     /// The S3 protocol in path style; the key is empty for requests to the bucket itself.
     S3 { bucket: String, key: String },
     /// The JSON or XML protocol of Google Cloud Storage.
@@ -46,6 +48,15 @@ impl Call {
         let operation = operation(&request.method, &target, &query);
         let cloud = cloud(&target, &path);
         Self { number, method: request.method, path, query, headers: request.headers, target, cloud, operation }
+    }
+
+    /// Takes the fields of a form for parameters.
+    pub(crate) fn with_form(mut self, form: &[u8]) -> Self {
+        let form = std::str::from_utf8(form).unwrap_or_default();
+        // Unlike a query, a form has its blanks as `+`.
+        let url = reqwest::Url::parse(&format!("http://form/?{form}"));
+        self.query.extend(url.iter().flat_map(|url| url.query_pairs().into_owned()));
+        self
     }
 
     /// The value of a query parameter.
@@ -84,6 +95,9 @@ fn target(path: &str, headers: &HeaderMap) -> Target {
     if path.starts_with("/v2/") {
         return Target::Exchange;
     }
+    if path.starts_with("/oauth2/") {
+        return Target::OAuth;
+    }
     if gcs::is_addressed(path, headers) {
         return Address::parse(path).map_or(Target::Broken, Target::Gcs);
     }
@@ -107,6 +121,7 @@ fn operation(method: &Method, target: &Target, query: &[(String, String)]) -> Op
     let listing = query.iter().any(|(name, value)| name == "list-type" && value == "2");
     match target {
         Target::Exchange => Operation::Exchange,
+        Target::OAuth => Operation::OAuth,
         Target::Gcs(address) => address.operation(method, query),
         Target::S3 { key, .. } if key.is_empty() && listing && method == Method::GET => Operation::List,
         Target::S3 { key, .. } if !key.is_empty() && method == Method::GET => Operation::Get,

@@ -23,7 +23,7 @@ pub(crate) fn answer(front: &Front<'_>, call: &Call) -> Reply {
     if call.method != Method::GET {
         return refused(StatusCode::METHOD_NOT_ALLOWED, "only GET");
     }
-    if !authorised(front.issuer, call) {
+    if !authorised(front, call) {
         return refused(StatusCode::UNAUTHORIZED, "The supplied credentials are invalid or expired.");
     }
     if !front.serves(call.cloud) {
@@ -55,9 +55,10 @@ pub(crate) fn error(settings: &Settings, number: u64, status: StatusCode, code: 
     Reply::text(status, JSON, body.to_string())
 }
 
-fn authorised(issuer: &Issuer, call: &Call) -> bool {
+/// By the personal token, or by an access token of the OAuth server.
+fn authorised(front: &Front<'_>, call: &Call) -> bool {
     let sent = call.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    sent.is_some() && issuer.token().as_deref() == sent
+    sent.is_some_and(|sent| front.issuer.token().as_deref() == Some(sent) || front.oauth.knows(sent))
 }
 
 fn credentials(settings: &Settings, issuer: &Issuer, asked: Duration) -> Reply {

@@ -5,6 +5,7 @@ use super::call::{Call, Target};
 use super::clock::Clock;
 use super::credentials::Issuer;
 use super::listing::{Listing, Marker, Page, Query, select};
+use super::oauth::{self, OAuthServer};
 use super::object::Object;
 use super::reply::Reply;
 use super::settings::Settings;
@@ -17,6 +18,7 @@ pub(crate) struct Front<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) account: &'a RwLock<Account>,
     pub(crate) issuer: &'a Issuer,
+    pub(crate) oauth: &'a OAuthServer,
     pub(crate) clock: &'a Clock,
 }
 
@@ -99,6 +101,7 @@ impl Form {
 pub(crate) async fn answer(front: &Front<'_>, call: &Call) -> Answer {
     match &call.target {
         Target::Exchange => Answer::Reply(exchange::answer(front, call)),
+        Target::OAuth => Answer::Reply(front.oauth.answer(call)),
         Target::Gcs(address) => gcs::answer(front, call, address).await,
         Target::S3 { .. } | Target::Broken => s3::answer(front, call).await,
     }
@@ -110,6 +113,7 @@ pub(crate) fn error(front: &Front<'_>, call: &Call, status: u16, code: Option<&s
     let message = status.canonical_reason().unwrap_or("Error");
     match &call.target {
         Target::Exchange => exchange::error(front.settings, call.number, status, code.unwrap_or("unexpected"), message),
+        Target::OAuth => oauth::refuse(status, code.unwrap_or("server_error"), message),
         Target::Gcs(_) => gcs::injected_error(call, status, code),
         Target::S3 { .. } | Target::Broken => {
             s3::S3Error::new(status, code.unwrap_or(s3::usual_code(status)), message).reply(call)
@@ -120,7 +124,7 @@ pub(crate) fn error(front: &Front<'_>, call: &Call, status: u16, code: Option<&s
 /// Adds the headers that every answer of the service has.
 pub(crate) fn sign_off(settings: &Settings, call: &Call, reply: Reply) -> Reply {
     match &call.target {
-        Target::Exchange => reply,
+        Target::Exchange | Target::OAuth => reply,
         Target::Gcs(_) => gcs::sign_off(call, reply),
         Target::S3 { .. } | Target::Broken => s3::sign_off(settings.seed, call, reply),
     }

@@ -24,6 +24,7 @@ mod gcs;
 mod listing;
 mod mutations;
 mod names;
+mod oauth;
 mod object;
 mod observation;
 mod parquet;
@@ -108,6 +109,26 @@ impl Simulator {
     /// Refuses the token from now on. Credentials issued before keep their life.
     pub fn revoke_token(&self) {
         self.service.issuer.set_token(None);
+    }
+
+    /// The id of the one OAuth application, and its secret.
+    pub fn oauth_application(&self) -> (&'static str, String) {
+        (oauth::CLIENT_ID, self.service.oauth.client_secret())
+    }
+
+    /// A refresh token of the OAuth server, as a login gives it.
+    pub fn issue_refresh_token(&self) -> String {
+        self.service.oauth.issue_refresh_token()
+    }
+
+    /// Ends every OAuth grant, as when the user takes the permission back. Access tokens keep their life.
+    pub fn revoke_oauth(&self) {
+        self.service.oauth.revoke();
+    }
+
+    /// Ends the life of every OAuth access token, whatever was told.
+    pub fn expire_access_tokens(&self) {
+        self.service.oauth.expire_access_tokens();
     }
 
     /// Ends the life of all credentials issued so far, whatever expiration was told.

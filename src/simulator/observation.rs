@@ -12,6 +12,8 @@ pub const LOG_REQUESTS_MAX: usize = 10_000;
 pub enum Operation {
     /// Credentials from the Authentication API.
     Exchange,
+    /// A token of the OAuth server, or its authorization page.
+    OAuth,
     /// A listing.
     List,
     /// The bytes of an object.

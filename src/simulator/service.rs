@@ -7,18 +7,24 @@ use super::credentials::Issuer;
 use super::delivery::{Pace, Sending, send};
 use super::faults::{self, Action, Moment, Rules};
 use super::front::{self, Answer, Front};
+use super::oauth::OAuthServer;
 use super::observation::{Logged, Observation};
 use super::reply::Reply;
 use super::server::{Cut, Serve};
 use super::settings::Settings;
 use super::wire::Fuse;
+use bytes::Bytes;
 use http::header::{CONTENT_RANGE, ETAG};
 use http::request::Parts;
 use http::{Request, Response};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use tokio::time::sleep;
+
+/// The longest form that is read, in bytes.
+const FORM_BYTES_MAX: usize = 64 * 1024;
 
 /// Everything that the connections share.
 pub(crate) struct Service {
@@ -26,6 +32,7 @@ pub(crate) struct Service {
     pub(crate) clock: Clock,
     pub(crate) account: RwLock<Account>,
     pub(crate) issuer: Issuer,
+    pub(crate) oauth: OAuthServer,
     pub(crate) faults: Rules,
     pub(crate) observation: Observation,
     pub(crate) pace: Arc<Pace>,
@@ -38,6 +45,7 @@ impl Service {
         Self {
             account: RwLock::new(Account::new(&settings, clock.clone())),
             issuer: Issuer::new(&settings, clock.clone()),
+            oauth: OAuthServer::new(&settings, clock.clone()),
             faults: Rules::new(settings.seed),
             observation: Observation::default(),
             pace: Arc::new(Pace::new(settings.bandwidth_bytes_per_second)),
@@ -47,8 +55,8 @@ impl Service {
         }
     }
 
-    async fn respond(&self, request: Parts, fuse: Fuse) -> Response<Sending> {
-        let call = Call::new(self.arrived.fetch_add(1, Ordering::Relaxed) + 1, request);
+    async fn respond(&self, request: Parts, form: &[u8], fuse: Fuse) -> Response<Sending> {
+        let call = Call::new(self.arrived.fetch_add(1, Ordering::Relaxed) + 1, request).with_form(form);
         if let Some(latency) = self.settings.latency {
             sleep(latency).await;
         }
@@ -109,7 +117,13 @@ impl Service {
     }
 
     fn front(&self) -> Front<'_> {
-        Front { settings: &self.settings, account: &self.account, issuer: &self.issuer, clock: &self.clock }
+        Front {
+            settings: &self.settings,
+            account: &self.account,
+            issuer: &self.issuer,
+            oauth: &self.oauth,
+            clock: &self.clock,
+        }
     }
 
     fn sign_off(&self, call: &Call, reply: Reply) -> Reply {
@@ -132,9 +146,16 @@ impl Service {
 }
 
 impl Serve for Service {
-    /// The export is only read: bodies of requests are left unread.
+    /// The export is only read: bodies of requests are left unread, but for the forms of the OAuth server.
     async fn serve(self: Arc<Self>, request: Request<Incoming>, fuse: Fuse) -> Result<Response<Sending>, Cut> {
-        Ok(self.respond(request.into_parts().0, fuse).await)
+        let (parts, body) = request.into_parts();
+        let form = if parts.uri.path().starts_with("/oauth2/") {
+            let form = Limited::new(body, FORM_BYTES_MAX).collect().await.map_err(|_| Cut)?;
+            form.to_bytes()
+        } else {
+            Bytes::new()
+        };
+        Ok(self.respond(parts, &form, fuse).await)
     }
 }
 

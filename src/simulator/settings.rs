@@ -106,6 +106,12 @@ pub struct Settings {
     pub gcp_uri: Option<String>,
     /// Google's objects are composite: no MD5 is known of them.
     pub gcs_composite: bool,
+    /// The life of access tokens of the OAuth server.
+    pub oauth_lifetime: Duration,
+    /// A refresh token serves once, and the answer has the next one.
+    pub oauth_rotates: bool,
+    /// The authorization page refuses.
+    pub oauth_denies: bool,
     /// A key that needs no exchange.
     pub access_key: Option<AccessKey>,
     /// The form of `s3Path`.
@@ -150,6 +156,9 @@ impl Settings {
             expiration_form: ExpirationForm::default(),
             gcp_uri: None,
             gcs_composite: false,
+            oauth_lifetime: Duration::from_secs(7200),
+            oauth_rotates: false,
+            oauth_denies: false,
             access_key: None,
             s3_path: S3Path::Plain,
             page_keys: PAGE_KEYS_MAX,

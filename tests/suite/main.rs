@@ -29,6 +29,7 @@ mod lineage;
 mod listings;
 mod machine;
 mod noted;
+mod oauth;
 mod peers;
 mod readers;
 mod real_clouds;

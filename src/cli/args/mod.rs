@@ -3,6 +3,7 @@
 mod destination;
 mod look;
 mod mirror;
+mod oauth;
 mod parsers;
 mod selection;
 #[cfg(feature = "simulator")]
@@ -17,6 +18,7 @@ use clap::{Parser, Subcommand};
 pub use self::destination::{BucketArgs, DestinationArgs};
 pub use self::look::{DoctorArgs, StatusArgs};
 pub use self::mirror::{AuthArgs, AuthFormat, LsArgs, PlanArgs, SyncArgs};
+pub use self::oauth::{ApplicationArgs, ClientAuthArg, GrantArg, LoginArgs, LogoutArgs, OAuthArgs};
 pub use self::parsers::parse_type;
 pub use self::selection::{PlanningArgs, ReadyArg, SelectionArgs};
 #[cfg(feature = "simulator")]
@@ -74,6 +76,10 @@ pub enum Command {
     Status(Box<StatusArgs>),
     /// Check token, credentials, clock, listing, reading and the destination; explain what fails
     Doctor(Box<DoctorArgs>),
+    /// Let an OAuth application act for you; keeps its refresh token
+    Login(Box<LoginArgs>),
+    /// Forget the refresh token of a login
+    Logout(Box<LogoutArgs>),
     /// Compare a destination with its manifests, file by file; needs no token
     Verify(Box<VerifyArgs>),
     /// Print what is published in the forms that other tools take; needs no token

@@ -33,6 +33,15 @@ pub struct SimulatorArgs {
     /// The life of credentials, down to a second; longer ones are asked for in vain
     #[arg(long, value_name = "TIME")]
     pub credential_lifetime: Option<Span>,
+    /// Print an OAuth application's variables instead of the token; `e3sync login` then works
+    #[arg(long)]
+    pub oauth: bool,
+    /// The life of OAuth access tokens
+    #[arg(long, value_name = "TIME", default_value = "2h")]
+    pub oauth_lifetime: Span,
+    /// Let each OAuth refresh token serve once
+    #[arg(long)]
+    pub oauth_rotate: bool,
     /// Let every answer take so much longer
     #[arg(long, value_name = "TIME")]
     pub latency: Option<Span>,

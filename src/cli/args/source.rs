@@ -6,6 +6,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use e3sync::export::AccountId;
 
+use super::OAuthArgs;
 use super::parsers::{parse_account_id, parse_header, parse_host_part, parse_patience, parse_profile};
 use crate::cli::units::Span;
 
@@ -19,19 +20,25 @@ pub struct SourceArgs {
     #[arg(long, value_name = "ID", value_parser = parse_account_id, env = "E3SYNC_ACCOUNT_ID")]
     pub account_id: Option<AccountId>,
     /// Read the token from this file at every exchange; - for standard input, once
-    #[arg(long, value_name = "FILE", conflicts_with = "token_command", env = "E3SYNC_TOKEN_FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["token_command", "oauth_client_id"], env = "E3SYNC_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
     /// Run this shell command at every exchange; it prints the token
-    #[arg(long, value_name = "COMMAND", env = "E3SYNC_TOKEN_COMMAND", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        conflicts_with = "oauth_client_id",
+        env = "E3SYNC_TOKEN_COMMAND",
+        hide_env_values = true
+    )]
     pub token_command: Option<String>,
     /// Use this AWS profile's long-lived keys instead of a token; needs --account-id
-    #[arg(long, value_name = "NAME", value_parser = parse_profile, conflicts_with_all = ["token_file", "token_command"], env = "E3SYNC_SOURCE_PROFILE")]
+    #[arg(long, value_name = "NAME", value_parser = parse_profile, conflicts_with_all = ["token_file", "token_command", "oauth_client_id"], env = "E3SYNC_SOURCE_PROFILE")]
     pub source_profile: Option<String>,
     /// Use the ambient AWS credentials instead of a token; needs --account-id
     #[arg(
         long,
         value_parser = FalseyValueParser::new(),
-        conflicts_with_all = ["token_file", "token_command", "source_profile"],
+        conflicts_with_all = ["token_file", "token_command", "source_profile", "oauth_client_id"],
         env = "E3SYNC_SOURCE_AMBIENT"
     )]
     pub source_ambient: bool,
@@ -75,6 +82,8 @@ pub struct SourceArgs {
     /// Repeat a failing request so often
     #[arg(long, value_name = "NUMBER", default_value_t = 8, env = "E3SYNC_RETRIES")]
     pub retries: u32,
+    #[command(flatten)]
+    pub oauth: OAuthArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use e3sync::credentials::TokenSource;
+use e3sync::credentials::oauth::Grant;
 use e3sync::destination::DestinationSettings;
 use e3sync::doctor::{self, Bundle};
 use e3sync::error::{Error, ErrorKind, ExitCode, Result};
 use e3sync::finding::{Finding, State};
 use e3sync::progress::{Counters, Silent};
-use e3sync::source::Watch;
+use e3sync::source::{Access, SourceSettings, Watch};
 use serde_json::json;
 
 use super::Outcome;
@@ -37,7 +39,7 @@ pub async fn run(arguments: DoctorArgs) -> Outcome {
     };
     let account_id = match &source {
         Ok(source) => {
-            tell(Finding::fine("token", token_origin(&arguments)));
+            tell(Finding::fine("token", token_origin(&arguments, source)));
             doctor::examine_source(source, &watch, &mut tell).await
         }
         Err(error) => {
@@ -105,8 +107,18 @@ fn write_bundle(path: &Path, bundle: &Bundle) -> Result<()> {
 }
 
 /// Where the token comes from; never what it is.
-fn token_origin(arguments: &DoctorArgs) -> String {
+fn token_origin(arguments: &DoctorArgs, settings: &SourceSettings) -> String {
     let source = &arguments.source;
+    if let Access::Exchange(exchange) = &settings.access
+        && let TokenSource::OAuth(tokens) = &exchange.token
+    {
+        let by = match tokens.grant() {
+            Grant::Login(path) => format!("the login in {}", path.display()),
+            Grant::RefreshToken { path, .. } => format!("the refresh token in {}", path.display()),
+            Grant::ClientCredentials => "its own secret".to_owned(),
+        };
+        return format!("comes from the OAuth application {} by {by}", tokens.client_id());
+    }
     if source.source_profile.is_some() || source.source_ambient {
         "AWS credentials are used instead of one".to_owned()
     } else if source.token_command.is_some() {

@@ -7,6 +7,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod export_manifest;
+pub mod login;
 pub mod ls;
 pub mod man;
 pub mod plan;

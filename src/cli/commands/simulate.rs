@@ -23,7 +23,9 @@ pub async fn run(arguments: SimulateArgs) -> Outcome {
         Some(name) => Some(start_bucket(name, &arguments.simulator).await?),
         None => None,
     };
-    for line in variables(&simulator).into_iter().chain(bucket.iter().flat_map(bucket_variables)) {
+    for line in
+        variables(&simulator, arguments.simulator.oauth).into_iter().chain(bucket.iter().flat_map(bucket_variables))
+    {
         output::line(line);
     }
     output::message("serving a simulated export until Ctrl-C; put the lines above into another shell");
@@ -86,6 +88,8 @@ fn settings(arguments: &SimulatorArgs) -> Result<Settings> {
     settings.objects_per_day = arguments.objects_per_day;
     settings.page_keys = arguments.page_keys;
     settings.latency = arguments.latency.map(|span| span.0);
+    settings.oauth_lifetime = arguments.oauth_lifetime.0;
+    settings.oauth_rotates = arguments.oauth_rotate;
     settings.credential_lifetime = arguments.credential_lifetime.map(|span| span.0);
     settings.checksum = arguments.checksum.parse::<Checksum>().map_err(|reason| {
         Error::new(ErrorKind::Usage, reason)
@@ -125,15 +129,26 @@ fn noise(sizes: &str) -> Result<Content> {
 }
 
 /// The lines that point e3sync at the simulator, and other tools by way of `e3sync auth`.
-fn variables(simulator: &Simulator) -> Vec<String> {
+fn variables(simulator: &Simulator, is_oauth: bool) -> Vec<String> {
     let url = simulator.url();
-    vec![
-        format!("export OPTIMIZELY_API_TOKEN='{}'", simulator.token()),
+    let (client_id, secret) = simulator.oauth_application();
+    let login = if is_oauth {
+        vec![
+            format!("export E3SYNC_OAUTH_CLIENT_ID='{client_id}'"),
+            format!("export E3SYNC_OAUTH_CLIENT_SECRET_COMMAND='echo {secret}'"),
+            format!("export E3SYNC_OAUTH_TOKEN_URL='{url}/oauth2/token'"),
+            format!("export E3SYNC_OAUTH_AUTHORIZE_URL='{url}/oauth2/authorize'"),
+        ]
+    } else {
+        vec![format!("export OPTIMIZELY_API_TOKEN='{}'", simulator.token())]
+    };
+    let others = [
         format!("export E3SYNC_API_URL='{url}'"),
         format!("export E3SYNC_SOURCE_ENDPOINT_URL='{url}'"),
         format!("export AWS_ENDPOINT_URL_S3='{url}'"),
         format!("export AWS_DEFAULT_REGION='{REGION}'"),
-    ]
+    ];
+    login.into_iter().chain(others).collect()
 }
 
 /// The lines that point e3sync at a customer's bucket as its destination.

@@ -40,6 +40,10 @@ fn trust(name: &str) -> Option<Trust> {
         | "oauth-client-id"
         | "oauth-client-secret-file"
         | "oauth-refresh-token-file"
+        | "oauth-client-auth"
+        | "oauth-scope"
+        | "oauth-redirect-port"
+        | "no-browser"
         | "oauth-grant" => CHOOSES_CREDENTIALS,
         "source" | "source-bucket" | "source-region" | "account-id" => CHOOSES_SOURCE,
         "report" | "metrics-file" | "progress-file" => Trust::FileBelow,

@@ -70,16 +70,27 @@ impl Exchange {
 
     /// Asks once, and gives the answer whatever it is.
     async fn raw(&self) -> Result<RawAnswer> {
-        let token = self.settings.token.read().await?;
+        let token = self.settings.token.read(&self.clock).await?;
         self.counters.exchange_requests.add(1);
         let request = self.client.get(self.url(None)).bearer_auth(token.expose_secret()).build();
         let request = request.map_err(|cause| self.unreachable(cause))?;
         RawAnswer::ask(&self.client, request, &format!("GET /{}", self.path), ANSWER_BYTES_MAX, EXCHANGE_TIMEOUT).await
     }
 
-    /// Asks, and sets the clock right by the answer.
+    /// Asks, and sets the clock right by the answer. An access token that is refused before its end is
+    /// replaced once.
     async fn ask(&self, query: Option<(&str, &str)>) -> Result<(HeaderMap, Vec<u8>)> {
-        let token = self.settings.token.read().await?;
+        let token = self.settings.token.read(&self.clock).await?;
+        match self.ask_with(&token, query).await {
+            Err(error) if error.kind() == ErrorKind::TokenRefused && self.settings.token.refuse(&token).await => {
+                let token = self.settings.token.read(&self.clock).await?;
+                self.ask_with(&token, query).await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn ask_with(&self, token: &SecretString, query: Option<(&str, &str)>) -> Result<(HeaderMap, Vec<u8>)> {
         self.counters.exchange_requests.add(1);
         let response = self
             .client

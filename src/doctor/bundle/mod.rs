@@ -39,7 +39,7 @@ impl Bundle {
     pub async fn gather(settings: &SourceSettings, findings: &[Finding], clock: &Arc<Clock>) -> Self {
         let mut mask = Mask::new();
         if let Access::Exchange(exchange) = &settings.access
-            && let Ok(token) = exchange.token.read().await
+            && let Ok(token) = exchange.token.read(clock).await
         {
             mask.hide(secrecy::ExposeSecret::expose_secret(&token), "***");
         }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 pub const FAULT_GRAMMAR: &str = "\
 TARGET:ACTION [OPTION]...
 
-TARGET   exchange | list | get | head | any
+TARGET   exchange | oauth | list | get | head | any
 ACTION   instead of an answer
            status=CODE | slowdown (503) | throttled (429) | error (500) | expired (400 ExpiredToken; gcs 401)
            html | empty | garbage (status 200 each) | redirect=URL | page=CODE (HTML with this status)
@@ -55,8 +55,9 @@ pub(super) fn wrong<T>(message: String) -> Parsed<T> {
     Err(ParseFaultError(message))
 }
 
-const TARGETS: [(&str, Target); 5] = [
+const TARGETS: [(&str, Target); 6] = [
     ("exchange", Target::Only(Operation::Exchange)),
+    ("oauth", Target::Only(Operation::OAuth)),
     ("list", Target::Only(Operation::List)),
     ("get", Target::Only(Operation::Get)),
     ("head", Target::Only(Operation::Head)),
@@ -92,7 +93,7 @@ fn split(text: &str) -> (&str, &str) {
 fn parse_target(text: &str) -> Parsed<Target> {
     match TARGETS.iter().find(|(name, _)| *name == text) {
         Some((_, target)) => Ok(*target),
-        None => wrong(format!("unknown target {text:?}; there are exchange, list, get, head and any")),
+        None => wrong(format!("unknown target {text:?}; there are exchange, oauth, list, get, head and any")),
     }
 }
 

@@ -4,7 +4,7 @@ use super::text::{all, project};
 use crate::harness::E3sync;
 
 /// The verbs that have a help text of their own.
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 16] = [
     "sync",
     "plan",
     "ls",
@@ -12,6 +12,8 @@ const VERBS: [&str; 14] = [
     "status",
     "sql",
     "doctor",
+    "login",
+    "logout",
     "verify",
     "export-manifest",
     "config",

@@ -107,7 +107,7 @@ impl TokenIssuer {
             Origin::Fixed(token) => Bearer { text: token.clone(), lifetime: None },
             // How long the token lives only a refusal tells.
             Origin::Command(command) => {
-                let text = command.read().await.map_err(|error| error.within("--dest-token-command"))?;
+                let text = command.read_secret().await.map_err(|error| error.within("--dest-token-command"))?;
                 Bearer { text, lifetime: None }
             }
             Origin::Machine(server) => server.issue(&self.asker).await?,
