@@ -5,7 +5,7 @@ use super::call::Call;
 use super::clock::{Clock, http_date};
 use super::credentials::Issuer;
 use super::delivery::{Pace, Sending, send};
-use super::faults::{self, Action, Moment, Rules};
+use super::faults::{self, Action, Fired, Moment, Rules};
 use super::front::{self, Answer, Front};
 use super::oauth::OAuthServer;
 use super::observation::{Logged, Observation};
@@ -68,8 +68,8 @@ impl Service {
     }
 
     async fn answer(&self, call: &Call, met: &mut Met<'_>) -> Reply {
-        if let Some(action) = met.fault(Moment::Arrival)
-            && let Some(reply) = self.arrive(call, &action).await
+        if let Some(fired) = met.fault(Moment::Arrival)
+            && let Some(reply) = self.arrive(call, &fired).await
         {
             return reply;
         }
@@ -80,17 +80,18 @@ impl Service {
                 partial: reply.headers.contains_key(CONTENT_RANGE),
                 tagged: reply.headers.contains_key(ETAG),
             };
-            if let Some(action) = met.fault(moment) {
-                faults::distort(&action, &mut reply);
+            if let Some(fired) = met.fault(moment) {
+                faults::distort(&fired.action, &mut reply);
             }
         }
         reply
     }
 
     /// Lets a fault of the arrival happen; gives the answer if the fault is one.
-    async fn arrive(&self, call: &Call, action: &Action) -> Option<Reply> {
-        match action {
+    async fn arrive(&self, call: &Call, fired: &Fired) -> Option<Reply> {
+        match &fired.action {
             Action::Delay(delay) => sleep(*delay).await,
+            Action::Hold => fired.released().await,
             Action::ExpireAll => self.issuer.expire_all(),
             Action::RevokeToken => self.issuer.set_token(None),
             Action::Status { status, code, retry_after_seconds } => {
@@ -101,7 +102,7 @@ impl Service {
                 });
             }
             Action::Refusal(refusal) => return Some(faults::refusal_reply(*refusal, call)),
-            _ => return faults::instead(action, self.settings.seed),
+            action => return faults::instead(action, self.settings.seed),
         }
         None
     }
@@ -109,7 +110,7 @@ impl Service {
     async fn ask_front_end(&self, call: &Call, met: &mut Met<'_>) -> Reply {
         match front::answer(&self.front(), call).await {
             Answer::Listing(listing, form) => match met.fault(Moment::Listing) {
-                Some(action) => faults::distort_listing(&action, listing, &form),
+                Some(fired) => faults::distort_listing(&fired.action, listing, &form),
                 None => form.reply(&listing),
             },
             Answer::Reply(reply) => reply,
@@ -167,9 +168,9 @@ struct Met<'a> {
 }
 
 impl Met<'_> {
-    fn fault(&mut self, moment: Moment) -> Option<Action> {
+    fn fault(&mut self, moment: Moment) -> Option<Fired> {
         let fired = self.rules.fire(self.call, moment)?;
-        self.texts.push(fired.text);
-        Some(fired.action)
+        self.texts.push(fired.text());
+        Some(fired)
     }
 }

@@ -117,9 +117,9 @@ fn a_large_object_comes_in_parallel_ranges_and_is_verified_as_a_whole() {
 #[test]
 fn an_object_that_changes_in_the_middle_is_never_a_mixture() {
     let export = export_of(2, 3_000_000);
-    // Each ranged read comes late enough for the object to be replaced in between.
+    // The reads of the rest wait until the object is replaced.
     export.inject("get:cut@1000000 times=2");
-    export.inject("get:delay=500ms after=2 times=8");
+    let rest = export.inject("get:hold after=2 times=8");
     let folder = tempfile::tempdir().unwrap();
     let running = export.sync(folder.path()).start();
     export.wait_until("both transfers were cut", |simulator| simulator.requests().of(Operation::Get) >= 2);
@@ -127,6 +127,7 @@ fn an_object_that_changes_in_the_middle_is_never_a_mixture() {
     let key = path.splitn(3, '/').nth(2).unwrap().to_owned();
     let date = "2026-11-20".parse().unwrap();
     assert!(export.simulator().change().replace_object("events", date, &key, vec![7_u8; 2_000_000]));
+    rest.release();
     running.wait().expect(0);
     assert_tree_is(&export, folder.path());
 }

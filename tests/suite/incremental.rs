@@ -151,12 +151,13 @@ fn a_day_that_shrank_by_half_is_held_back_until_accepted() {
 #[test]
 fn a_listing_that_changes_during_the_transfer_is_brought_up_to_date() {
     let export = Export::of_noise(1, 10);
-    export.inject("get:delay=700ms times=2");
+    let held = export.inject("get:hold times=2");
     let folder = tempfile::tempdir().unwrap();
     let running = export.sync(folder.path()).args(["--concurrency", "4"]).start();
     export.wait_until("a transfer began", |simulator| simulator.requests().of(Operation::Get) > 2);
     export.simulator().change().add_object("events", date("2026-11-20"), "event=new/late.parquet", "late");
     export.simulator().change().rewrite_day("decisions", date("2026-11-20"), 100);
+    held.release();
     running.wait().expect(0);
     assert_tree_is(&export, folder.path());
 }

@@ -17,7 +17,7 @@ ACTION   instead of an answer
            archived | kms-disabled | kms-denied (s3: InvalidObjectState, KMS.DisabledException, kms:Decrypt)
            requester-pays (gcs 400, unless the request names a project)
          before the request takes its course
-           delay=TIME | expire-all (credentials) | revoke (token)
+           delay=TIME | hold (for ever, unless a test releases it) | expire-all (credentials) | revoke (token)
          to a sound answer, BYTES counted from the start of its body
            stall@BYTES | cut@BYTES | reset@BYTES | flip@BYTE | short@BYTES (chunked, ends early)
            length=+BYTES | length=-BYTES | content-range | etag (gcs: and generation)
@@ -108,7 +108,7 @@ fn parse_action(text: &str) -> Parsed<Action> {
     }
 }
 
-const PLAIN: [(&str, Action); 20] = [
+const PLAIN: [(&str, Action); 21] = [
     ("archived", Action::Refusal(Refusal::Archived)),
     ("kms-disabled", Action::Refusal(Refusal::KmsDisabled)),
     ("kms-denied", Action::Refusal(Refusal::KmsDenied)),
@@ -127,6 +127,7 @@ const PLAIN: [(&str, Action); 20] = [
     ("unsorted", Action::Unsorted),
     ("repeat-key", Action::RepeatKey),
     ("step-back", Action::StepBack),
+    ("hold", Action::Hold),
     ("no-keys", Action::EmptyListing),
     ("truncated", Action::TruncatedXml),
 ];

@@ -13,7 +13,7 @@ pub use grammar::{FAULT_GRAMMAR, ParseFaultError};
 pub use refusal::Refusal;
 pub(crate) use refusal::reply as refusal_reply;
 pub use rules::Injected;
-pub(crate) use rules::{Moment, Rules};
+pub(crate) use rules::{Fired, Moment, Rules};
 
 use super::account::Cloud;
 use super::observation::Operation;
@@ -53,6 +53,8 @@ pub enum Action {
     RevokeToken,
     /// Waits before the request takes its course.
     Delay(Duration),
+    /// Waits until [`Injected::release`] before the request takes its course.
+    Hold,
     /// A page of HTML with status 200, as captive portals and proxies send it.
     Html200,
     /// Status 200 and nothing.

@@ -4,6 +4,7 @@ use super::super::call::Call;
 use super::super::seed::Dice;
 use super::{Action, Depth, Fault, Target};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// When a fault can happen to a request.
@@ -31,14 +32,31 @@ impl Injected {
     pub fn fired(&self) -> u64 {
         self.0.state().fired
     }
+
+    /// Lets the requests go on that [`Action::Hold`] holds, and those that it would hold.
+    pub fn release(&self) {
+        self.0.gate.close();
+    }
 }
 
 /// A fault that fired at one request.
 #[derive(Debug, Clone)]
 pub(crate) struct Fired {
     pub(crate) action: Action,
+    rule: Arc<Rule>,
+}
+
+impl Fired {
     /// The fault in its text form, for the log.
-    pub(crate) text: String,
+    pub(crate) fn text(&self) -> String {
+        self.rule.fault.to_string()
+    }
+
+    /// Waits until the fault is released.
+    pub(crate) async fn released(&self) {
+        // Nothing gives permits: the wait ends with the gate.
+        let _ = self.rule.gate.acquire().await;
+    }
 }
 
 /// All injected faults in the order of their injection.
@@ -53,6 +71,8 @@ struct Rule {
     fault: Fault,
     injected_at: Instant,
     state: Mutex<State>,
+    /// Without permits, and closed when the fault is released.
+    gate: Semaphore,
 }
 
 #[derive(Debug)]
@@ -71,7 +91,7 @@ impl Rules {
         let mut rules = self.rules();
         let dice = Dice::new(self.seed, &["fault", &rules.len().to_string(), &fault.to_string()]);
         let state = Mutex::new(State { met: 0, fired: 0, dice });
-        let rule = Arc::new(Rule { fault, injected_at: Instant::now(), state });
+        let rule = Arc::new(Rule { fault, injected_at: Instant::now(), state, gate: Semaphore::new(0) });
         rules.push(rule.clone());
         Injected(rule)
     }
@@ -87,8 +107,8 @@ impl Rules {
     /// The first fault that fires at the call, if any does. Faults behind it do not meet the call.
     pub(crate) fn fire(&self, call: &Call, moment: Moment) -> Option<Fired> {
         let rules = self.rules();
-        let rule = rules.iter().find(|rule| rule.fits(call, moment) && rule.fires())?;
-        Some(Fired { action: rule.fault.action.clone(), text: rule.fault.to_string() })
+        let rule = rules.iter().find(|rule| rule.fits(call, moment) && rule.fires())?.clone();
+        Some(Fired { action: rule.fault.action.clone(), rule })
     }
 
     fn rules(&self) -> MutexGuard<'_, Vec<Arc<Rule>>> {
@@ -138,6 +158,7 @@ fn happens(action: &Action, moment: Moment) -> bool {
         | Action::ExpireAll
         | Action::RevokeToken
         | Action::Delay(_)
+        | Action::Hold
         | Action::Html200
         | Action::EmptyBody
         | Action::Garbage
