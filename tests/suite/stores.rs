@@ -7,12 +7,15 @@ use std::sync::Arc;
 use e3sync::clock::Clock;
 use e3sync::credentials::AwsCredentials;
 use e3sync::destination::bucket::{Condition, DELETES_MAX, Part, Payload, Put, PutTerms, Store, Upload, Version};
+use e3sync::destination::gcs::{GcsAccess, GcsStore, GcsStoreSettings};
 use e3sync::destination::s3::{S3Store, S3StoreSettings};
 use e3sync::error::{ErrorKind, Result};
 use e3sync::export::{Base64, Checksums};
 use e3sync::hash::ObjectHasher;
 use e3sync::net::NetSettings;
+use e3sync::simulator::{CustomerBucket, CustomerSettings};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 
 use crate::harness::{Moto, S3s, Server, output_of};
@@ -307,6 +310,41 @@ async fn check_copies(store: &dyn Store) {
     }
     assert!(store.copy("odd/missing", "copies/missing", 1).await.is_err());
     assert_eq!(store.head("copies/missing").await.unwrap(), None);
+}
+
+/// Google's uploads in parts end whatever is there; what they made is copied into its place under the condition.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_at_google_minds_what_it_copies_and_what_it_replaces() {
+    let settings = CustomerSettings { part_bytes_min: 1, ..CustomerSettings::new("my-lake", Timestamp::now()) };
+    let bucket = CustomerBucket::start(settings).await.unwrap();
+    let (access, endpoint_url) = (bucket.settings().bearer.clone().into(), Some(bucket.url().parse().unwrap()));
+    let (name, access, net) = ("my-lake".to_owned(), GcsAccess::Token(access), NetSettings::default());
+    let settings = GcsStoreSettings { bucket: name, endpoint_url, access, storage_class: None, net };
+    let store = GcsStore::connect(settings, clock()).unwrap();
+    for key in ODD_KEYS {
+        let beside = store.place_before_copy(key).expect("Google's completion knows no conditions");
+        let place = async |bytes: &[u8]| {
+            let (upload, parts) = upload(&store, &beside, &[bytes.to_vec(), bytes.to_vec()]).await;
+            let whole = [bytes, bytes].concat();
+            let computed = checksums_of(&whole);
+            let made = stored(store.complete_upload(&upload, &parts, &computed, Condition::None).await);
+            (made, computed, whole)
+        };
+        let (first, computed, whole) = place(b"first").await;
+        let copied = stored(store.copy_if((&beside, &first), key, &computed, Condition::IfAbsent).await);
+        assert_eq!(store.get(key, None).await.unwrap().unwrap().version, copied, "{key}");
+        assert_eq!(get(&store, key, None).await.unwrap(), whole, "{key}");
+
+        let (second, computed, whole) = place(b"second").await;
+        let copy = |from, condition| store.copy_if((&beside, from), key, &computed, condition);
+        assert_eq!(copy(&second, Condition::IfAbsent).await.unwrap(), Put::Refused, "{key}");
+        assert_eq!(copy(&second, Condition::IfMatch(&second)).await.unwrap(), Put::Refused, "{key}");
+        assert_eq!(copy(&first, Condition::IfMatch(&copied)).await.unwrap(), Put::Refused, "{key}");
+        assert_eq!(store.head(key).await.unwrap().unwrap().version, copied, "{key}");
+        stored(copy(&second, Condition::IfMatch(&copied)).await);
+        assert_eq!(get(&store, key, None).await.unwrap(), whole, "{key}");
+    }
+    bucket.stop().await;
 }
 
 /// Who may not write is told so, and no message holds a secret.

@@ -65,11 +65,17 @@ pub struct MemoryStore {
     break_off: BreakOff,
     requests: Mutex<usize>,
     look: Option<Look>,
+    /// Uploads end whatever is there, and copies mind conditions, as at Google.
+    copies_into_place: bool,
 }
 
 impl MemoryStore {
     pub fn new(state: std::sync::Arc<Mutex<State>>, break_off: BreakOff, look: Option<Look>) -> Self {
-        Self { state, break_off, requests: Mutex::new(0), look }
+        Self { state, break_off, requests: Mutex::new(0), look, copies_into_place: false }
+    }
+
+    pub fn copying_into_place(self, copies_into_place: bool) -> Self {
+        Self { copies_into_place, ..self }
     }
 
     pub fn requests(&self) -> usize {
@@ -205,6 +211,26 @@ impl Store for MemoryStore {
         })
     }
 
+    fn place_before_copy(&self, key: &str) -> Option<String> {
+        self.copies_into_place.then(|| format!("{key}.beside"))
+    }
+
+    async fn copy_if(
+        &self,
+        (from, version): (&str, &Version),
+        to: &str,
+        _computed: &Checksums,
+        condition: Condition<'_>,
+    ) -> Result<Put> {
+        self.request(format!("COPY {from} {to}"), |state| {
+            if !state.allows(from, Condition::IfMatch(version)) || !state.allows(to, condition) {
+                return Ok(Put::Refused);
+            }
+            let object = state.objects[from].clone();
+            Ok(Put::Stored(state.put(to, object.bytes, object.origin.as_deref())))
+        })
+    }
+
     async fn delete(&self, keys: &[String]) -> Result<()> {
         assert!(!keys.is_empty() && keys.len() <= super::DELETES_MAX);
         self.request(format!("DELETE {}", keys.join(" ")), |state| {
@@ -253,6 +279,7 @@ impl Store for MemoryStore {
             if hasher.finish().1.crc64nvme != computed.crc64nvme {
                 return Err(Error::new(ErrorKind::ChecksumMismatch, format!("checksum of {key}")));
             }
+            assert!(!self.copies_into_place || condition == Condition::None, "a condition that nothing minds");
             if !state.allows(&key, condition) {
                 return Ok(Put::Refused);
             }

@@ -231,21 +231,43 @@ impl Requests {
         if length_bytes <= MANIFEST_PART_BYTES {
             return self.put_small(key, read_range(spool, 0, length_bytes).map_err(told)?, condition).await;
         }
+        let Some(beside) = self.store.place_before_copy(key) else {
+            return Ok(self.put_parts(key, spool, length_bytes, condition).await?.0);
+        };
+        let (Put::Stored(version), computed) = self.put_parts(&beside, spool, length_bytes, Condition::None).await?
+        else {
+            return Ok(Put::Refused);
+        };
+        let from = (beside.as_str(), &version);
+        let put = self.repeat(Manner::Held, || self.store.copy_if(from, key, &computed, condition)).await?;
+        // What is left of a run that ends before is overwritten by the next one that needs the place.
+        self.delete(&[beside]).await?;
+        Ok(put)
+    }
+
+    /// Uploads in parts, and gives the checksums that were computed on the way.
+    async fn put_parts(
+        &self,
+        key: &str,
+        spool: &Spool,
+        length_bytes: u64,
+        condition: Condition<'_>,
+    ) -> Result<(Put, Checksums)> {
         let Begun { upload, .. } = self.begin_upload(key, "").await?;
-        let stored = self.put_parts(&upload, spool, length_bytes, condition).await;
-        if !matches!(stored, Ok(Put::Stored(_))) {
+        let stored = self.send_parts(&upload, spool, length_bytes, condition).await;
+        if !matches!(stored, Ok((Put::Stored(_), _))) {
             self.abort_upload(&upload).await?;
         }
         stored
     }
 
-    async fn put_parts(
+    async fn send_parts(
         &self,
         upload: &Upload,
         spool: &Spool,
         length_bytes: u64,
         condition: Condition<'_>,
-    ) -> Result<Put> {
+    ) -> Result<(Put, Checksums)> {
         let mut hasher = ObjectHasher::for_checksums(&Checksums::default()).with_crc64nvme().with_crc32c();
         let mut parts = Vec::new();
         for (number, begin) in (1..).zip((0..length_bytes).step_by(MANIFEST_PART_BYTES as usize)) {
@@ -256,7 +278,7 @@ impl Requests {
             parts.push(self.upload_part(upload, number, &Payload::from(bytes)).await?);
         }
         let (_, computed) = hasher.finish();
-        self.complete_upload(upload, &parts, &computed, condition).await
+        Ok((self.complete_upload(upload, &parts, &computed, condition).await?, computed))
     }
 
     /// Copies an object within the bucket.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::export::Checksums;
 use crate::plan::listing_check::PageToken;
 
@@ -38,6 +38,30 @@ pub trait Store: Send + Sync {
 
     /// Copies an object within the bucket.
     async fn copy(&self, from: &str, to: &str, size_bytes: u64) -> Result<()>;
+
+    /// Where an object is put together whose upload in parts must end only if a condition holds: a key beside
+    /// it, from where [`Store::copy_if`] brings it into its place. `None` where completion itself minds
+    /// conditions.
+    fn place_before_copy(&self, _key: &str) -> Option<String> {
+        None
+    }
+
+    /// Copies this version of an object within the bucket if the condition holds at the moment of the copy;
+    /// compares the bucket's checksum of the copy with `computed`. [`Put::Refused`] also if it is another
+    /// version by now.
+    ///
+    /// # Errors
+    /// As [`Store::complete_upload`]. [`ErrorKind::Internal`] where [`Store::place_before_copy`] names no place.
+    async fn copy_if(
+        &self,
+        from: (&str, &Version),
+        to: &str,
+        computed: &Checksums,
+        condition: Condition<'_>,
+    ) -> Result<Put> {
+        let _ = (from, computed, condition);
+        Err(Error::new(ErrorKind::Internal, format!("a copy to {to} was to mind a condition")))
+    }
 
     /// Deletes up to [`DELETES_MAX`] objects; those that are not there count as deleted.
     async fn delete(&self, keys: &[String]) -> Result<()>;

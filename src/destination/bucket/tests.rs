@@ -4,6 +4,7 @@
 
 mod dead_runs;
 mod identity;
+mod long_manifest;
 mod lost_manifest;
 
 use std::collections::BTreeMap;

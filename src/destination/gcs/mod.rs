@@ -76,9 +76,6 @@ pub enum GcsAccess {
 }
 
 /// A bucket at Google Cloud Storage.
-///
-/// Google knows no condition on the completion of a multipart upload; there a condition is looked at
-/// just before, which another writer can slip through. Objects whose `put` has a condition are safe.
 pub struct GcsStore {
     store: GoogleCloudStorage,
     transport: Transport,

@@ -20,6 +20,9 @@ use crate::plan::listing_check::PageToken;
 /// The metadata that holds [`PutTerms::origin`].
 const ORIGIN: &str = "e3sync-origin";
 
+/// The ending of an object's name that is not in its place yet.
+const UNPLACED_ENDING: &str = ".unplaced";
+
 /// So many keys are asked for at once; the server gives no more.
 const PAGE_KEYS_MAX: &str = "1000";
 
@@ -91,6 +94,20 @@ impl Store for GcsStore {
         let request = || self.store.copy_opts(&from, &to_path, options.clone());
         self.run(Operation::Copy, to, None, request).await?;
         Ok(())
+    }
+
+    fn place_before_copy(&self, key: &str) -> Option<String> {
+        Some(format!("{key}{UNPLACED_ENDING}"))
+    }
+
+    async fn copy_if(
+        &self,
+        from: (&str, &Version),
+        to: &str,
+        computed: &Checksums,
+        condition: Condition<'_>,
+    ) -> Result<Put> {
+        self.copy_on(from, to, computed, condition).await
     }
 
     async fn delete(&self, keys: &[String]) -> Result<()> {
@@ -180,12 +197,17 @@ impl GcsStore {
     }
 
     fn update(&self, version: &Version, key: &str) -> Result<UpdateVersion> {
+        Ok(UpdateVersion { e_tag: None, version: Some(self.generation(version, key)?) })
+    }
+
+    /// The generation that a condition names.
+    pub(super) fn generation(&self, version: &Version, key: &str) -> Result<String> {
         let Some(generation) = version.generation else {
             let what = format!("the server tells no generation of {}/{}", self.url, printable(key));
             return Err(Error::new(ErrorKind::Protocol, what)
                 .with_hint("check the destination's endpoint; Google Cloud Storage always tells it"));
         };
-        Ok(UpdateVersion { e_tag: None, version: Some(generation.to_string()) })
+        Ok(generation.to_string())
     }
 
     /// Compares the checksum of the bytes that were sent with the one of those that arrived.

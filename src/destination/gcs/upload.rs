@@ -1,12 +1,19 @@
-use object_store::PutMultipartOptions;
+use http::header;
+use object_store::client::{HttpRequestBody, HttpService as _};
 use object_store::multipart::{MultipartStore as _, PartId};
+use object_store::{CredentialProvider as _, PutMultipartOptions};
 
-use super::GcsStore;
 use super::call::Operation;
 use super::requests::{crc32c_of, to_object_store, version, version_of};
+use super::{GcsStore, generic};
 use crate::destination::bucket::{Condition, Part, Payload, Put, Upload, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksums, printable};
+use crate::net;
+
+const COPY_SOURCE: &str = "x-goog-copy-source";
+const SOURCE_MATCHES: &str = "x-goog-copy-source-if-generation-match";
+const MATCHES: &str = "x-goog-if-generation-match";
 
 impl GcsStore {
     /// Begins a multipart upload. An object of the export gets the user's storage class; this tool's
@@ -48,9 +55,10 @@ impl GcsStore {
             let what = format!("no checksum was computed of {}/{}", self.url, printable(&upload.key));
             return Err(Error::new(ErrorKind::Internal, what));
         };
-        // Google: "Preconditions are not supported" in multipart uploads. So it is looked at before.
-        if condition != Condition::None && !self.holds(&upload.key, condition).await? {
-            return Ok(Put::Refused);
+        // Google: "Preconditions are not supported" in multipart uploads. A copy has them.
+        if condition != Condition::None {
+            let what = format!("the completion of {}/{} cannot mind a condition", self.url, printable(&upload.key));
+            return Err(Error::new(ErrorKind::Internal, what));
         }
         let ids: Vec<_> = parts.iter().map(|part| PartId { content_id: part.etag.clone() }).collect();
         let request = || self.store.complete_multipart(&path, &upload.id, ids.clone());
@@ -66,6 +74,57 @@ impl GcsStore {
         Ok(Put::Stored(version))
     }
 
+    /// Copies a version of an object if the condition holds; Google looks at both and copies in one step.
+    pub(super) async fn copy_on(
+        &self,
+        (from, copied): (&str, &Version),
+        to: &str,
+        computed: &Checksums,
+        condition: Condition<'_>,
+    ) -> Result<Put> {
+        let mut headers = vec![(COPY_SOURCE, format!("{}/", self.bucket))];
+        net::push_encoded(&mut headers[0].1, from, b'/');
+        headers.push((SOURCE_MATCHES, self.generation(copied, from)?));
+        match condition {
+            Condition::None => {}
+            Condition::IfAbsent => headers.push((MATCHES, "0".to_owned())),
+            Condition::IfMatch(version) => headers.push((MATCHES, self.generation(version, to)?)),
+        }
+        let is_refused = match self.run(Operation::Copy, to, None, || self.send_copy(to, &headers)).await {
+            Ok(_) => false,
+            Err(failure) if failure.status == Some(412) => true,
+            Err(failure) => return Err(failure.into()),
+        };
+        // The answer to a copy tells neither generation nor checksum, and a refusal may be the second answer
+        // to a request whose first one got lost.
+        let (found, received) = match self.open(Operation::Head, to, None).await {
+            Err(failure) if is_refused && failure.status == Some(404) => return Ok(Put::Refused),
+            answer => answer?,
+        };
+        if is_refused && (received.is_none() || received != computed.crc32c) {
+            return Ok(Put::Refused);
+        }
+        if let Some(crc32c) = computed.crc32c {
+            self.compare(to, crc32c, received)?;
+        }
+        Ok(Put::Stored(version(found.meta.e_tag, found.meta.version.as_deref())))
+    }
+
+    async fn send_copy(&self, to: &str, headers: &[(&str, String)]) -> object_store::Result<()> {
+        let credential = self.tokens.get_credential().await?;
+        let mut url = format!("{}/", self.bucket_url);
+        net::push_encoded(&mut url, to, b'/');
+        let mut request = http::Request::put(url)
+            .header(header::AUTHORIZATION, format!("Bearer {}", credential.bearer))
+            .header(header::CONTENT_LENGTH, 0);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let request = request.body(HttpRequestBody::empty()).map_err(generic)?;
+        self.transport.call(request).await.map_err(generic)?;
+        Ok(())
+    }
+
     /// The version and the checksum of a completed object, which the answer to completion may lack:
     /// one more request for each large object.
     async fn look(&self, key: &str, parts: &[Part]) -> Result<(Version, Option<Base64<4>>)> {
@@ -75,21 +134,6 @@ impl GcsStore {
             return Err(Error::new(ErrorKind::ChecksumMismatch, what).with_hint("another writer may have replaced it"));
         }
         Ok((version(found.meta.e_tag, found.meta.version.as_deref()), received))
-    }
-
-    async fn holds(&self, key: &str, condition: Condition<'_>) -> Result<bool> {
-        let found = match self.open(Operation::Head, key, None).await {
-            Ok((found, _)) => Some(version(found.meta.e_tag, found.meta.version.as_deref())),
-            Err(failure) if failure.status == Some(404) => None,
-            Err(failure) => return Err(failure.into()),
-        };
-        Ok(match condition {
-            Condition::None => true,
-            Condition::IfAbsent => found.is_none(),
-            Condition::IfMatch(wanted) => {
-                found.is_some_and(|found| found.generation.is_some() && found.generation == wanted.generation)
-            }
-        })
     }
 
     /// Gives an upload up.

@@ -154,6 +154,10 @@ pub(super) fn copy_source(asked: &Asked<'_>) -> Result<Arc<StoredCopy>, S3Error>
     if asked.call.names_tag(&format!("{prefix}-if-match"), &source.etag) == Some(false) {
         return Err(precondition_failed("x-amz-copy-source-If-Match"));
     }
+    let generation = asked.call.header("x-goog-copy-source-if-generation-match");
+    if generation.is_some_and(|wanted| wanted != source.generation.to_string()) {
+        return Err(precondition_failed("x-goog-copy-source-if-generation-match"));
+    }
     Ok(source)
 }
 
