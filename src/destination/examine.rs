@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::PublishedSets;
-use super::bucket::{BucketDestination, Examined};
+use super::bucket::{BucketDestination, Examined, Policies, in_words};
 use super::connect::{Address, DestinationSettings, Medium};
 use super::directory::{DirectoryDestination, ReplacedSets, SIDE_FOLDER};
 use super::failure::failed;
@@ -36,8 +36,16 @@ impl DestinationSettings {
             Medium::Bucket(store, prefix) => {
                 let settings = self.bucket_settings(prefix);
                 let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
+                // What cannot be seen is told as that; why, the other requests tell.
+                let policies = store.policies().await.unwrap_or(Policies::Hidden);
+                if let Some(error) = policies.keeps_runs_out(&self.address.to_string()) {
+                    // What would be written to try the bucket out could not be deleted again.
+                    return Ok(vec![Finding::broken("retention", &error)]);
+                }
                 let examined = BucketDestination::examine(store, &settings, observer, counters).await?;
-                bucket_findings(&self.address, &examined, account_id)
+                let mut findings = bucket_findings(&self.address, &examined, account_id);
+                findings.extend(policy_findings(&policies));
+                findings
             }
         };
         if matches!(self.address, Address::Directory(_)) {
@@ -252,5 +260,46 @@ fn bucket_findings(address: &Address, examined: &Examined, account_id: Option<&A
             format!("the next run goes on with what is this tool's; {rule}"),
         ),
     });
+    findings
+}
+
+/// What the bucket keeps of what runs replace and delete, which is paid for.
+fn policy_findings(policies: &Policies) -> Vec<Finding> {
+    const CHECK: &str = "retention";
+    let keeping = match policies {
+        Policies::Unasked => return Vec::new(),
+        Policies::Hidden => {
+            let message = "whether the bucket has a retention policy, soft delete or versions cannot be seen";
+            return vec![Finding::notable(CHECK, message, "allow storage.buckets.get to see them")];
+        }
+        Policies::Told(keeping) => keeping,
+    };
+    let mut findings = Vec::new();
+    if let Some(time) = keeping.retention {
+        let locked = if keeping.is_retention_locked { ", which is locked" } else { "" };
+        findings.push(Finding::notable(
+            CHECK,
+            format!("each version of an object is kept for {} by a retention policy{locked}", in_words(time)),
+            "what runs replace and delete, their heartbeats too, stays and is paid for until then",
+        ));
+    }
+    if keeping.holds_new_objects {
+        let message = "each new object is held: its versions stay until somebody ends that";
+        findings.push(Finding::notable(CHECK, message, "switch the default event-based hold off"));
+    }
+    if keeping.keeps_versions {
+        let message = "what runs replace and delete stays as old versions";
+        findings.push(Finding::notable(CHECK, message, "let a lifecycle rule delete old versions in time"));
+    }
+    if let Some(time) = keeping.soft_delete {
+        let message = format!(
+            "what runs replace and delete can be restored, and is paid for, for {} (soft delete)",
+            in_words(time)
+        );
+        findings.push(Finding::fine(CHECK, message));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::fine(CHECK, "no policy keeps what runs replace and delete"));
+    }
     findings
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use e3sync::simulator::{Cloud, Operation};
+use e3sync::simulator::{BucketAction, BucketFault, BucketOperation, Cloud, CustomerSettings, Operation};
 
 use crate::harness::{CustomerLake, E3sync, Export, Finished};
 
@@ -127,6 +127,38 @@ fn another_accounts_mirror_in_a_bucket_is_told() {
     lake.bucket().put_object(key, text.replace("21468570738", "999"));
     let finished = lake.command(&export, "doctor").arg("--json").run().expect(2);
     assert_found(&finished, "mirror", "broken", "the destination holds account 999, not 21468570738");
+}
+
+#[test]
+fn what_a_bucket_at_google_keeps_of_what_runs_replace_is_told() {
+    let export = Export::of_noise(1, 1);
+    let doctor = |change: fn(&mut CustomerSettings), code: i32| {
+        let lake = CustomerLake::with(Cloud::Gcs, "optimizely", change);
+        let finished = lake.command(&export, "doctor").arg("--json").run().expect(code);
+        (lake, finished)
+    };
+    let (_, plain) = doctor(|_| {}, 0);
+    assert_found(&plain, "retention", "fine", "no policy keeps what runs replace and delete");
+    let (_, soft) = doctor(|settings| settings.soft_delete_seconds = Some(7 * 86_400), 0);
+    assert_found(&soft, "retention", "fine", "can be restored, and is paid for, for 7 days (soft delete)");
+    let (_, versions) = doctor(|settings| settings.is_versioned = true, 0);
+    assert_found(&versions, "retention", "notable", "stays as old versions");
+    let keeps_both = |settings: &mut CustomerSettings| {
+        (settings.is_versioned, settings.retention_seconds) = (true, Some(86_400));
+    };
+    let (_, both) = doctor(keeps_both, 0);
+    assert_found(&both, "retention", "notable", "is kept for 1 day by a retention policy");
+
+    let (lake, retained) = doctor(|settings| settings.retention_seconds = Some(30 * 86_400), 1);
+    assert_found(&retained, "retention", "broken", "keeps each object as it is 30 days after its writing");
+    assert!(lake.stored().is_empty(), "what tried the bucket out could not be deleted again");
+    let run = lake.sync(&export).run().expect(1);
+    run.says("403 RetentionPolicyNotMet").says("take a bucket without retention policy");
+
+    let (lake, _) = doctor(|_| {}, 0);
+    lake.bucket().inject(BucketFault::new(BucketOperation::Policies, BucketAction::status(403, "AccessDenied")));
+    let hidden = lake.command(&export, "doctor").arg("--json").run().expect(0);
+    assert_found(&hidden, "retention", "notable", "cannot be seen");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod layout;
 mod lease;
 #[cfg(test)]
 mod memory;
+mod policies;
 mod probe;
 mod publish;
 mod read_only;
@@ -43,6 +44,8 @@ use crate::export::{AccountId, Partition};
 use crate::progress::{Counters, Event, Observer};
 
 pub use lease::LeaseSettings;
+pub use policies::{Keeping, Policies};
+pub(in crate::destination) use policies::{RETENTION_HINT, in_words};
 pub use read_only::ReadOnlyBucket;
 pub use store::{
     BucketChecksum, Condition, DELETES_MAX, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredObject,

@@ -9,6 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::export::Checksums;
 use crate::plan::listing_check::PageToken;
 
+use super::policies::Policies;
+
 /// A bucket that can be written. Keys are whole keys of the bucket.
 ///
 /// A refused condition is an answer, not an error. All failures name the request and the key.
@@ -97,6 +99,11 @@ pub trait Store: Send + Sync {
     /// Whether the bucket has a lifecycle rule that removes unfinished uploads below `prefix`;
     /// `None` where that cannot be found out.
     async fn removes_unfinished_uploads(&self, prefix: &str) -> Result<Option<bool>>;
+
+    /// How the bucket keeps what was to be replaced or deleted in it.
+    async fn policies(&self) -> Result<Policies> {
+        Ok(Policies::Unasked)
+    }
 }
 
 /// So many objects are deleted by one request.

@@ -38,6 +38,8 @@ pub(super) enum Operation {
     Uploads,
     /// Asks for the bucket's lifecycle rules.
     Lifecycle,
+    /// Asks for the bucket's policies.
+    Policies,
 }
 
 impl Operation {
@@ -56,6 +58,7 @@ impl Operation {
             Self::Abort => "abort upload of",
             Self::Uploads => "list uploads of",
             Self::Lifecycle => "read lifecycle of",
+            Self::Policies => "read policies of",
         }
     }
 
@@ -73,7 +76,7 @@ impl Operation {
             }
             Self::Abort => "storage.multipartUploads.abort",
             Self::Uploads => "storage.multipartUploads.list",
-            Self::Lifecycle => "storage.buckets.get",
+            Self::Lifecycle | Self::Policies => "storage.buckets.get",
         }
     }
 

@@ -1,6 +1,7 @@
 use http::{HeaderMap, StatusCode};
 
 use super::call::{Call, Operation};
+use crate::destination::bucket::RETENTION_HINT;
 use crate::error::{Error, ErrorKind};
 use crate::export::printable;
 use crate::net::{self, RefusalBody};
@@ -53,6 +54,7 @@ fn with_hint(error: Error, operation: Operation, status: u16) -> Error {
         ErrorKind::AccessDenied => error
             .with_hint(format!("give the credentials for the destination {} on the bucket", operation.permissions())),
         ErrorKind::Usage => error.with_hint("the destination's bucket does not exist; create it, or check its name"),
+        ErrorKind::DestinationUnusable => error.with_hint(RETENTION_HINT),
         ErrorKind::Protocol => error.with_hint("check the destination's bucket and endpoint"),
         _ => error,
     }
@@ -68,6 +70,7 @@ fn kind(operation: Operation, status: u16, code: &str) -> ErrorKind {
         (403, "RateLimitExceeded" | "UserRateLimitExceeded" | "QuotaExceeded") | (_, "SlowDown") | (429 | 503, _) => {
             ErrorKind::Throttled
         }
+        (403, "RetentionPolicyNotMet" | "ObjectUnderActiveHold") => ErrorKind::DestinationUnusable,
         (401 | 403, _) => ErrorKind::AccessDenied,
         // A success whose body turns out to be an error: the server failed after it had begun to answer.
         (200..300, _) => ErrorKind::Unavailable,
@@ -127,6 +130,7 @@ mod tests {
         for (operation, status, code, kind) in [
             (Operation::Put, 401, "AuthenticationRequired", AccessDenied),
             (Operation::Put, 403, "AccessDenied", AccessDenied),
+            (Operation::Delete, 403, "RetentionPolicyNotMet", DestinationUnusable),
             (Operation::Put, 403, "RateLimitExceeded", Throttled),
             (Operation::Put, 429, "SlowDown", Throttled),
             (Operation::Put, 503, "ServiceUnavailable", Throttled),

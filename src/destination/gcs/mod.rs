@@ -6,6 +6,7 @@ mod call;
 mod credentials;
 mod failure;
 mod listing;
+mod policies;
 mod requests;
 mod tokens;
 mod transport;
@@ -82,6 +83,8 @@ pub struct GcsStore {
     tokens: Arc<Tokens>,
     bucket: String,
     bucket_url: Url,
+    /// The bucket at the JSON API, which tells what the XML API does not.
+    json_url: Url,
     url: String,
     storage_class: Option<String>,
 }
@@ -112,9 +115,11 @@ impl GcsStore {
             .with_retry(RetryConfig { max_retries: 0, backoff: BackoffConfig::default(), ..RetryConfig::default() })
             .build()
             .map_err(|cause| Error::new(ErrorKind::Internal, "cannot set up the bucket").with_cause(cause))?;
+        let json_url = Url::parse(&format!("{base_url}/storage/v1/b/{}", settings.bucket))
+            .map_err(|_| Error::new(ErrorKind::Usage, "the destination's bucket gives no address"))?;
         let url = format!("gs://{}", settings.bucket);
         let GcsStoreSettings { bucket, storage_class, .. } = settings;
-        Ok(Self { store, transport, tokens, bucket, bucket_url, url, storage_class })
+        Ok(Self { store, transport, tokens, bucket, bucket_url, json_url, url, storage_class })
     }
 
     /// Runs one request; one whose token is refused once more with a new token. Gives with the result

@@ -11,7 +11,8 @@ use super::call::Operation;
 use super::failure::{self, Tried};
 use super::{GcsStore, is_header, listing};
 use crate::destination::bucket::{
-    BucketChecksum, Condition, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredPage, Upload, Version,
+    BucketChecksum, Condition, Described, Fetched, Part, Payload, Policies, Put, PutTerms, Store, StoredPage, Upload,
+    Version,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksums, printable};
@@ -161,6 +162,10 @@ impl Store for GcsStore {
             answer => answer,
         };
         unless_refused(answer)?.map(|answer| listing::read_lifecycle(&answer, &self.bucket, prefix)).transpose()
+    }
+
+    async fn policies(&self) -> Result<Policies> {
+        self.ask_policies().await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Listings of objects and of unfinished uploads, and the lifecycle rules.
+//! Listings of objects and of unfinished uploads, and what a bucket tells of itself.
 
 use super::super::account::Cloud;
 use super::super::checksum::Checksum;
@@ -12,6 +12,7 @@ use super::digest::Algorithm;
 use super::faults::BucketAction;
 use super::front::{Asked, document};
 use http::StatusCode;
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// ListObjectsV2.
@@ -119,4 +120,25 @@ pub(super) fn lifecycle(asked: &Asked<'_>) -> Result<Reply, S3Error> {
         (Cloud::Gcs, false) => "",
     };
     Ok(document("LifecycleConfiguration", inner))
+}
+
+/// What Google's JSON interface tells of a bucket, as far as it is asked for.
+pub(super) fn policies(asked: &Asked<'_>) -> Reply {
+    let settings = &asked.service.settings;
+    let described = [
+        (
+            "retentionPolicy",
+            settings.retention_seconds.map(|seconds| json!({ "retentionPeriod": seconds.to_string() })),
+        ),
+        (
+            "softDeletePolicy",
+            settings.soft_delete_seconds.map(|seconds| json!({ "retentionDurationSeconds": seconds.to_string() })),
+        ),
+        ("versioning", settings.keeps_versions().then(|| json!({ "enabled": true }))),
+    ];
+    let fields = asked.call.parameter("fields").map(|fields| fields.split(',').collect::<Vec<_>>());
+    let is_asked_for = |name: &str| fields.as_ref().is_none_or(|fields| fields.contains(&name));
+    let told = described.into_iter().filter(|(name, _)| is_asked_for(name));
+    let told: Map<String, Value> = told.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    Reply::text(StatusCode::OK, "application/json; charset=UTF-8", Value::Object(told).to_string())
 }

@@ -1,7 +1,7 @@
 //! What a request to the bucket is for.
 
 use super::super::call::{Call, Target};
-use super::super::gcs::{Address, Place};
+use super::super::gcs::{Address, Dialect, Place};
 use super::copy::vendor;
 use http::Method;
 
@@ -38,6 +38,8 @@ pub enum BucketOperation {
     Head,
     /// Reads the lifecycle rules.
     Lifecycle,
+    /// Reads the bucket's description, in Google's JSON interface.
+    Policies,
     /// Anything else.
     Other,
 }
@@ -73,7 +75,9 @@ pub(super) fn operation(call: &Call) -> BucketOperation {
 
 fn of_bucket(call: &Call) -> BucketOperation {
     let asks = |name: &str| call.parameter(name).is_some();
+    let is_json = matches!(&call.target, Target::Gcs(Address { dialect: Dialect::Json, .. }));
     match call.method {
+        Method::GET if is_json => BucketOperation::Policies,
         Method::GET if asks("uploads") => BucketOperation::ListUploads,
         Method::GET if asks("lifecycle") => BucketOperation::Lifecycle,
         Method::GET if call.parameter("list-type") == Some("2") => BucketOperation::List,

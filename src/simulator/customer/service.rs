@@ -75,7 +75,7 @@ impl Service {
         };
         Self {
             clock: Clock::new(settings.start, SignedDuration::ZERO),
-            store: Store::new(settings.keeps_versions()),
+            store: Store::new(settings.keeps_versions(), settings.retention_seconds.is_some()),
             faults: Rules::default(),
             journal: Journal::default(),
             credentials: Mutex::new(credentials),

@@ -40,6 +40,10 @@ pub struct CustomerSettings {
     pub is_versioned: bool,
     /// Objects are locked: writes must carry a checksum or a `Content-MD5`, and versions are kept.
     pub is_object_locked: bool,
+    /// Google's retention policy: so many seconds nothing can be replaced or deleted, which outlasts the simulation.
+    pub retention_seconds: Option<u64>,
+    /// Google's soft delete: so many seconds what is deleted could be restored. It is only told.
+    pub soft_delete_seconds: Option<u64>,
     /// Conditions on writes are honoured; false for a server that does not know them and writes regardless.
     pub honours_conditions: bool,
     /// The bucket has a lifecycle rule that aborts unfinished uploads. It is only told, never applied by itself.
@@ -68,6 +72,8 @@ impl CustomerSettings {
             copy_bytes_max: COPY_BYTES_MAX,
             is_versioned: false,
             is_object_locked: false,
+            retention_seconds: None,
+            soft_delete_seconds: None,
             honours_conditions: true,
             lifecycle_aborts_uploads: false,
         }

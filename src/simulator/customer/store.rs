@@ -50,6 +50,8 @@ pub(super) type Uploads = BTreeMap<(String, String), Upload>;
 /// The contents of the bucket.
 pub(super) struct Store {
     keeps_versions: bool,
+    /// Nothing can be replaced or deleted.
+    is_retained: bool,
     state: Mutex<State>,
 }
 
@@ -63,10 +65,10 @@ struct State {
 }
 
 impl Store {
-    pub(super) fn new(keeps_versions: bool) -> Self {
+    pub(super) fn new(keeps_versions: bool, is_retained: bool) -> Self {
         // Google's generations are microseconds; what matters is that they are large and grow.
         let state = State { generation: 1_700_000_000_000_000, ..State::default() };
-        Self { keeps_versions, state: Mutex::new(state) }
+        Self { keeps_versions, is_retained, state: Mutex::new(state) }
     }
 
     pub(super) fn objects(&self) -> Objects {
@@ -99,7 +101,7 @@ impl Store {
     /// Writes an object if the condition holds.
     pub(super) fn put(&self, key: &str, copy: StoredCopy, condition: &Condition) -> Result<Arc<StoredCopy>, S3Error> {
         let mut state = self.state();
-        check(condition, key, state.objects.get(key))?;
+        self.check(condition, key, state.objects.get(key))?;
         Ok(self.insert(&mut state, key, copy))
     }
 
@@ -111,7 +113,7 @@ impl Store {
         condition: &Condition,
     ) -> Result<Arc<StoredCopy>, S3Error> {
         let mut state = self.state();
-        check(condition, key, state.objects.get(key))?;
+        self.check(condition, key, state.objects.get(key))?;
         state.uploads.remove(&(key.clone(), id.clone())).ok_or_else(|| no_such_upload(id))?;
         Ok(self.insert(&mut state, key, copy))
     }
@@ -129,7 +131,7 @@ impl Store {
     /// Deletes an object if the condition holds; true if there was one.
     pub(super) fn remove(&self, key: &str, condition: &Condition) -> Result<bool, S3Error> {
         let mut state = self.state();
-        check(condition, key, state.objects.get(key))?;
+        self.check(condition, key, state.objects.get(key))?;
         if self.keeps_versions {
             state.history.entry(key.to_owned()).or_default().push(StoredVersion::DeleteMarker);
         }
@@ -169,6 +171,15 @@ impl Store {
         self.state().uploads.clear();
     }
 
+    /// Sees that the condition holds and that no policy keeps the object as it is.
+    fn check(&self, condition: &Condition, key: &str, current: Option<&Arc<StoredCopy>>) -> Result<(), S3Error> {
+        check(condition, key, current)?;
+        match current {
+            Some(_) if self.is_retained && !self.keeps_versions => Err(retained(key)),
+            _ => Ok(()),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,6 +207,13 @@ fn unquoted(tag: &str) -> &str {
 pub(super) fn precondition_failed(name: &str) -> S3Error {
     let message = "At least one of the pre-conditions you specified did not hold";
     S3Error::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", message).with("Condition", name)
+}
+
+fn retained(key: &str) -> S3Error {
+    let message = format!(
+        "Object '{key}' is subject to bucket's retention policy or object retention and cannot be deleted or overwritten"
+    );
+    S3Error::new(StatusCode::FORBIDDEN, "RetentionPolicyNotMet", &message)
 }
 
 fn no_such_key(key: &str) -> S3Error {

@@ -22,7 +22,7 @@ fn actions_of(operation: BucketOperation) -> &'static [&'static str] {
         BucketOperation::List => &["s3:ListBucket"],
         BucketOperation::Get | BucketOperation::Head => &["s3:GetObject"],
         BucketOperation::Lifecycle => &["s3:GetLifecycleConfiguration"],
-        BucketOperation::Other => &["an operation that nobody knows"],
+        BucketOperation::Policies | BucketOperation::Other => &["an operation that nobody knows"],
     }
 }
 
@@ -53,7 +53,7 @@ fn permissions_of(operation: BucketOperation) -> &'static [&'static str] {
         BucketOperation::Delete => &["storage.objects.delete"],
         BucketOperation::List => &["storage.objects.list"],
         BucketOperation::Get | BucketOperation::Head => &["storage.objects.get"],
-        BucketOperation::Lifecycle => &["storage.buckets.get"],
+        BucketOperation::Lifecycle | BucketOperation::Policies => &["storage.buckets.get"],
         _ => &["an operation that nobody knows"],
     }
 }
