@@ -5,13 +5,18 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::error::ErrorMetadata;
 use http::{HeaderMap, StatusCode};
 
 use super::RefusalBody;
+use super::refusal_body::said;
 use super::sdk_transport::UntrustedAnswer;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::export::printable;
+
+/// Where the SDK keeps the request's id among what else it knows of an error.
+const REQUEST_ID: &str = "aws_request_id";
 
 /// What S3 said when it refused a request.
 #[derive(Debug)]
@@ -123,7 +128,10 @@ pub(crate) fn credentials_failure(error: &CredentialsError) -> Error {
 fn causes(error: &(dyn StdError + 'static)) -> String {
     let (mut said, mut next) = (String::new(), error.source());
     while let Some(error) = next {
-        let text = error.to_string();
+        let text = match error.downcast_ref::<ErrorMetadata>() {
+            Some(refused) => words_of(refused),
+            None => error.to_string(),
+        };
         // Below the first line stands every way that was tried, and a hint names the ways.
         let text = text.lines().next().unwrap_or_default().trim_end_matches(". Attempted:");
         if !said.contains(text) {
@@ -132,6 +140,13 @@ fn causes(error: &(dyn StdError + 'static)) -> String {
         next = error.source();
     }
     said
+}
+
+/// A server's refusal in its own words: `AccessDenied, request 1: …`.
+fn words_of(refused: &ErrorMetadata) -> String {
+    let code = refused.code().unwrap_or_default();
+    let request_id = refused.extra(REQUEST_ID).map(|id| format!(", request {}", printable(id))).unwrap_or_default();
+    format!("{}{request_id}{}", printable(code), said(code, refused.message().unwrap_or_default()))
 }
 
 fn header_map(response: &HttpResponse) -> HeaderMap {
@@ -194,5 +209,20 @@ impl Refusal {
             said = format!("{said}, request {}", printable(&self.request_id));
         }
         format!("{} failed ({said}){}", self.request, super::said(&self.code, &self.message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_refuses_credentials_is_passed_on_in_its_own_words() {
+        let caller = "User: arn:aws:iam::123456789012:user/etl is not authorized to perform: sts:AssumeRole";
+        let refused = ErrorMetadata::builder().code("AccessDenied").message(caller).custom(REQUEST_ID, "12-3").build();
+        let error = credentials_failure(&CredentialsError::provider_error(refused));
+        let expected = format!("the AWS credentials cannot be had: AccessDenied, request 12-3: {caller}");
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.kind(), ErrorKind::AccessDenied);
     }
 }

@@ -23,6 +23,9 @@ const ROUNDS_MAX: u32 = 3;
 /// How many objects in a row may fail before the rest of their partition is left to the next run.
 const OBJECT_FAILURES_IN_A_ROW_MAX: u32 = 20;
 
+/// Maximum number of refused objects that are kept until the listing is taken again.
+const REFUSALS_MAX: usize = 1_000;
+
 /// What the work on all partitions shares.
 pub(super) struct Context {
     pub common: Arc<Common>,
@@ -291,6 +294,11 @@ impl Active {
     /// Notes that an object was refused, which counts once the listing says again that it is there.
     pub fn note_refusal(&mut self, work: Work, error: Error) {
         self.given_up_by = self.gives_up_after(&error).or(self.given_up_by.take());
+        if self.refused.len() + 1 >= REFUSALS_MAX && self.has_work() {
+            self.abandon_queue();
+            let context = format_args!("{REFUSALS_MAX} objects were refused, the last one");
+            self.given_up_by = Some(error.clone().within(context));
+        }
         self.refused.push((work, error));
     }
 

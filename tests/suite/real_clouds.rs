@@ -351,6 +351,25 @@ fn an_object_that_is_refused_is_listed_again_once_before_it_counts() {
 }
 
 #[test]
+fn a_day_of_which_many_objects_are_refused_is_left_before_they_fill_the_memory() {
+    let export = Export::of_noise(1, 2_400);
+    let date = export.dates()[0];
+    let objects = export.simulator().account().objects(crate::harness::CLOUD, "events", date);
+    let keys = objects.into_iter().map(|(key, _)| key).filter(|key| key.contains("part-"));
+    for key in keys.step_by(2) {
+        export.inject(&format!("get:status=403 code=AccessDenied times=always key={key}"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let finished = export.sync(folder.path()).args(["--json", "--type", "events"]).run().expect(4);
+    let documents = finished.json();
+    let failed = documents.iter().filter(|document| document["event"] == "object_failed").count();
+    assert!((1_000..1_100).contains(&failed), "{failed} of 1200");
+    let partition = documents.iter().find(|document| document["event"] == "partition_failed").unwrap();
+    let message = partition["error"]["message"].as_str().unwrap();
+    assert!(message.contains("1000 objects were refused, the last one"), "{message}");
+}
+
+#[test]
 fn a_bucket_whose_readers_pay_names_the_option() {
     let export = in_both(1, |_| {});
     export.inject("any:requester-pays cloud=gcs times=always");
