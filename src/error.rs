@@ -36,6 +36,9 @@ pub enum ErrorKind {
     Throttled,
     /// A server error, a cut or stalled connection, or no connection at all.
     Unavailable,
+    /// No connection, for a reason that no retry heals: a certificate that is not trusted, a proxy that
+    /// refuses.
+    NetworkRefused,
     /// The object is no longer the one that was listed: replaced, deleted, or of another size.
     SourceChanged,
     /// The bytes differ from a checksum that the source offers.
@@ -155,6 +158,7 @@ impl ErrorKind {
             | Self::TokenRefused
             | Self::ExchangeMalformed
             | Self::AccessDenied
+            | Self::NetworkRefused
             | Self::Unreadable
             | Self::KeyRefused
             | Self::Protocol
@@ -182,7 +186,7 @@ impl ErrorKind {
     /// The exit code of a command that ends with a failure of this kind.
     pub fn exit_code(self) -> ExitCode {
         match self {
-            Self::Usage | Self::DestinationForeign | Self::ManifestNewer => ExitCode::Usage,
+            Self::Usage | Self::NetworkRefused | Self::DestinationForeign | Self::ManifestNewer => ExitCode::Usage,
             Self::TokenRefused | Self::CredentialsRefused | Self::AccessDenied => ExitCode::Refused,
             Self::ExchangeUnavailable | Self::Throttled | Self::Unavailable | Self::DeadlineReached => {
                 ExitCode::Temporary
@@ -224,6 +228,7 @@ impl ErrorKind {
             | Self::Interrupted
             | Self::Terminated
             | Self::Usage
+            | Self::NetworkRefused
             | Self::Internal => Concern::Run,
             Self::SourceChanged
             | Self::ListingUntrusted
@@ -265,6 +270,7 @@ impl ErrorKind {
             Self::Unreadable => "unreadable",
             Self::Throttled => "throttled",
             Self::Unavailable => "unavailable",
+            Self::NetworkRefused => "network_refused",
             Self::SourceChanged => "source_changed",
             Self::ChecksumMismatch => "checksum_mismatch",
             Self::ListingUntrusted => "listing_untrusted",
@@ -334,6 +340,17 @@ impl Error {
     pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.0.retry_after = retry_after;
         self
+    }
+
+    /// The same failure as another kind of outage, with advice where it has none; what is no outage stays as
+    /// it is.
+    #[must_use]
+    pub fn as_outage(self, kind: ErrorKind, hint: impl Into<Cow<'static, str>>) -> Self {
+        match (self.0.kind, &self.0.hint) {
+            (ErrorKind::Unavailable, None) => self.with_kind(kind).with_hint(hint),
+            (ErrorKind::Unavailable, Some(_)) => self.with_kind(kind),
+            _ => self,
+        }
     }
 
     /// The same failure seen from outside: `context: what`.

@@ -8,11 +8,12 @@ use e3sync::destination::Address;
 use e3sync::destination::gcs::{GcsAccess, GcsStoreSettings};
 use e3sync::destination::s3::S3StoreSettings;
 use e3sync::error::{Error, ErrorKind, Result};
-use e3sync::net::{self, NetSettings};
+use e3sync::net;
 use secrecy::SecretString;
 
 use super::args::{BucketArgs, DestinationArgs};
-use super::decide::{DESTINATION_VARIABLE, environment, proxy};
+use super::decide::{DESTINATION_VARIABLE, environment};
+use super::network;
 
 /// The vendor's own bucket, which nobody else can write.
 const VENDORS_BUCKETS: [&str; 2] = ["optimizely-events-data", "optimizely-e3-"];
@@ -93,10 +94,6 @@ impl BucketArgs {
         ];
         given.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
     }
-
-    fn net(&self) -> NetSettings {
-        NetSettings { proxy: proxy(), ..NetSettings::default() }
-    }
 }
 
 /// A bucket's name and the prefix behind it, without slashes at its ends.
@@ -161,7 +158,7 @@ fn s3(rest: &str, arguments: &BucketArgs) -> Result<Address> {
         sse_kms_key_id: arguments.sse_kms_key_id.clone(),
         storage_class: arguments.storage_class.clone(),
         tags,
-        net: arguments.net(),
+        net: network::settings(),
     };
     Ok(Address::S3 { store, prefix })
 }
@@ -215,7 +212,7 @@ fn gcs(rest: &str, arguments: &BucketArgs) -> Result<Address> {
         endpoint_url: endpoint_url(arguments)?,
         access: gcs_access(arguments)?,
         storage_class: arguments.storage_class.clone(),
-        net: arguments.net(),
+        net: network::settings(),
     };
     Ok(Address::Gcs { store, prefix })
 }

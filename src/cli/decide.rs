@@ -11,7 +11,7 @@ use e3sync::destination::bucket::LeaseSettings;
 use e3sync::destination::{Address, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::export::{DaySpec, Days, Filter, Scope};
-use e3sync::net::{self, NetSettings};
+use e3sync::net;
 use e3sync::plan::{DaysWanted, Selection};
 use e3sync::plan::{PlanOptions, Ready};
 use e3sync::source::gcs::GcsSettings;
@@ -23,7 +23,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
-use super::{address, file, oauth};
+use super::{address, file, network, oauth};
 
 /// The variables that may hold the token, the first that is set.
 pub const TOKEN_VARIABLES: [&str; 2] = ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"];
@@ -235,7 +235,7 @@ pub fn source(arguments: &SourceArgs) -> Result<SourceSettings> {
     if is_ambiguous && arguments.source == SourceArg::Auto && !uses_keys {
         return Err(usage("--source-endpoint-url does not say of which cloud", "add --source s3 or --source gcs"));
     }
-    let net = NetSettings { stall_timeout: arguments.stall_timeout.0, proxy: proxy(), ..NetSettings::default() };
+    let net = network::settings();
     let cloud = match arguments.source {
         SourceArg::S3 => CloudChoice::S3,
         SourceArg::Gcs => CloudChoice::Gcs,
@@ -323,13 +323,6 @@ fn token_from_stdin() -> Result<TokenSource> {
 fn token_value(bytes: Vec<u8>, origin: &str) -> Result<TokenSource> {
     let text = well_formed::text_of(bytes).map_err(|flaw| well_formed::refusal("the token", origin, flaw))?;
     TokenSource::check(&text, origin).map(TokenSource::Value)
-}
-
-/// The proxy that the environment names, for HTTPS only: nothing else leaves this machine.
-pub fn proxy() -> Option<(String, String)> {
-    let either = |upper: &str, lower: &str| environment(upper).or_else(|| environment(lower));
-    let address = either("HTTPS_PROXY", "https_proxy")?;
-    Some((address, either("NO_PROXY", "no_proxy").unwrap_or_default()))
 }
 
 /// Who this run is, for another run that finds a partition locked.

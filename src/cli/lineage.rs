@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use e3sync::destination::Address;
 use e3sync::error::{Error, ErrorKind, ExitCode, Result};
-use e3sync::net::{self, NetSettings};
+use e3sync::net;
 use e3sync::sync;
 use e3sync::transfer::{PartitionOutcome, RunOutcome};
 use jiff::Timestamp;
@@ -15,7 +15,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::decide::{environment, plain_address, proxy};
+use super::decide::{environment, plain_address};
+use super::network;
 
 const SCHEMA_URL: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
 const STATISTICS_SCHEMA_URL: &str = "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json";
@@ -54,7 +55,7 @@ impl Lineage {
         let api_key = environment("OPENLINEAGE_API_KEY").map(SecretString::from);
         let endpoint = environment("OPENLINEAGE_ENDPOINT").unwrap_or_else(|| "api/v1/lineage".to_owned());
         Ok(Some(Self {
-            client: net::build_client(&NetSettings { proxy: proxy(), ..NetSettings::default() })?,
+            client: net::build_client(&network::settings())?,
             url: address(&url, &endpoint, api_key.is_some())?,
             api_key,
             namespace: environment("OPENLINEAGE_NAMESPACE").unwrap_or_else(|| "default".to_owned()),
@@ -262,7 +263,7 @@ mod tests {
         for (stopped_by, seconds) in [(None, TIMEOUT), (Some(ErrorKind::Terminated), TIMEOUT_AFTER_STOP)] {
             let (_sender, stop) = watch::channel(stopped_by);
             let lineage = Lineage {
-                client: net::build_client(&NetSettings::default()).unwrap(),
+                client: net::build_client(&net::NetSettings::default()).unwrap(),
                 url: format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap(),
                 api_key: None,
                 namespace: "default".to_owned(),

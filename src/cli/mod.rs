@@ -8,6 +8,7 @@ mod commands;
 mod decide;
 mod file;
 mod lineage;
+mod network;
 mod oauth;
 mod output;
 mod record;
@@ -55,6 +56,7 @@ fn parse() -> Result<Arguments, Failure> {
     let resolved = settings::resolve(&typed)?;
     let arguments = Arguments::from_arg_matches(&resolved.matches).map_err(Failure::CommandLine)?;
     output::set_log_format(arguments.log_format);
+    network::set_options(arguments.network.clone());
     Ok(arguments)
 }
 

@@ -7,11 +7,12 @@ use e3sync::credentials::TokenSource;
 use e3sync::credentials::oauth::{Application, ClientAuthentication, Grant, Login, OAuthTokens};
 use e3sync::credentials::well_formed::{self, Form};
 use e3sync::error::{Error, ErrorKind, Result};
-use e3sync::net::{self, NetSettings};
+use e3sync::net;
 use sha2::{Digest as _, Sha256};
 
 use super::args::{ApplicationArgs, ClientAuthArg, GrantArg, OAuthArgs};
-use super::decide::{proxy, state_folder};
+use super::decide::state_folder;
+use super::network;
 
 /// The folder of the logins below the user's state folder.
 const FOLDER: &str = "oauth";
@@ -40,7 +41,7 @@ fn application_of(arguments: &ApplicationArgs, client_id: &str, token_url: &str)
         },
         token_url: net::parse_endpoint("--oauth-token-url", token_url)?,
         scope: Some(arguments.oauth_scope.clone()).filter(|scope| !scope.is_empty()),
-        net: NetSettings { proxy: proxy(), ..NetSettings::default() },
+        net: network::settings(),
     })
 }
 

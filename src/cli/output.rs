@@ -10,6 +10,8 @@ use e3sync::error::Error;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::network;
+
 /// How messages look. One for the process, as standard error is; set before the first message.
 static LOGS_JSON: AtomicBool = AtomicBool::new(false);
 
@@ -116,7 +118,7 @@ fn to_stderr(text: impl std::fmt::Display) {
 
 /// Prints an error and its hint.
 pub fn error(error: &Error) {
-    log(Level::Error, error, error.hint());
+    log(Level::Error, error, network::hint_of(error).as_deref());
 }
 
 /// Prints what is wrong with a command line.

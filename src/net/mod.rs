@@ -1,6 +1,8 @@
 //! What every HTTP client here shares: how it is built, which addresses it may use, how the
 //! headers that both clouds and the Authentication API send are read.
 
+mod client;
+mod no_answer;
 mod raw_answer;
 mod refusal_body;
 mod s3_config;
@@ -8,103 +10,24 @@ mod s3_refusal;
 mod sdk_transport;
 pub(crate) mod xml;
 
-use std::fmt::{self, Write as _};
-use std::sync::Once;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use http::HeaderMap;
 use jiff::Timestamp;
-use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
+use reqwest::Url;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 
+pub use client::{NetSettings, build_client, build_client_without_pool};
+pub use no_answer::connection_error;
+pub(crate) use no_answer::no_answer;
 pub(crate) use raw_answer::RawAnswer;
 pub(crate) use refusal_body::{RefusalBody, said};
 pub(crate) use s3_config::{SigningTime, with_own_transport};
 pub(crate) use s3_refusal::{Refusal, SdkFailure, credentials_failure};
 pub use sdk_transport::{AnswerCheck, SdkTransport};
-
-/// How connections are made.
-#[derive(Clone)]
-pub struct NetSettings {
-    /// How long a connection may take to come about.
-    pub connect_timeout: Duration,
-    /// How long an answer or the next bytes of a body may stay away before the connection is dropped.
-    pub stall_timeout: Duration,
-    /// A proxy for HTTPS, and the hosts that are reached without it (`NO_PROXY` syntax).
-    pub proxy: Option<(String, String)>,
-}
-
-impl Default for NetSettings {
-    fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(10), stall_timeout: Duration::from_secs(20), proxy: None }
-    }
-}
-
-impl fmt::Debug for NetSettings {
-    /// Says only whether there is a proxy: its address may hold a password.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("NetSettings")
-            .field("connect_timeout", &self.connect_timeout)
-            .field("stall_timeout", &self.stall_timeout)
-            .field("has_proxy", &self.proxy.is_some())
-            .finish()
-    }
-}
-
-/// A pooled HTTP/1.1 client that follows no redirect: no token or signature goes to a second host.
-///
-/// # Errors
-/// [`ErrorKind::Usage`] for a proxy address that is none.
-pub fn build_client(settings: &NetSettings) -> Result<Client> {
-    finish(client_builder(settings)?)
-}
-
-/// A client like [`build_client`]'s that opens a new connection for every request.
-///
-/// # Errors
-/// As [`build_client`].
-pub fn build_client_without_pool(settings: &NetSettings) -> Result<Client> {
-    finish(client_builder(settings)?.pool_max_idle_per_host(0))
-}
-
-fn client_builder(settings: &NetSettings) -> Result<ClientBuilder> {
-    install_tls_provider();
-    let builder = Client::builder()
-        .http1_only()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(settings.connect_timeout)
-        .pool_idle_timeout(Duration::from_secs(20))
-        .tcp_nodelay(true)
-        .user_agent(concat!("e3sync/", env!("CARGO_PKG_VERSION")));
-    with_proxy(builder, settings)
-}
-
-fn finish(builder: ClientBuilder) -> Result<Client> {
-    builder.build().map_err(|cause| Error::new(ErrorKind::Internal, "cannot set up HTTPS").with_cause(cause))
-}
-
-fn with_proxy(builder: ClientBuilder, settings: &NetSettings) -> Result<ClientBuilder> {
-    let Some((address, exceptions)) = &settings.proxy else {
-        return Ok(builder.no_proxy());
-    };
-    let proxy = Proxy::https(address.as_str()).map_err(|cause| {
-        Error::new(ErrorKind::Usage, "the proxy's address is not a URL")
-            .with_hint("check HTTPS_PROXY; it has the form http://host:port")
-            .with_cause(cause.without_url())
-    })?;
-    Ok(builder.proxy(proxy.no_proxy(NoProxy::from_string(exceptions))))
-}
-
-fn install_tls_provider() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // Another part of the process may have chosen a provider already; that one serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-}
 
 /// Reads the address of a service: HTTPS, or plain HTTP to this machine only.
 ///
@@ -173,12 +96,6 @@ fn parse_http_date(text: &str) -> Option<Timestamp> {
 pub(crate) fn untrusted_listing(prefix: &str, reason: &str) -> Error {
     Error::new(ErrorKind::ListingUntrusted, format!("the listing of {} is not believed: {reason}", printable(prefix)))
         .with_hint("nothing was changed. Something between this machine and the cloud may have answered instead of it: a proxy, a login page")
-}
-
-/// The failure of a request that brought no answer.
-pub fn connection_error(what: impl Into<String>, cause: reqwest::Error) -> Error {
-    // The address may hold a signature; it is dropped from the message.
-    Error::new(ErrorKind::Unavailable, what).with_cause(cause.without_url())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use aws_smithy_types::error::ErrorMetadata;
 use http::{HeaderMap, StatusCode};
 
 use super::RefusalBody;
+use super::no_answer::of_cause;
 use super::refusal_body::said;
 use super::sdk_transport::UntrustedAnswer;
 use crate::clock::Clock;
@@ -63,7 +64,7 @@ impl SdkFailure {
             SdkError::TimeoutError(_) => Self::unanswered(format!("no answer to {request} in time")),
             SdkError::DispatchFailure(_) => match cause_of::<UntrustedAnswer>(error) {
                 Some(answer) => Self::Untrusted(answer.to_string()),
-                None => Self::unanswered(format!("no answer to {request}{}", causes(error))),
+                None => Self::Unanswered(of_cause(format!("no answer to {request}{}", causes(error)), error)),
             },
             _ => Self::Unanswered(Error::new(
                 ErrorKind::Internal,
@@ -117,7 +118,9 @@ pub(crate) fn credentials_failure(error: &CredentialsError) -> Error {
         CredentialsError::InvalidConfiguration(_) => (ErrorKind::Usage, "the AWS settings give no credentials"),
         CredentialsError::ProviderTimedOut(_) => (ErrorKind::Unavailable, "the AWS credentials did not come in time"),
         // Who gives credentials out may be away for a while, like any server.
-        _ if is_offline => (ErrorKind::Unavailable, "who gives the AWS credentials out does not answer"),
+        _ if is_offline => {
+            return of_cause(format!("who gives the AWS credentials out does not answer{}", causes(error)), error);
+        }
         _ => (ErrorKind::AccessDenied, "the AWS credentials cannot be had"),
     };
     Error::new(kind, format!("{what}{}", causes(error)))

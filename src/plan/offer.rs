@@ -42,7 +42,14 @@ pub(super) struct DaysOffered {
 /// Whether a cloud that answers its first listing so takes no part, rather than that the run ends: it
 /// refuses, or what it serves is not the export.
 fn leaves_out(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::AccessDenied | ErrorKind::CredentialsRefused | ErrorKind::Protocol | ErrorKind::Usage)
+    matches!(
+        kind,
+        ErrorKind::AccessDenied
+            | ErrorKind::CredentialsRefused
+            | ErrorKind::NetworkRefused
+            | ErrorKind::Protocol
+            | ErrorKind::Usage
+    )
 }
 
 impl TypesOffered {

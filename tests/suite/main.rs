@@ -28,6 +28,7 @@ mod incremental;
 mod lineage;
 mod listings;
 mod machine;
+mod network;
 mod noted;
 mod oauth;
 mod peers;

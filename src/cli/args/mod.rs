@@ -3,6 +3,7 @@
 mod destination;
 mod look;
 mod mirror;
+mod network;
 mod oauth;
 mod parsers;
 mod selection;
@@ -18,6 +19,7 @@ use clap::{Parser, Subcommand};
 pub use self::destination::{BucketArgs, DestinationArgs};
 pub use self::look::{DoctorArgs, StatusArgs};
 pub use self::mirror::{AuthArgs, AuthFormat, LsArgs, PlanArgs, SyncArgs};
+pub use self::network::NetworkArgs;
 pub use self::oauth::{ApplicationArgs, ClientAuthArg, GrantArg, LoginArgs, LogoutArgs, OAuthArgs};
 pub use self::parsers::parse_type;
 pub use self::selection::{PlanningArgs, ReadyArg, SelectionArgs};
@@ -60,6 +62,8 @@ pub struct Arguments {
     /// How messages on standard error look
     #[arg(long, global = true, value_name = "FORMAT", value_enum, help_heading = "Settings", default_value_t = LogFormat::Text, env = "E3SYNC_LOG_FORMAT", hide_short_help = true)]
     pub log_format: LogFormat,
+    #[command(flatten)]
+    pub network: NetworkArgs,
 }
 
 #[derive(Debug, Subcommand)]

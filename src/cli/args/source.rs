@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use e3sync::export::AccountId;
 
 use super::OAuthArgs;
-use super::parsers::{parse_account_id, parse_header, parse_host_part, parse_patience, parse_profile};
+use super::parsers::{parse_account_id, parse_header, parse_host_part, parse_profile};
 use crate::cli::units::Span;
 
 #[derive(Debug, Args)]
@@ -76,9 +76,6 @@ pub struct SourceArgs {
     /// The project that pays for requests to Google Cloud Storage
     #[arg(long, value_name = "PROJECT", value_parser = parse_header, env = "E3SYNC_USER_PROJECT", hide_short_help = true)]
     pub user_project: Option<String>,
-    /// Drop a connection that brings nothing for so long
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = parse_patience, env = "E3SYNC_STALL_TIMEOUT", hide_short_help = true)]
-    pub stall_timeout: Span,
     /// Repeat a failing request so often
     #[arg(long, value_name = "NUMBER", default_value_t = 8, env = "E3SYNC_RETRIES")]
     pub retries: u32,

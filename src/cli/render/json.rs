@@ -9,7 +9,7 @@ use e3sync::progress::{Event, Observer};
 use e3sync::status::{Asked, Day, Run, Status};
 use serde_json::{Value, json};
 
-use crate::cli::output;
+use crate::cli::{network, output};
 
 /// The version of the documents.
 const SCHEMA: u32 = 1;
@@ -162,6 +162,6 @@ pub fn of_error(error: &Error) -> Value {
 /// An error's fields.
 pub fn error_fields(error: &Error) -> Value {
     json!({
-        "kind": error.kind().name(), "message": error.to_string(), "hint": error.hint(), "exit_code": error.exit_code() as u8,
+        "kind": error.kind().name(), "message": error.to_string(), "hint": network::hint_of(error), "exit_code": error.exit_code() as u8,
     })
 }

@@ -1,6 +1,7 @@
 use e3sync::error::ErrorKind;
 use e3sync::progress::{Counters, Event, Observer};
 
+use crate::cli::network;
 use crate::cli::output::{self, Level};
 use crate::cli::units::{Bytes, Count, Counted, Elapsed};
 
@@ -74,7 +75,7 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
         // What ends the run is told at its end, once for all partitions that it kept from being published.
         Event::PartitionFailed { error, .. } if is_the_runs_own(error.kind()) && !is_verbose => return None,
         Event::PartitionFailed { partition, error } => {
-            let hint = error.hint().map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
+            let hint = network::hint_of(error).map_or_else(String::new, |hint| format!("\n  hint: {hint}"));
             let (partition, error) = (partition.to_string(), error.to_string());
             let subject = if error.starts_with(&partition) { String::new() } else { format!(" {partition}") };
             format!("not published{subject}: {error}{hint}")

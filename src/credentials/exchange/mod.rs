@@ -184,9 +184,10 @@ impl Exchange {
     }
 
     fn unreachable(&self, cause: reqwest::Error) -> Error {
-        net::connection_error(format!("no answer from /{}", self.path), cause)
-            .with_kind(ErrorKind::ExchangeUnavailable)
-            .with_hint("check the network and --api-url; the vendor's status page tells of outages")
+        net::connection_error(format!("no answer from /{}", self.path), cause).as_outage(
+            ErrorKind::ExchangeUnavailable,
+            "check the network and --api-url; the vendor's status page tells of outages",
+        )
     }
 
     /// Where the parts of an answer are said to come from.

@@ -104,9 +104,10 @@ impl TokenEndpoint {
         let request = reqwest::Request::try_from(request).map_err(internal)?;
         let asked = RawAnswer::ask(&self.http, request, &self.name(), ANSWER_BYTES_MAX, ANSWER_TIMEOUT).await;
         let answer = asked.map_err(|error| {
-            error
-                .with_kind(ErrorKind::ExchangeUnavailable)
-                .with_hint("check the network and --oauth-token-url; the vendor's status page tells of outages")
+            error.as_outage(
+                ErrorKind::ExchangeUnavailable,
+                "check the network and --oauth-token-url; the vendor's status page tells of outages",
+            )
         })?;
         if answer.status != StatusCode::OK {
             return Err(refusal(&answer, &self.name()));

@@ -82,7 +82,7 @@ fn kind(operation: Operation, status: u16, code: &str) -> ErrorKind {
 
 /// The failure of a request that brought no answer, or no whole one.
 pub(super) fn no_answer(call: &Call, cause: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Error::new(ErrorKind::Unavailable, format!("no answer to {}", call.what())).with_cause(cause).into()
+    net::no_answer(format!("no answer to {}", call.what()), cause).into()
 }
 
 /// The failure of an answer that is not what the request asks for.

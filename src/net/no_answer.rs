@@ -1,0 +1,98 @@
+//! Why a request brought no answer: an outage, which may pass, or a network that refuses for good.
+
+use std::error::Error as StdError;
+use std::io;
+
+use rustls::CertificateError;
+
+use crate::error::{Error, ErrorKind};
+
+const CERTIFICATE_HINT: &str = "the server's certificate is of an authority that this machine does not trust, as behind a proxy that inspects TLS: name the authority's file with --ca-bundle, AWS_CA_BUNDLE or SSL_CERT_FILE; an image without CA certificates needs the package ca-certificates";
+const NAME_HINT: &str =
+    "the server that answers is not the one that was asked: check the address, the DNS and the proxy (HTTPS_PROXY)";
+const VALIDITY_HINT: &str = "check this machine's clock; else the server's certificate must be renewed";
+const LOGIN_HINT: &str = "the proxy wants a login, or another one: check the user and the password in HTTPS_PROXY (http://user:password@host:port)";
+const PROXY_HINT: &str = "the proxy does not let this host through, or cannot reach it: ask who runs the proxy, or name the host in NO_PROXY where it is reached without";
+const NO_PROXY_HINT: &str = "the proxy does not answer, or not as one: check its address in HTTPS_PROXY, and its log";
+const DNS_HINT: &str =
+    "the host's name is not known here: check the DNS, or name the proxy in HTTPS_PROXY where it is the only way out";
+
+/// What hyper-util says of a proxy's answer to `CONNECT`; it exports no type for it.
+const TUNNEL_LOGIN: &str = "tunnel error: proxy authorization required";
+const TUNNEL_REFUSED: &str = "tunnel error: unsuccessful";
+/// How hyper-util begins what it says of a proxy.
+const OF_PROXY: [&str; 2] = ["tunnel error: ", "SOCKS error: "];
+/// What hyper-util says of a SOCKS proxy that refuses the login.
+const SOCKS_LOGIN: [&str; 2] = ["credentials not accepted", "does not support user/pass authentication"];
+/// What hyper-util says of a name that is not resolved.
+const DNS: &str = "dns error";
+
+/// The failure of a request that brought no answer.
+pub fn connection_error(what: impl Into<String>, cause: reqwest::Error) -> Error {
+    // The address may hold a signature; it is dropped from the message.
+    no_answer(what.into(), cause.without_url())
+}
+
+/// As [`connection_error`], for the error of a library that is built on the same client.
+pub(crate) fn no_answer(what: String, cause: impl StdError + Send + Sync + 'static) -> Error {
+    let error = of_cause(what, &cause);
+    error.with_cause(cause)
+}
+
+/// [`ErrorKind::NetworkRefused`] where the cause is one that no retry heals, else [`ErrorKind::Unavailable`].
+pub(crate) fn of_cause(what: String, cause: &(dyn StdError + 'static)) -> Error {
+    match refusal(cause) {
+        Some(hint) => Error::new(ErrorKind::NetworkRefused, what).with_hint(hint),
+        None => {
+            let error = Error::new(ErrorKind::Unavailable, what);
+            if says(cause, &|text| OF_PROXY.iter().any(|beginning| text.starts_with(beginning))) {
+                error.with_hint(NO_PROXY_HINT)
+            } else if says(cause, &|text| text.starts_with(DNS)) {
+                error.with_hint(DNS_HINT)
+            } else {
+                error
+            }
+        }
+    }
+}
+
+/// What to do about a connection that is refused for good; `None` for one that may come about later.
+fn refusal(cause: &(dyn StdError + 'static)) -> Option<&'static str> {
+    if let Some(flaw) = certificate_error(cause) {
+        return Some(match flaw {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => NAME_HINT,
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => VALIDITY_HINT,
+            _ => CERTIFICATE_HINT,
+        });
+    }
+    if says(cause, &|text| text == TUNNEL_LOGIN || SOCKS_LOGIN.iter().any(|words| text.contains(words))) {
+        return Some(LOGIN_HINT);
+    }
+    says(cause, &|text| text == TUNNEL_REFUSED).then_some(PROXY_HINT)
+}
+
+fn certificate_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a CertificateError> {
+    find(cause, &|error| match error.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(flaw)) => Some(flaw),
+        _ => None,
+    })
+}
+
+fn says(cause: &(dyn StdError + 'static), is_meant: &dyn Fn(&str) -> bool) -> bool {
+    find(cause, &|error| is_meant(&error.to_string()).then_some(&())).is_some()
+}
+
+/// The first thing that is found in an error and what caused it. An [`io::Error`] gives the error that it
+/// is made of not as its source, but skips it.
+fn find<'a, T>(
+    error: &'a (dyn StdError + 'static),
+    look: &dyn Fn(&'a (dyn StdError + 'static)) -> Option<&'a T>,
+) -> Option<&'a T> {
+    let inner = || error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    look(error)
+        .or_else(|| inner().and_then(|inner| find(inner, look)))
+        .or_else(|| error.source().and_then(|source| find(source, look)))
+}
