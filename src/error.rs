@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Throttled,
     /// A server error, a cut or stalled connection, or no connection at all.
     Unavailable,
+    /// The proxy takes no connection. At the start of a run its address is taken for a wrong one.
+    ProxyUnavailable,
     /// No connection, for a reason that no retry heals: a certificate that is not trusted, a proxy that
     /// refuses.
     NetworkRefused,
@@ -150,7 +152,11 @@ impl ErrorKind {
     /// What the engine does after a failure of this kind.
     pub fn retry(self) -> Retry {
         match self {
-            Self::ExchangeUnavailable | Self::Throttled | Self::Unavailable | Self::ListingUntrusted => Retry::BackOff,
+            Self::ExchangeUnavailable
+            | Self::Throttled
+            | Self::Unavailable
+            | Self::ProxyUnavailable
+            | Self::ListingUntrusted => Retry::BackOff,
             Self::CredentialsRefused => Retry::Renew,
             Self::ChecksumMismatch | Self::UploadLost => Retry::Refetch,
             Self::SourceChanged => Retry::Relist,
@@ -186,7 +192,11 @@ impl ErrorKind {
     /// The exit code of a command that ends with a failure of this kind.
     pub fn exit_code(self) -> ExitCode {
         match self {
-            Self::Usage | Self::NetworkRefused | Self::DestinationForeign | Self::ManifestNewer => ExitCode::Usage,
+            Self::Usage
+            | Self::ProxyUnavailable
+            | Self::NetworkRefused
+            | Self::DestinationForeign
+            | Self::ManifestNewer => ExitCode::Usage,
             Self::TokenRefused | Self::CredentialsRefused | Self::AccessDenied => ExitCode::Refused,
             Self::ExchangeUnavailable | Self::Throttled | Self::Unavailable | Self::DeadlineReached => {
                 ExitCode::Temporary
@@ -247,6 +257,7 @@ impl ErrorKind {
             | Self::Unreadable
             | Self::Throttled
             | Self::Unavailable
+            | Self::ProxyUnavailable
             | Self::ChecksumMismatch
             | Self::Protocol
             | Self::UploadLost => Concern::Object,
@@ -270,6 +281,7 @@ impl ErrorKind {
             Self::Unreadable => "unreadable",
             Self::Throttled => "throttled",
             Self::Unavailable => "unavailable",
+            Self::ProxyUnavailable => "proxy_unavailable",
             Self::NetworkRefused => "network_refused",
             Self::SourceChanged => "source_changed",
             Self::ChecksumMismatch => "checksum_mismatch",

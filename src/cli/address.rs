@@ -90,6 +90,8 @@ impl BucketArgs {
             ("--sse-kms-key-id", self.sse_kms_key_id.is_some()),
             ("--storage-class", self.storage_class.is_some()),
             ("--tag", !self.tags.is_empty()),
+            ("--acl", self.acl.is_some()),
+            ("--request-payer", self.request_payer.is_some()),
             ("--dest-token-command", self.dest_token_command.is_some()),
         ];
         given.into_iter().find_map(|(flag, is_given)| is_given.then_some(flag))
@@ -136,8 +138,27 @@ fn is_bucket_name(name: &str, length_max: usize, others: &[u8]) -> bool {
         && ends.into_iter().flatten().all(is_ordinary)
 }
 
+fn is_older_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (3..=255).contains(&name.len()) && name.bytes().all(is_allowed) && name.bytes().any(|byte| byte != b'.')
+}
+
+/// Whether buckets are at another server than AWS.
+fn has_own_server(arguments: &BucketArgs) -> bool {
+    let named = || ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().any(|name| environment(name).is_some());
+    arguments.dest_endpoint_url.is_some() || named()
+}
+
 fn s3(rest: &str, arguments: &BucketArgs) -> Result<Address> {
-    let (bucket, prefix) = split("s3", rest, |name| is_bucket_name(name, 63, b".-"))?;
+    if rest.starts_with("arn:") {
+        return Err(usage(
+            format!("`s3://{rest}` names an access point by its ARN"),
+            "write its alias, which the bucket's console shows beside it: s3://my-point-abc123-s3alias/PREFIX",
+        ));
+    }
+    // AWS had such names once, and other servers have them still.
+    let is_name = |name: &str| is_bucket_name(name, 63, b".-") || (has_own_server(arguments) && is_older_name(name));
+    let (bucket, prefix) = split("s3", rest, is_name)?;
     if arguments.dest_token_command.is_some() {
         return Err(usage(
             "--dest-token-command is for buckets at Google Cloud Storage",
@@ -158,6 +179,8 @@ fn s3(rest: &str, arguments: &BucketArgs) -> Result<Address> {
         sse_kms_key_id: arguments.sse_kms_key_id.clone(),
         storage_class: arguments.storage_class.clone(),
         tags,
+        acl: arguments.acl.clone(),
+        pays_requests: arguments.request_payer.is_some(),
         net: network::settings(),
     };
     Ok(Address::S3 { store, prefix })
@@ -197,6 +220,8 @@ fn gcs(rest: &str, arguments: &BucketArgs) -> Result<Address> {
         ("--sse", arguments.sse.is_some()),
         ("--sse-kms-key-id", arguments.sse_kms_key_id.is_some()),
         ("--tag", !arguments.tags.is_empty()),
+        ("--acl", arguments.acl.is_some()),
+        ("--request-payer", arguments.request_payer.is_some()),
     ];
     if let Some((flag, _)) = for_s3.into_iter().find(|(_, is_given)| *is_given) {
         return Err(usage(
@@ -257,6 +282,8 @@ mod tests {
             sse_kms_key_id: None,
             storage_class: None,
             tags: Vec::new(),
+            acl: None,
+            request_payer: None,
             dest_lease: None,
         }
     }

@@ -229,8 +229,11 @@ pub fn transfer(arguments: &TransferArgs, retries: u32, address: &Address) -> Re
 pub fn source(arguments: &SourceArgs) -> Result<SourceSettings> {
     let endpoint_url = arguments.source_endpoint_url.as_deref();
     let endpoint_url = endpoint_url.map(|url| net::parse_endpoint("--source-endpoint-url", url)).transpose()?;
-    // One address serves one cloud; only a simulator serves both, and else Google's token would go to S3's server.
-    let is_ambiguous = endpoint_url.as_ref().is_some_and(|url| !net::is_loopback(url));
+    // One address serves one cloud, and else Google's token would go to S3's server. Only a simulator serves both:
+    // on this machine, or at the server that issued the token and so knows it.
+    let api_url = net::parse_endpoint("--api-url", &arguments.api_url)?;
+    let serves_both = |url: &reqwest::Url| net::is_loopback(url) || url.origin() == api_url.origin();
+    let is_ambiguous = endpoint_url.as_ref().is_some_and(|url| !serves_both(url));
     let uses_keys = arguments.source_profile.is_some() || arguments.source_ambient;
     if is_ambiguous && arguments.source == SourceArg::Auto && !uses_keys {
         return Err(usage("--source-endpoint-url does not say of which cloud", "add --source s3 or --source gcs"));

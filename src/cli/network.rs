@@ -51,8 +51,13 @@ fn exceptions() -> String {
 /// An error's hint; where no answer came, with the proxy that is used.
 pub fn hint_of(error: &Error) -> Option<Cow<'_, str>> {
     let hint = error.hint()?;
-    let is_of_network =
-        matches!(error.kind(), ErrorKind::NetworkRefused | ErrorKind::Unavailable | ErrorKind::ExchangeUnavailable);
+    let is_of_network = matches!(
+        error.kind(),
+        ErrorKind::NetworkRefused
+            | ErrorKind::ProxyUnavailable
+            | ErrorKind::Unavailable
+            | ErrorKind::ExchangeUnavailable
+    );
     match proxy().filter(|_| is_of_network) {
         Some((variable, address)) => Some(format!("{hint}; {variable} names {}", without_login(&address)).into()),
         None => Some(hint.into()),

@@ -22,6 +22,8 @@ const TUNNEL_LOGIN: &str = "tunnel error: proxy authorization required";
 const TUNNEL_REFUSED: &str = "tunnel error: unsuccessful";
 /// How hyper-util begins what it says of a proxy.
 const OF_PROXY: [&str; 2] = ["tunnel error: ", "SOCKS error: "];
+/// How it ends that where the proxy itself takes no connection.
+const UNCONNECTED: &str = "failed to create underlying connection";
 /// What hyper-util says of a SOCKS proxy that refuses the login.
 const SOCKS_LOGIN: [&str; 2] = ["credentials not accepted", "does not support user/pass authentication"];
 /// What hyper-util says of a name that is not resolved.
@@ -39,13 +41,18 @@ pub(crate) fn no_answer(what: String, cause: impl StdError + Send + Sync + 'stat
     error.with_cause(cause)
 }
 
-/// [`ErrorKind::NetworkRefused`] where the cause is one that no retry heals, else [`ErrorKind::Unavailable`].
+/// [`ErrorKind::NetworkRefused`] where the cause is one that no retry heals, [`ErrorKind::ProxyUnavailable`]
+/// where the proxy takes no connection, else [`ErrorKind::Unavailable`].
 pub(crate) fn of_cause(what: String, cause: &(dyn StdError + 'static)) -> Error {
     match refusal(cause) {
         Some(hint) => Error::new(ErrorKind::NetworkRefused, what).with_hint(hint),
         None => {
+            let is_of_proxy = |text: &str| OF_PROXY.iter().any(|beginning| text.starts_with(beginning));
+            if says(cause, &|text| is_of_proxy(text) && text.ends_with(UNCONNECTED)) {
+                return Error::new(ErrorKind::ProxyUnavailable, what).with_hint(NO_PROXY_HINT);
+            }
             let error = Error::new(ErrorKind::Unavailable, what);
-            if says(cause, &|text| OF_PROXY.iter().any(|beginning| text.starts_with(beginning))) {
+            if says(cause, &is_of_proxy) {
                 error.with_hint(NO_PROXY_HINT)
             } else if says(cause, &|text| text.starts_with(DNS)) {
                 error.with_hint(DNS_HINT)

@@ -46,7 +46,7 @@ pub use account::{Account, Bucket, Cloud};
 pub use checksum::Checksum;
 pub use customer::{
     BucketAction, BucketFault, BucketOperation, BucketRequest, BucketRequests, CustomerBucket, CustomerSettings, Gate,
-    InjectedBucketFault, StoredCopy, StoredUpload, StoredVersion, When,
+    InjectedBucketFault, Quirk, StoredCopy, StoredUpload, StoredVersion, When,
 };
 pub use expiration::ExpirationForm;
 pub use faults::{Action, Depth, FAULT_GRAMMAR, Fault, Injected, ParseFaultError, Refusal, Target};

@@ -8,6 +8,7 @@ mod arrival;
 mod basics;
 mod bucket;
 mod bucket_faults;
+mod bucket_quirks;
 mod bundle;
 mod checksums;
 mod clients;

@@ -3,8 +3,6 @@
 
 use std::path::Path;
 
-use e3sync::simulator::Operation;
-
 use crate::harness::{E3sync, Export, Finished, Proxy, TlsFront, assert_tree_is};
 
 /// Runs to the end what fails for good: without a second try, and with the code of wrong settings.
@@ -98,7 +96,7 @@ fn a_proxy_is_the_way_out_whatever_it_speaks() {
 }
 
 #[test]
-fn a_proxy_that_blocks_the_vendor_is_no_outage_and_one_that_is_away_is() {
+fn a_proxy_that_blocks_the_vendor_or_is_away_at_the_start_is_told_at_once() {
     let export = Export::of_noise(1, 1);
     let front = TlsFront::start(&export);
     let folder = tempfile::tempdir().unwrap();
@@ -113,7 +111,25 @@ fn a_proxy_that_blocks_the_vendor_is_no_outage_and_one_that_is_away_is() {
         .says("does not let this host through")
         .says(&format!("HTTPS_PROXY names http://{address}"));
     drop(proxy);
-    let finished = sync().args(["--outage", "1s"]).run().expect(75);
-    finished.says("trying again").says("the proxy does not answer");
-    assert_eq!(export.simulator().requests().of(Operation::Exchange), 0);
+    refused(&export, sync()).says("the proxy does not answer").says(&address);
+    let socks = front.point(export.sync(folder.path())).env("HTTPS_PROXY", &format!("socks5h://{address}"));
+    refused(&export, socks).says("the proxy does not answer");
+}
+
+#[test]
+fn a_proxy_that_goes_away_in_the_middle_is_an_outage() {
+    let export = Export::of_noise(1, 3);
+    let front = TlsFront::start(&export);
+    let folder = tempfile::tempdir().unwrap();
+    let Some(proxy) = Proxy::of_http(&[]) else { return };
+    let held = export.inject("get:hold times=always");
+    let sync = front.point(export.sync(folder.path())).env("HTTPS_PROXY", &format!("http://{}", proxy.address()));
+    let sync = sync.arg("--ca-bundle").arg(front.authority()).args(["--retries", "2", "--verbose"]);
+    let running = sync.start();
+    export.wait_until("objects are asked for", |_| held.fired() > 0);
+    drop(proxy);
+    let finished = running.wait().expect(2);
+    held.release();
+    assert!(finished.stderr.contains("tunnel error"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("again in"), "it was tried again: {}", finished.stderr);
 }

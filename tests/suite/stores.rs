@@ -397,6 +397,8 @@ fn settings_for(endpoint: &str, bucket: &str) -> S3StoreSettings {
         sse_kms_key_id: None,
         storage_class: None,
         tags: Vec::new(),
+        acl: None,
+        pays_requests: false,
         net: NetSettings::default(),
     }
 }

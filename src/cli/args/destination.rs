@@ -50,6 +50,12 @@ pub struct BucketArgs {
     /// A tag of data objects at S3; repeatable
     #[arg(long = "tag", value_name = "KEY=VALUE", value_delimiter = ',', env = "E3SYNC_TAG")]
     pub tags: Vec<String>,
+    /// The canned access control list of every object at S3, where the bucket's owner is another account
+    #[arg(long, value_name = "ACL", value_parser = ["bucket-owner-full-control", "bucket-owner-read", "private"], env = "E3SYNC_ACL", hide_short_help = true)]
+    pub acl: Option<String>,
+    /// Pay for requests to a bucket at S3 that demands it
+    #[arg(long, value_name = "WHO", value_parser = ["requester"], env = "E3SYNC_REQUEST_PAYER", hide_short_help = true)]
+    pub request_payer: Option<String>,
     /// Seconds without a heartbeat after which another run on the bucket counts as dead
     #[arg(
         long,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use e3sync::simulator::Quirk;
 
 use super::OutputArgs;
 use crate::cli::units::Span;
@@ -81,6 +82,9 @@ pub struct SimulateArgs {
     /// Serve an empty bucket of this name as well, to mirror into
     #[arg(long, value_name = "NAME")]
     pub customer_bucket: Option<String>,
+    /// A habit of that bucket's server, as in no-delete-many; repeatable
+    #[arg(long, value_name = "NAME", requires = "customer_bucket")]
+    pub customer_quirk: Vec<Quirk>,
 }
 
 #[derive(Debug, Args)]

@@ -20,7 +20,7 @@ pub async fn run(arguments: SimulateArgs) -> Outcome {
     let mut stop = signals::listen(None, Arc::new(Silent));
     let simulator = start(&arguments.simulator).await?;
     let bucket = match &arguments.customer_bucket {
-        Some(name) => Some(start_bucket(name, &arguments.simulator).await?),
+        Some(name) => Some(start_bucket(name, &arguments).await?),
         None => None,
     };
     for line in
@@ -39,10 +39,11 @@ pub async fn run(arguments: SimulateArgs) -> Outcome {
 }
 
 /// Starts a customer's bucket beside the simulator, on a port of its own.
-async fn start_bucket(name: &str, arguments: &SimulatorArgs) -> Result<CustomerBucket> {
+async fn start_bucket(name: &str, arguments: &SimulateArgs) -> Result<CustomerBucket> {
     let mut settings = CustomerSettings::new(name, Timestamp::now());
-    settings.seed = arguments.seed;
-    settings.listen.set_ip(arguments.listen.ip());
+    settings.seed = arguments.simulator.seed;
+    settings.listen.set_ip(arguments.simulator.listen.ip());
+    settings.quirks.clone_from(&arguments.customer_quirk);
     // The region of the export, so that one variable serves both.
     REGION.clone_into(&mut settings.region);
     settings.check().map_err(|reason| {

@@ -32,7 +32,8 @@ fn trust(name: &str) -> Option<Trust> {
         | "ca-bundle"
         | "notify" => NAMES_SERVER,
         "token-command" | "dest-token-command" | "oauth-client-secret-command" | "on-publish" => RUNS_COMMAND,
-        "token-file"
+        "request-payer"
+        | "token-file"
         | "source-profile"
         | "source-ambient"
         | "dest-profile"
@@ -47,12 +48,12 @@ fn trust(name: &str) -> Option<Trust> {
         | "oauth-grant" => CHOOSES_CREDENTIALS,
         "source" | "source-bucket" | "source-region" | "account-id" => CHOOSES_SOURCE,
         "report" | "metrics-file" | "progress-file" => Trust::FileBelow,
-        "accept-shrink" | "auth-format" | "bwlimit" | "concurrency" | "credential-minutes" | "date" | "dest"
-        | "dest-lease" | "dest-region" | "dry-run" | "event" | "exclude-event" | "experiment" | "format" | "fresh"
-        | "from" | "grace" | "json" | "keep-replaced" | "keep-superseded" | "last" | "log-format" | "lookback"
-        | "max-duration" | "memory" | "no-lock" | "outage" | "part-size" | "quick" | "quiet" | "ready" | "repair"
-        | "retries" | "sample" | "sql-prefix" | "sql-schema" | "sse" | "sse-kms-key-id" | "stall-timeout"
-        | "storage-class" | "tag" | "to" | "today" | "type" | "verbose" => Trust::Any,
+        "accept-shrink" | "acl" | "auth-format" | "bwlimit" | "concurrency" | "credential-minutes" | "date"
+        | "dest" | "dest-lease" | "dest-region" | "dry-run" | "event" | "exclude-event" | "experiment" | "format"
+        | "fresh" | "from" | "grace" | "json" | "keep-replaced" | "keep-superseded" | "last" | "log-format"
+        | "lookback" | "max-duration" | "memory" | "no-lock" | "outage" | "part-size" | "quick" | "quiet" | "ready"
+        | "repair" | "retries" | "sample" | "sql-prefix" | "sql-schema" | "sse" | "sse-kms-key-id"
+        | "stall-timeout" | "storage-class" | "tag" | "to" | "today" | "type" | "verbose" => Trust::Any,
         _ => return None,
     })
 }

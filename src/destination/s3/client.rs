@@ -4,6 +4,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, Config, IdentityCache, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::Mutex;
 
 use super::S3StoreSettings;
@@ -127,6 +128,12 @@ async fn find_region(settings: &S3StoreSettings, aws: &AwsSettings) -> Result<Re
     })
 }
 
+/// The server that the AWS settings name for S3 alone: `AWS_ENDPOINT_URL_S3`, or the profile's `services`.
+fn endpoint_of_s3(loaded: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    loaded.service_config()?.load_config(key.ok()?)
+}
+
 impl Login {
     async fn make(&self, generation: u64) -> Result<Session> {
         let base = self.base_config().await?;
@@ -182,6 +189,11 @@ impl Login {
         if let Some(url) = &self.settings.endpoint_url {
             return Ok(Some(url.to_string()));
         }
-        loaded.endpoint_url().map(|url| net::parse_endpoint("AWS_ENDPOINT_URL", url).map(String::from)).transpose()
+        let of_s3 = endpoint_of_s3(loaded);
+        let (option, url) = match &of_s3 {
+            Some(url) => ("AWS_ENDPOINT_URL_S3", Some(url.as_str())),
+            None => ("AWS_ENDPOINT_URL", loaded.endpoint_url()),
+        };
+        url.map(|url| net::parse_endpoint(option, url).map(String::from)).transpose()
     }
 }

@@ -51,7 +51,9 @@ impl S3Store {
                 .set_copy_source_if_match(original.e_tag.clone())
                 .set_storage_class(original.storage_class.clone())
                 .set_server_side_encryption(self.encryption())
-                .set_ssekms_key_id(self.settings.sse_kms_key_id.clone());
+                .set_ssekms_key_id(self.settings.sse_kms_key_id.clone())
+                .set_acl(self.acl())
+                .set_request_payer(self.request_payer());
             request.send().await.map_err(|error| self.failure(Operation::Copy, from, &error))
         });
         let copied = answer.await?.copy_object_result;
@@ -97,7 +99,8 @@ impl S3Store {
                 .part_number(number)
                 .copy_source(&copy_source)
                 .copy_source_range(range)
-                .set_copy_source_if_match(original.e_tag.clone());
+                .set_copy_source_if_match(original.e_tag.clone())
+                .set_request_payer(self.request_payer());
             request.send().await.map_err(|error| self.failure(Operation::Copy, from, &error))
         });
         let copied = answer.await?.copy_part_result;

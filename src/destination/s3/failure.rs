@@ -95,6 +95,15 @@ where
     }
 }
 
+/// Whether an answer says that the server does not know the request, or what it demands.
+pub(super) fn is_unknown_request<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: ProvideErrorMetadata,
+{
+    let status = error.raw_response().map(|raw| raw.status().as_u16());
+    matches!(status, Some(405 | 501)) || matches!(error.code(), Some("NotImplemented" | "MethodNotAllowed"))
+}
+
 /// Whether an answer says that there is no such object.
 pub(super) fn is_no_such_key<E>(error: &SdkError<E, HttpResponse>) -> bool
 where

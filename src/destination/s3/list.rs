@@ -15,7 +15,8 @@ impl S3Store {
                 .list_objects_v2()
                 .bucket(&self.settings.bucket)
                 .prefix(prefix)
-                .set_continuation_token(from.map(|from| from.token.clone()));
+                .set_continuation_token(from.map(|from| from.token.clone()))
+                .set_request_payer(self.request_payer());
             request.send().await.map_err(|error| self.failure(Operation::List, prefix, &error))
         });
         page(answer.await?, &self.settings.bucket, prefix, from)

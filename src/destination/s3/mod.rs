@@ -1,6 +1,7 @@
 //! A bucket of the user's own at S3, or at a server that speaks its protocol.
 
 mod client;
+mod conditions;
 mod copy;
 mod delete;
 mod failure;
@@ -12,11 +13,13 @@ mod tests;
 mod upload;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use reqwest::Url;
 
 use self::client::Sessions;
+use self::conditions::Conditions;
 use crate::clock::Clock;
 use crate::credentials::AwsCredentials;
 use crate::destination::bucket::{
@@ -46,6 +49,10 @@ pub struct S3StoreSettings {
     pub storage_class: Option<String>,
     /// Tags of data objects.
     pub tags: Vec<(String, String)>,
+    /// The canned access control list of every object, as in `bucket-owner-full-control`.
+    pub acl: Option<String>,
+    /// Whether these credentials' account pays for requests and traffic, where the bucket demands that.
+    pub pays_requests: bool,
     /// How connections are made.
     pub net: NetSettings,
 }
@@ -56,6 +63,9 @@ pub struct S3Store {
     url: String,
     sessions: Sessions,
     clock: Arc<Clock>,
+    conditions: Conditions,
+    /// Whether the server turned out not to know how to delete many objects by one request.
+    deletes_singly: AtomicBool,
 }
 
 impl S3Store {
@@ -78,7 +88,14 @@ impl S3Store {
     }
 
     fn with_sessions(sessions: Sessions, settings: S3StoreSettings, clock: Arc<Clock>) -> Self {
-        Self { url: format!("s3://{}", settings.bucket), settings, sessions, clock }
+        Self {
+            url: format!("s3://{}", settings.bucket),
+            settings,
+            sessions,
+            clock,
+            conditions: Conditions::default(),
+            deletes_singly: AtomicBool::new(false),
+        }
     }
 }
 

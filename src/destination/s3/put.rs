@@ -1,23 +1,50 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use aws_sdk_s3::operation::put_object::PutObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
+use aws_sdk_s3::types::{ObjectCannedAcl, RequestPayer, ServerSideEncryption, StorageClass};
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use reqwest::Url;
 
 use super::S3Store;
-use super::failure::{Operation, is_refused_condition};
+use super::failure::{Operation, is_refused_condition, is_unknown_request};
 use crate::destination::bucket::{Condition, Payload, Put, PutTerms, Version};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The name of the metadata by which our own objects are known.
 pub(super) const ORIGIN: &str = "e3sync-origin";
 
+/// What became of an attempt to store an object.
+enum Answer {
+    Stored(Box<PutObjectOutput>),
+    /// The condition does not hold.
+    Refused,
+    /// The server knows no conditions.
+    Unknown,
+}
+
 impl S3Store {
     pub(super) async fn put_object(&self, key: &str, payload: &Payload, terms: &PutTerms<'_>) -> Result<Put> {
+        loop {
+            let terms = PutTerms { condition: self.known_condition(terms.condition), ..*terms };
+            if let Some(put) = self.try_put(key, payload, &terms).await? {
+                return Ok(put);
+            }
+            self.conditions.lack();
+        }
+    }
+
+    /// The condition, or none at a server that turned out to refuse every condition.
+    pub(super) fn known_condition<'a>(&self, condition: Condition<'a>) -> Condition<'a> {
+        if self.conditions.are_lacking() { Condition::None } else { condition }
+    }
+
+    /// Stores an object; `None` where the server does not know conditions, which only its first answer to one
+    /// can say: later ones must not undo what keeps runs apart.
+    async fn try_put(&self, key: &str, payload: &Payload, terms: &PutTerms<'_>) -> Result<Option<Put>> {
         let sha256 = terms.checksums.sha256.ok_or_else(|| missing_checksum("SHA-256"))?.to_string();
         let length_bytes = signed(payload.length_bytes())?;
         let answer = self.sessions.run(async |session| {
@@ -35,20 +62,32 @@ impl S3Store {
                 .set_ssekms_key_id(self.settings.sse_kms_key_id.clone())
                 .set_storage_class(terms.is_data.then(|| self.storage_class()).flatten())
                 .set_tagging(terms.is_data.then(|| self.tagging()).flatten())
+                .set_acl(self.acl())
+                .set_request_payer(self.request_payer())
                 .body(byte_stream(payload));
             // The bucket verifies the SHA-256 that is sent along; a signature over the bytes would
             // only have them hashed once more.
             match request.customize().disable_payload_signing().send().await {
-                Err(error) if is_refused_condition(&error, terms.condition) => Ok(None),
+                Err(error) if is_refused_condition(&error, terms.condition) => Ok(Answer::Refused),
+                Err(error) if self.conditions.may_lack(terms.condition) && is_unknown_request(&error) => {
+                    Ok(Answer::Unknown)
+                }
                 Err(error) => Err(self.failure(Operation::Put, key, &error)),
-                Ok(answer) => Ok(Some(answer)),
+                Ok(answer) => Ok(Answer::Stored(Box::new(answer))),
             }
         });
-        let Some(answer) = answer.await? else { return Ok(Put::Refused) };
+        let answer = match answer.await? {
+            Answer::Unknown => return Ok(None),
+            answer => {
+                self.conditions.note_answer(terms.condition);
+                answer
+            }
+        };
+        let Answer::Stored(answer) = answer else { return Ok(Some(Put::Refused)) };
         if answer.checksum_sha256.is_some_and(|stored| stored != sha256) {
             return Err(self.altered(Operation::Put, key, "SHA-256"));
         }
-        self.stored(Operation::Put, key, answer.e_tag)
+        self.stored(Operation::Put, key, answer.e_tag).map(Some)
     }
 
     /// The proof that an object is stored: S3 never leaves the ETag out.
@@ -62,6 +101,14 @@ impl S3Store {
 
     pub(super) fn encryption(&self) -> Option<ServerSideEncryption> {
         self.settings.sse.as_deref().map(ServerSideEncryption::from)
+    }
+
+    pub(super) fn acl(&self) -> Option<ObjectCannedAcl> {
+        self.settings.acl.as_deref().map(ObjectCannedAcl::from)
+    }
+
+    pub(super) fn request_payer(&self) -> Option<RequestPayer> {
+        self.settings.pays_requests.then_some(RequestPayer::Requester)
     }
 
     pub(super) fn storage_class(&self) -> Option<StorageClass> {

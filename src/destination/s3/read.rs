@@ -40,7 +40,7 @@ impl S3Store {
         let range = bytes_max.map(|bytes_max| format!("bytes=0-{}", bytes_max.saturating_sub(1)));
         let answer = self.sessions.run(async |session| {
             let request = session.streamed.get_object().bucket(&self.settings.bucket).key(key);
-            match request.set_range(range.clone()).send().await {
+            match request.set_range(range.clone()).set_request_payer(self.request_payer()).send().await {
                 Ok(answer) => Ok(Beginning::Found(Box::new(answer))),
                 Err(error) if is_no_such_key(&error) => Ok(Beginning::Missing),
                 Err(error) if range.is_some() && error.code() == Some("InvalidRange") => Ok(Beginning::Unsatisfiable),
@@ -63,7 +63,8 @@ impl S3Store {
 
     pub(super) async fn head_object(&self, key: &str) -> Result<Option<HeadObjectOutput>> {
         let answer = self.sessions.run(async |session| {
-            match session.plain.head_object().bucket(&self.settings.bucket).key(key).send().await {
+            let request = session.plain.head_object().bucket(&self.settings.bucket).key(key);
+            match request.set_request_payer(self.request_payer()).send().await {
                 Ok(answer) => Ok(Some(answer)),
                 Err(error) if is_no_such_key(&error) => Ok(None),
                 Err(error) => Err(self.failure(Operation::Head, key, &error)),

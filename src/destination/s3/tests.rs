@@ -44,6 +44,8 @@ impl Canned {
             sse_kms_key_id: Some("key-1".to_owned()),
             storage_class: Some("GLACIER_IR".to_owned()),
             tags: vec![("team".to_owned(), "data".to_owned())],
+            acl: None,
+            pays_requests: false,
             net: NetSettings { stall_timeout: Duration::from_secs(5), ..NetSettings::default() },
         };
         let keys = AwsCredentials {

@@ -45,7 +45,9 @@ impl S3Store {
                 .set_server_side_encryption(self.encryption())
                 .set_ssekms_key_id(self.settings.sse_kms_key_id.clone())
                 .set_storage_class(properties.storage_class.clone())
-                .set_tagging(properties.tagging.clone());
+                .set_tagging(properties.tagging.clone())
+                .set_acl(self.acl())
+                .set_request_payer(self.request_payer());
             request.send().await.map_err(|error| self.failure(Operation::CreateUpload, key, &error))
         });
         let id = answer.await?.upload_id.filter(|id| !id.is_empty());
@@ -67,6 +69,7 @@ impl S3Store {
                 .part_number(number)
                 .content_length(length_bytes)
                 .checksum_crc64_nvme(&checksum)
+                .set_request_payer(self.request_payer())
                 .body(byte_stream(payload));
             let answer = request.customize().disable_payload_signing().send().await;
             answer.map_err(|error| self.failure(Operation::UploadPart, &upload.key, &error))
@@ -86,7 +89,7 @@ impl S3Store {
         computed: Option<&Checksums>,
         condition: Condition<'_>,
     ) -> Result<Put> {
-        let key = &upload.key;
+        let (key, condition) = (&upload.key, self.known_condition(condition));
         let checksum = match computed {
             Some(computed) => Some(computed.crc64nvme.ok_or_else(|| missing_checksum("CRC-64/NVME"))?),
             None => None,
@@ -106,7 +109,8 @@ impl S3Store {
                 .set_checksum_crc64_nvme(checksum.map(|checksum| checksum.to_string()))
                 .mpu_object_size(size_bytes)
                 .set_if_none_match(if_none_match(condition))
-                .set_if_match(if_match(condition));
+                .set_if_match(if_match(condition))
+                .set_request_payer(self.request_payer());
             match request.send().await {
                 Err(error) if is_refused_condition(&error, condition) => Ok(None),
                 Err(error) => Err(self.failure(Operation::CompleteUpload, key, &error)),
@@ -133,7 +137,8 @@ impl S3Store {
                 .abort_multipart_upload()
                 .bucket(&self.settings.bucket)
                 .key(&upload.key)
-                .upload_id(&upload.id);
+                .upload_id(&upload.id)
+                .set_request_payer(self.request_payer());
             let answer = request.send().await;
             answer.map(drop).map_err(|error| self.failure(Operation::AbortUpload, &upload.key, &error))
         });
@@ -151,7 +156,8 @@ impl S3Store {
                 .list_multipart_uploads()
                 .bucket(&self.settings.bucket)
                 .prefix(prefix)
-                .max_uploads(UPLOADS_MAX);
+                .max_uploads(UPLOADS_MAX)
+                .set_request_payer(self.request_payer());
             match request.send().await {
                 Err(error) if cannot_be_known(error.raw_response().map(|raw| raw.status().as_u16()), error.code()) => {
                     Ok(None)

@@ -65,6 +65,7 @@ fn try_answer(
         let error = S3Error::new(StatusCode::NOT_FOUND, "NoSuchBucket", "The specified bucket does not exist");
         return Err(error.with("BucketName", bucket));
     }
+    service.settings.quirks.iter().try_for_each(|quirk| quirk.check(operation, call))?;
     dispatch(operation, &Asked { service, call, key, body, actions })
 }
 

@@ -12,6 +12,7 @@ mod listing;
 mod multipart;
 mod object;
 mod operation;
+mod quirk;
 mod requests;
 mod service;
 mod settings;
@@ -22,6 +23,7 @@ mod tests;
 pub use copy::{StoredCopy, StoredVersion};
 pub use faults::{BucketAction, BucketFault, Gate, InjectedBucketFault, When};
 pub use operation::BucketOperation;
+pub use quirk::Quirk;
 pub use requests::{BucketRequest, BucketRequests};
 pub use settings::CustomerSettings;
 

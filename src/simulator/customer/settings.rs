@@ -2,6 +2,7 @@
 
 use super::super::seed::derive_url_safe;
 use super::super::settings::{AccessKey, PAGE_KEYS_MAX};
+use super::quirk::Quirk;
 use jiff::Timestamp;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -44,6 +45,8 @@ pub struct CustomerSettings {
     pub retention_seconds: Option<u64>,
     /// Google's soft delete: so many seconds what is deleted could be restored. It is only told.
     pub soft_delete_seconds: Option<u64>,
+    /// Habits of servers that are not S3.
+    pub quirks: Vec<Quirk>,
     /// Conditions on writes are honoured; false for a server that does not know them and writes regardless.
     pub honours_conditions: bool,
     /// The bucket has a lifecycle rule that aborts unfinished uploads. It is only told, never applied by itself.
@@ -74,6 +77,7 @@ impl CustomerSettings {
             is_object_locked: false,
             retention_seconds: None,
             soft_delete_seconds: None,
+            quirks: Vec::new(),
             honours_conditions: true,
             lifecycle_aborts_uploads: false,
         }

@@ -110,6 +110,8 @@ impl Bucket {
             sse_kms_key_id: None,
             storage_class,
             tags: Vec::new(),
+            acl: None,
+            pays_requests: false,
             net,
         };
         let clock = Arc::new(Clock::starting_at(Timestamp::now()));
