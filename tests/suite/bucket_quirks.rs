@@ -1,7 +1,7 @@
 //! Servers that speak S3's protocol and are not S3: what they lack is found out before the first transfer and
 //! respected, and what a bucket's owner demands can be given.
 
-use e3sync::simulator::{BucketOperation, Cloud, CustomerSettings, Quirk};
+use e3sync::simulator::{BucketAction, BucketFault, BucketOperation, Cloud, CustomerSettings, Quirk};
 
 use crate::harness::{CustomerLake, E3sync, Export};
 
@@ -71,6 +71,25 @@ fn an_access_control_list_and_the_payer_are_sent_with_every_request_that_needs_t
     elsewhere("gs://my-lake").run().expect(2).says("--acl is for buckets at S3");
     elsewhere("./mirror").run().expect(2).says("--acl is for buckets");
     export.command("sync").args(["s3://my-lake", "--acl", "public-read"]).run().expect(2).says("bucket-owner-read");
+}
+
+#[test]
+fn a_bucket_that_forbids_deletes_is_told_and_does_not_fill_with_what_tried_it() {
+    for cloud in [Cloud::S3, Cloud::Gcs] {
+        let (export, lake) = (Export::of_noise(1, 1), CustomerLake::new(cloud));
+        for operation in [BucketOperation::Delete, BucketOperation::DeleteMany] {
+            lake.bucket().inject(BucketFault::new(operation, BucketAction::status(403, "AccessDenied")));
+        }
+        for _ in 0..3 {
+            lake.sync(&export).run().expect(4).says("DELETE").says("AccessDenied");
+            let left: Vec<_> = lake.stored().into_keys().collect();
+            assert!(left.len() == 1 && left[0].contains("probe-"), "{left:?}");
+        }
+        // What is left hinders nobody.
+        lake.bucket().clear_faults();
+        lake.sync(&export).run().expect(0);
+        assert!(lake.has_success_marker("type=events/date=2026-11-20"));
+    }
 }
 
 #[test]

@@ -39,11 +39,22 @@ pub(super) async fn bind(requests: &Requests, layout: &Layout, account_id: &Acco
     check_identity(requests, layout, account_id).await
 }
 
+/// The number in the name of the object that runs try first. No run has it.
+const SHARED: u64 = 0;
+
 /// Writes an object, reads it, and deletes it; says whether conditions are minded.
+///
+/// A bucket that lets nothing be deleted keeps one such object and not one of each run: the first name is the
+/// same for all. Where it is taken, by a run that begins just now or by a leftover, this run has a name of its
+/// own, once it may delete.
 pub(super) async fn try_out(requests: &Requests, layout: &Layout, run: u64) -> Result<bool> {
-    let key = layout.probe(run);
     let content = run.to_string().into_bytes();
-    requests.put_small(&key, content.clone(), Condition::IfAbsent).await?;
+    let mut key = layout.probe(SHARED);
+    if requests.put_small(&key, content.clone(), Condition::IfAbsent).await? == Put::Refused {
+        key = layout.probe(run);
+        requests.delete(std::slice::from_ref(&key)).await?;
+        requests.put_small(&key, content.clone(), Condition::IfAbsent).await?;
+    }
     // Other bytes, so that a refusal is told from an answer that got lost.
     let second = requests.put_small(&key, b"second".to_vec(), Condition::IfAbsent).await?;
     let read = requests.get_start(&key, 64).await?;
