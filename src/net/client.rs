@@ -1,12 +1,15 @@
 //! How the HTTP client is built that everything here shares.
 
 use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
 
+use super::no_answer::NoAuthorities;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The schemes of proxies that can be used. A name behind `socks5h` and `socks4a` is resolved by the proxy.
@@ -75,9 +78,10 @@ fn build(settings: &NetSettings, adapt: impl Fn(ClientBuilder) -> ClientBuilder)
     match builder()?.tls_certs_merge(authorities.clone()).build() {
         Ok(client) => Ok(client),
         // A system without any certificate authority, such as a bare container image, reaches plain HTTP on
-        // this machine all the same; a connection that needs an authority tells that there is none.
+        // this machine all the same; whatever else is to be reached is told that there is none.
         Err(_) => builder()?
             .tls_certs_only(authorities)
+            .dns_resolver(Arc::new(ThisMachine))
             .build()
             .map_err(|cause| Error::new(ErrorKind::Internal, "cannot set up HTTPS").with_cause(cause)),
     }
@@ -135,6 +139,19 @@ fn read_bundle(path: &Path) -> Result<Vec<Certificate>> {
         return Err(unusable("holds no PEM certificate".to_owned()));
     }
     Ok(authorities)
+}
+
+/// Knows this machine only: without authorities no other can be trusted, and none need be looked up.
+struct ThisMachine;
+
+impl Resolve for ThisMachine {
+    fn resolve(&self, name: Name) -> Resolving {
+        let found: std::result::Result<Addrs, Box<dyn std::error::Error + Send + Sync>> = match name.as_str() {
+            "localhost" => Ok(Box::new([SocketAddr::from((Ipv4Addr::LOCALHOST, 0))].into_iter())),
+            _ => Err(Box::new(NoAuthorities)),
+        };
+        Box::pin(std::future::ready(found))
+    }
 }
 
 fn install_tls_provider() {

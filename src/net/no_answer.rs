@@ -1,6 +1,7 @@
 //! Why a request brought no answer: an outage, which may pass, or a network that refuses for good.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 
 use rustls::CertificateError;
@@ -28,6 +29,18 @@ const UNCONNECTED: &str = "failed to create underlying connection";
 const SOCKS_LOGIN: [&str; 2] = ["credentials not accepted", "does not support user/pass authentication"];
 /// What hyper-util says of a name that is not resolved.
 const DNS: &str = "dns error";
+
+/// Why nothing but this machine is reached where no certificate authority is known.
+#[derive(Debug)]
+pub(super) struct NoAuthorities;
+
+impl fmt::Display for NoAuthorities {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("this system has no CA certificates to trust a server by")
+    }
+}
+
+impl StdError for NoAuthorities {}
 
 /// The failure of a request that brought no answer.
 pub fn connection_error(what: impl Into<String>, cause: reqwest::Error) -> Error {
@@ -74,6 +87,9 @@ fn refusal(cause: &(dyn StdError + 'static)) -> Option<&'static str> {
             | CertificateError::NotValidYetContext { .. } => VALIDITY_HINT,
             _ => CERTIFICATE_HINT,
         });
+    }
+    if find(cause, &|error| error.downcast_ref::<NoAuthorities>()).is_some() {
+        return Some(CERTIFICATE_HINT);
     }
     if says(cause, &|text| text == TUNNEL_LOGIN || SOCKS_LOGIN.iter().any(|words| text.contains(words))) {
         return Some(LOGIN_HINT);

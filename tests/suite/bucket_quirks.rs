@@ -44,6 +44,29 @@ fn deletes_carry_the_checksum_that_older_servers_demand() {
 }
 
 #[test]
+fn a_server_that_refuses_newer_checksums_verifies_by_md5_where_the_user_says_so() {
+    // A locked bucket takes no upload without a checksum of some kind.
+    let locked = || {
+        CustomerLake::with(Cloud::S3, "optimizely", |settings: &mut CustomerSettings| {
+            (settings.quirks, settings.is_object_locked) = (vec![Quirk::RefusesChecksums], true);
+        })
+    };
+    let (export, lake) = (export(), locked());
+    let told = lake.sync(&export).run().expect(1);
+    told.says("Unsupported header").says("AWS_REQUEST_CHECKSUM_CALCULATION");
+    let adapt = |command: E3sync| command.env("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required");
+    assert_works(&export, &lake, adapt);
+    // What arrives changed is refused there too.
+    let lake = locked();
+    let distorted = lake
+        .bucket()
+        .inject(BucketFault::new(BucketOperation::Put, BucketAction::status(400, "BadDigest")).on("part-").times(1));
+    adapt(lake.sync(&export)).run().expect(0);
+    assert_eq!(distorted.fired(), 1);
+    lake.assert_is(&export);
+}
+
+#[test]
 fn a_server_that_refuses_conditions_is_used_without_and_each_run_says_so() {
     let (export, lake) = (export(), lake_with(Quirk::RefusesConditions));
     for _ in 0..2 {

@@ -41,6 +41,8 @@ fn authorities_are_taken_from_wherever_a_site_names_them() {
     bare(export.sync(&folder.path().join("plain"))).run().expect(0);
     export.simulator().forget_requests();
     refused(&export, bare(sync())).says("ca-certificates");
+    let elsewhere = bare(sync()).env("E3SYNC_API_URL", "https://export.invalid").env("E3SYNC_SOURCE", "s3");
+    refused(&export, elsewhere).says("has no CA certificates").says("ca-certificates");
 }
 
 #[test]

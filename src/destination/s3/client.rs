@@ -34,6 +34,8 @@ pub(super) struct Session {
     pub plain: Client,
     /// For objects.
     pub streamed: Client,
+    /// Whether uploads carry S3's newer checksums; else the MD5 that every server verifies.
+    pub sends_checksums: bool,
 }
 
 /// The login of the present, and how to get another one.
@@ -136,7 +138,7 @@ fn endpoint_of_s3(loaded: &SdkConfig) -> Option<String> {
 
 impl Login {
     async fn make(&self, generation: u64) -> Result<Session> {
-        let base = self.base_config().await?;
+        let (base, sends_checksums) = self.base_config().await?;
         let client = |check| self.client(&base, self.transport(check));
         let slow = self.transport(AnswerCheck::WholeXml).with_answer_timeout(SLOW_ANSWER_TIMEOUT);
         Ok(Session {
@@ -145,6 +147,7 @@ impl Login {
             slow_xml: self.client(&base, slow),
             plain: client(AnswerCheck::Any),
             streamed: client(AnswerCheck::Streamed),
+            sends_checksums,
         })
     }
 
@@ -156,11 +159,15 @@ impl Login {
         SdkTransport::new(self.http_client.clone(), check).with_stall_timeout(self.settings.net.stall_timeout)
     }
 
-    async fn base_config(&self) -> Result<Config> {
+    async fn base_config(&self) -> Result<(Config, bool)> {
+        let mut sends_checksums = true;
         let (builder, endpoint_url) = match &self.keys {
             Some(keys) => (self.with_keys(keys), self.settings.endpoint_url.as_ref().map(ToString::to_string)),
             None => {
                 let loaded = self.aws.load(self.region.clone()).await;
+                // The user's word for a server that refuses such headers.
+                sends_checksums =
+                    loaded.request_checksum_calculation() != Some(RequestChecksumCalculation::WhenRequired);
                 (Builder::from(&loaded), self.endpoint_url(&loaded)?)
             }
         };
@@ -171,7 +178,7 @@ impl Login {
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .force_path_style(endpoint_url.is_some());
         builder.set_endpoint_url(endpoint_url.map(|url| url.trim_end_matches('/').to_owned()));
-        Ok(builder.build())
+        Ok((builder.build(), sends_checksums))
     }
 
     fn with_keys(&self, keys: &AwsCredentials) -> Builder {

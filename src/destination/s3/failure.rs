@@ -218,10 +218,20 @@ impl S3Store {
             }
             ErrorKind::Unreadable => Some("the credentials need kms:Decrypt on the key, which must be enabled".into()),
             ErrorKind::DestinationFull => Some("make room in the bucket, or have its quota raised".into()),
+            ErrorKind::Protocol if refuses_checksum(&refusal.message) => Some(
+                "the server knows none of S3's newer checksums: with AWS_REQUEST_CHECKSUM_CALCULATION=when_required, or \
+                 request_checksum_calculation in the profile, uploads are verified by their MD5"
+                    .into(),
+            ),
             ErrorKind::Protocol => Some("check --dest-endpoint-url".into()),
             _ => None,
         }
     }
+}
+
+/// Whether a server's words are about a header of the newer checksums.
+fn refuses_checksum(message: &str) -> bool {
+    ["x-amz-checksum-", "x-amz-sdk-checksum-"].iter().any(|header| message.contains(header))
 }
 
 /// The meaning of S3's documented codes; the status decides where there is no code.

@@ -7,12 +7,14 @@ use aws_sdk_s3::types::{ObjectCannedAcl, RequestPayer, ServerSideEncryption, Sto
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use md5::{Digest as _, Md5};
 use reqwest::Url;
 
 use super::S3Store;
 use super::failure::{Operation, is_refused_condition, is_unknown_request};
 use crate::destination::bucket::{Condition, Payload, Put, PutTerms, Version};
 use crate::error::{Error, ErrorKind, Result};
+use crate::export::Base64;
 
 /// The name of the metadata by which our own objects are known.
 pub(super) const ORIGIN: &str = "e3sync-origin";
@@ -54,7 +56,8 @@ impl S3Store {
                 .bucket(&self.settings.bucket)
                 .key(key)
                 .content_length(length_bytes)
-                .checksum_sha256(&sha256)
+                .set_checksum_sha256(session.sends_checksums.then(|| sha256.clone()))
+                .set_content_md5((!session.sends_checksums).then(|| md5_of(payload)))
                 .set_if_none_match(if_none_match(terms.condition))
                 .set_if_match(if_match(terms.condition))
                 .set_metadata(terms.origin.map(origin_metadata))
@@ -148,6 +151,13 @@ pub(super) fn if_match(condition: Condition<'_>) -> Option<String> {
 
 pub(super) fn missing_checksum(name: &str) -> Error {
     Error::new(ErrorKind::Internal, format!("an upload was begun without its {name}"))
+}
+
+/// The `Content-MD5` of a payload, for servers that know no other checksum.
+pub(super) fn md5_of(payload: &Payload) -> String {
+    let mut digest = Md5::new();
+    payload.chunks().iter().for_each(|chunk| digest.update(chunk));
+    Base64::<16>(digest.finalize().into()).to_string()
 }
 
 /// A number of bytes as the SDK has it.

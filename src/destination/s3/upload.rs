@@ -7,7 +7,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 
 use super::S3Store;
 use super::failure::{Operation, is_refused_condition};
-use super::put::{byte_stream, if_match, if_none_match, missing_checksum, origin_metadata, signed};
+use super::put::{byte_stream, if_match, if_none_match, md5_of, missing_checksum, origin_metadata, signed};
 use crate::destination::bucket::{Condition, Part, Payload, Put, Upload};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksums};
@@ -39,8 +39,8 @@ impl S3Store {
                 .bucket(&self.settings.bucket)
                 .key(key)
                 // The one kind of checksum that the bucket works out for the whole object.
-                .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
-                .checksum_type(ChecksumType::FullObject)
+                .set_checksum_algorithm(session.sends_checksums.then_some(ChecksumAlgorithm::Crc64Nvme))
+                .set_checksum_type(session.sends_checksums.then_some(ChecksumType::FullObject))
                 .set_metadata(properties.origin.as_deref().map(origin_metadata))
                 .set_server_side_encryption(self.encryption())
                 .set_ssekms_key_id(self.settings.sse_kms_key_id.clone())
@@ -68,7 +68,8 @@ impl S3Store {
                 .upload_id(&upload.id)
                 .part_number(number)
                 .content_length(length_bytes)
-                .checksum_crc64_nvme(&checksum)
+                .set_checksum_crc64_nvme(session.sends_checksums.then(|| checksum.clone()))
+                .set_content_md5((!session.sends_checksums).then(|| md5_of(payload)))
                 .set_request_payer(self.request_payer())
                 .body(byte_stream(payload));
             let answer = request.customize().disable_payload_signing().send().await;
@@ -105,9 +106,11 @@ impl S3Store {
                 .key(key)
                 .upload_id(&upload.id)
                 .multipart_upload(parts.clone())
-                .checksum_type(ChecksumType::FullObject)
-                .set_checksum_crc64_nvme(checksum.map(|checksum| checksum.to_string()))
-                .mpu_object_size(size_bytes)
+                .set_checksum_type(session.sends_checksums.then_some(ChecksumType::FullObject))
+                .set_checksum_crc64_nvme(
+                    checksum.filter(|_| session.sends_checksums).map(|checksum| checksum.to_string()),
+                )
+                .set_mpu_object_size(session.sends_checksums.then_some(size_bytes))
                 .set_if_none_match(if_none_match(condition))
                 .set_if_match(if_match(condition))
                 .set_request_payer(self.request_payer());

@@ -21,15 +21,18 @@ pub enum Quirk {
     RefusesConditions,
     /// A write needs `x-amz-acl: bucket-owner-full-control`: AWS's recipe for a bucket of another account.
     OwnerAcl,
+    /// Newer checksums are unknown headers, which are refused: B2 once, older gateways.
+    RefusesChecksums,
     /// Every request needs `x-amz-request-payer: requester`.
     RequesterPays,
 }
 
-const NAMES: [(&str, Quirk); 5] = [
+const NAMES: [(&str, Quirk); 6] = [
     ("no-delete-many", Quirk::NoDeleteMany),
     ("md5-on-delete-many", Quirk::Md5OnDeleteMany),
     ("refuses-conditions", Quirk::RefusesConditions),
     ("owner-acl", Quirk::OwnerAcl),
+    ("refuses-checksums", Quirk::RefusesChecksums),
     ("requester-pays", Quirk::RequesterPays),
 ];
 
@@ -59,6 +62,14 @@ impl Quirk {
             Self::OwnerAcl if makes_object && call.header("x-amz-acl") != Some("bucket-owner-full-control") => {
                 denied("Access Denied")
             }
+            Self::RefusesChecksums => {
+                match call.headers.keys().map(http::HeaderName::as_str).find(|name| is_of_checksum(name)) {
+                    Some(name) => {
+                        refuse("InvalidArgument", &format!("Unsupported header '{name}' received for this API call."))
+                    }
+                    None => return Ok(()),
+                }
+            }
             // Lifecycle rules belong to the owner, whoever pays.
             Self::RequesterPays
                 if operation != BucketOperation::Lifecycle
@@ -70,6 +81,12 @@ impl Quirk {
         };
         Err(broken)
     }
+}
+
+fn is_of_checksum(name: &str) -> bool {
+    ["x-amz-checksum-", "x-amz-sdk-checksum-", "x-amz-mp-object-size"]
+        .iter()
+        .any(|beginning| name.starts_with(beginning))
 }
 
 impl FromStr for Quirk {
