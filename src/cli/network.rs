@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use e3sync::error::{Error, ErrorKind};
-use e3sync::net::NetSettings;
+use e3sync::export::printable;
+use e3sync::finding::Finding;
+use e3sync::net::{self, NetSettings};
 
 use super::args::NetworkArgs;
 use super::decide::environment;
@@ -64,12 +66,30 @@ pub fn hint_of(error: &Error) -> Option<Cow<'_, str>> {
     }
 }
 
+/// How servers are reached, for `doctor`.
+pub fn finding() -> Finding {
+    let settings = settings();
+    if let Err(error) = net::build_client(&settings) {
+        return Finding::broken("network", &error);
+    }
+    let way = match (proxy(), exceptions()) {
+        (None, _) => "HTTPS goes without a proxy".to_owned(),
+        (Some((variable, address)), exceptions) => {
+            let but =
+                if exceptions.is_empty() { String::new() } else { format!(", but for {}", printable(&exceptions)) };
+            format!("HTTPS goes through the proxy {} ({variable}){but}", without_login(&address))
+        }
+    };
+    let bundles: String = settings.ca_bundles.iter().map(|bundle| format!(" and {}", bundle.display())).collect();
+    Finding::fine("network", format!("{way}; trusted are the authorities of this system{bundles}"))
+}
+
 /// A proxy's address without user and password.
 fn without_login(address: &str) -> String {
     let (scheme, rest) = address.split_once("://").map_or(("", address), |(scheme, rest)| (scheme, rest));
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     let separator = if scheme.is_empty() { "" } else { "://" };
-    format!("{scheme}{separator}{}", e3sync::export::printable(host))
+    format!("{scheme}{separator}{}", printable(host))
 }
 
 #[cfg(test)]

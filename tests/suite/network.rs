@@ -98,6 +98,30 @@ fn a_proxy_is_the_way_out_whatever_it_speaks() {
 }
 
 #[test]
+fn doctor_tells_how_servers_are_reached_and_a_bundle_does_not() {
+    let export = Export::of_noise(1, 1);
+    let front = TlsFront::start(&export);
+    let folder = tempfile::tempdir().unwrap();
+    let Some(proxy) = Proxy::of_http(&["--basic-auth", "user:p@ss"]) else { return };
+    let bundle = folder.path().join("bundle.json");
+    let doctor = || {
+        let command = front.point(export.command("doctor")).arg("--json").arg("--ca-bundle").arg(front.authority());
+        command.env("HTTPS_PROXY", &format!("http://user:p%40ss@{}", proxy.address())).env("NO_PROXY", "lake.test")
+    };
+    let finished = doctor().arg("--bundle").arg(&bundle).run().expect(0);
+    let first = finished.json().remove(0);
+    assert_eq!((first["check"].as_str(), first["state"].as_str()), (Some("network"), Some("fine")), "{first}");
+    let message = first["message"].as_str().unwrap();
+    let way = format!("HTTPS goes through the proxy http://{} (HTTPS_PROXY), but for lake.test", proxy.address());
+    assert!(message.starts_with(&way) && message.contains("authority.pem"), "{message}");
+    assert!(!finished.stdout.contains("p%40ss"));
+    let bundle = std::fs::read_to_string(bundle).unwrap();
+    assert!(!bundle.contains(&proxy.address()) && !bundle.contains("authority.pem"), "{bundle}");
+    let broken = doctor().env("AWS_CA_BUNDLE", "/nowhere.pem").run().expect(2);
+    assert!(broken.stdout.contains("the CA bundle /nowhere.pem cannot be read"), "{}", broken.stdout);
+}
+
+#[test]
 fn a_proxy_that_blocks_the_vendor_or_is_away_at_the_start_is_told_at_once() {
     let export = Export::of_noise(1, 1);
     let front = TlsFront::start(&export);

@@ -17,7 +17,7 @@ use super::Outcome;
 use crate::cli::args::DoctorArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::output::{self, Paint};
-use crate::cli::{file, render};
+use crate::cli::{file, network, render};
 
 /// On a narrower terminal what was found stands below what was checked.
 const COLUMNS_FOR_A_TABLE: usize = 60;
@@ -37,6 +37,7 @@ pub async fn run(arguments: DoctorArgs) -> Outcome {
         show(&finding, arguments.json);
         findings.push(finding);
     };
+    tell(network::finding());
     let account_id = match &source {
         Ok(source) => {
             tell(Finding::fine("token", token_origin(&arguments, source)));
@@ -47,8 +48,9 @@ pub async fn run(arguments: DoctorArgs) -> Outcome {
             None
         }
     };
-    // What a bundle tells is about the source: messages about the destination name places of the user's.
-    let about_source_count = findings.len();
+    // What a bundle tells is about the source: messages about the network and the destination name places of
+    // the user's.
+    let about_source = 1..findings.len();
     let mut tell = |finding: Finding| {
         show(&finding, arguments.json);
         findings.push(finding);
@@ -63,7 +65,7 @@ pub async fn run(arguments: DoctorArgs) -> Outcome {
         Err(error) => tell(Finding::broken("destination", &error)),
     }
     if let Some(path) = &arguments.bundle {
-        let about_source = &findings[..about_source_count];
+        let about_source = &findings[about_source];
         let bundle = match &source {
             Ok(source) => Bundle::gather(source, about_source, &watch.clock).await,
             Err(_) => Bundle::without_source(about_source, &watch.clock),
