@@ -263,7 +263,12 @@ pub fn source(arguments: &SourceArgs) -> Result<SourceSettings> {
 
 fn renewal(outage_max: std::time::Duration) -> RenewalSettings {
     let default = RenewalSettings::default();
-    RenewalSettings { outage_max, first_outage_max: default.first_outage_max.min(outage_max), ..default }
+    RenewalSettings {
+        outage_max,
+        first_outage_max: default.first_outage_max.min(outage_max),
+        first_throttling_max: default.first_throttling_max.min(outage_max),
+        ..default
+    }
 }
 
 fn access(arguments: &SourceArgs) -> Result<Access> {

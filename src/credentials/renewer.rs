@@ -75,6 +75,8 @@ pub struct RenewalSettings {
     pub outage_max: Duration,
     /// How long it may stay away before the first credentials.
     pub first_outage_max: Duration,
+    /// How long it may put off the first credentials with answers that ask to come back later.
+    pub first_throttling_max: Duration,
 }
 
 impl Default for RenewalSettings {
@@ -83,6 +85,7 @@ impl Default for RenewalSettings {
             margin_max: Duration::from_secs(300),
             outage_max: Duration::from_secs(3 * 3600),
             first_outage_max: Duration::from_secs(60),
+            first_throttling_max: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -267,7 +270,7 @@ impl<C: Send + Sync + 'static> Renewer<C> {
                 return Err(error);
             }
             // The last attempt falls on the end of the budget, not behind it.
-            let left = self.outage_max().saturating_sub(began.elapsed());
+            let left = self.outage_max(&error).saturating_sub(began.elapsed());
             let pause = backoff.next_pause(&error).min(left);
             self.counters.retries.add(1);
             self.observer.observe(&Event::CredentialsWaiting { error: &error, pause });
@@ -284,14 +287,18 @@ impl<C: Send + Sync + 'static> Renewer<C> {
         match error.kind() {
             ErrorKind::TokenRefused => !is_first && answers < Self::ANSWERS_MAX,
             ErrorKind::ExchangeMalformed => answers < Self::ANSWERS_MAX,
-            ErrorKind::ExchangeUnavailable => elapsed < self.outage_max(),
-            _ => !is_first && elapsed < self.outage_max(),
+            ErrorKind::ExchangeUnavailable => elapsed < self.outage_max(error),
+            _ => !is_first && elapsed < self.outage_max(error),
         }
     }
 
-    /// How long the issuer may stay away, now.
-    fn outage_max(&self) -> Duration {
-        if self.peek().is_none() { self.settings.first_outage_max } else { self.settings.outage_max }
+    /// How long the issuer may stay away, now. One that says when to come back is there.
+    fn outage_max(&self, error: &Error) -> Duration {
+        match (self.peek(), error.retry_after()) {
+            (Some(_), _) => self.settings.outage_max,
+            (None, Some(_)) => self.settings.first_throttling_max,
+            (None, None) => self.settings.first_outage_max,
+        }
     }
 
     fn install(&self, grant: Grant<C>, asked_at: Instant, follows_early_refusal: bool) -> Result<Arc<Issued<C>>> {
@@ -489,6 +496,17 @@ mod tests {
         let (renewer, calls) = renewer(|_| Some(Error::new(ErrorKind::TokenRefused, "revoked")));
         assert_eq!(renewer.current().await.unwrap_err().kind(), ErrorKind::TokenRefused);
         assert_eq!(calls.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_credentials_are_waited_for_longer_where_the_issuer_says_when_to_come_back() {
+        for (pause, least, most) in [(None, 60, 61), (Some(Duration::from_secs(7)), 300, 301)] {
+            let (renewer, _) = renewer(move |_| Some(outage().with_retry_after(pause)));
+            let began = Instant::now();
+            assert_eq!(renewer.current().await.unwrap_err().kind(), ErrorKind::ExchangeUnavailable);
+            let waited = began.elapsed().as_secs();
+            assert!((least..=most).contains(&waited), "{pause:?}: {waited} s");
+        }
     }
 
     #[tokio::test(start_paused = true)]

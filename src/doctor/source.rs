@@ -89,6 +89,7 @@ pub(super) fn clouds_of(settings: &SourceSettings) -> Vec<CloudChoice> {
 fn hasty(settings: &SourceSettings, cloud: CloudChoice) -> SourceSettings {
     let renewal = RenewalSettings {
         first_outage_max: settings.renewal.first_outage_max.min(OUTAGE_MAX),
+        first_throttling_max: settings.renewal.first_throttling_max.min(OUTAGE_MAX),
         ..settings.renewal.clone()
     };
     SourceSettings { cloud, renewal, attempts_max: settings.attempts_max.min(REPEATS), ..settings.clone() }

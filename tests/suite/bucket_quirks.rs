@@ -116,6 +116,18 @@ fn a_bucket_that_forbids_deletes_is_told_and_does_not_fill_with_what_tried_it() 
 }
 
 #[test]
+fn what_runs_need_of_a_mirror_and_is_archived_is_told_with_what_to_leave_out_of_the_rule() {
+    let (export, lake) = (Export::of_noise(2, 1), CustomerLake::new(Cloud::S3));
+    lake.sync(&export).run().expect(0);
+    let archived = BucketAction::status(403, "InvalidObjectState");
+    lake.bucket().inject(BucketFault::new(BucketOperation::Get, archived).on("/_e3sync/"));
+    for verb in ["sync", "status", "verify"] {
+        let told = lake.command(&export, verb).args(["--today", "2026-11-21"]).run().expect(1);
+        told.says("restore everything below _e3sync/").says("lifecycle rule");
+    }
+}
+
+#[test]
 fn the_server_of_s3_alone_reaches_the_destination_and_nothing_else() {
     let export = Export::of_noise(1, 1);
     let lake = CustomerLake::new(Cloud::S3);

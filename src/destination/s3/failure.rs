@@ -213,6 +213,10 @@ impl S3Store {
                     .into(),
             ),
             ErrorKind::AccessDenied => Some(self.missing_right(operation, refusal).into()),
+            ErrorKind::Unreadable if code == "InvalidObjectState" && refusal.request.contains(SIDE_FOLDER) => Some(
+                "what runs need of the mirror is archived: restore everything below _e3sync/, and leave it out of the lifecycle rule"
+                    .into(),
+            ),
             ErrorKind::Unreadable if code == "InvalidObjectState" => {
                 Some("the object is archived: restore it, and keep the mirror's data in a class that can be read at once".into())
             }
@@ -228,6 +232,9 @@ impl S3Store {
         }
     }
 }
+
+/// What stands in the keys of this tool's own objects.
+const SIDE_FOLDER: &str = "/_e3sync/";
 
 /// Whether a server's words are about a header of the newer checksums.
 fn refuses_checksum(message: &str) -> bool {
