@@ -36,8 +36,8 @@ impl DestinationSettings {
             Medium::Bucket(store, prefix) => {
                 let settings = self.bucket_settings(prefix);
                 let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
-                // What cannot be seen is told as that; why, the other requests tell.
-                let policies = store.policies().await.unwrap_or(Policies::Hidden);
+                // Why there is no answer, the other requests tell.
+                let policies = store.policies().await.unwrap_or(Policies::Unasked);
                 if let Some(error) = policies.keeps_runs_out(&self.address.to_string()) {
                     // What would be written to try the bucket out could not be deleted again.
                     return Ok(vec![Finding::broken("retention", &error)]);
@@ -268,9 +268,9 @@ fn policy_findings(policies: &Policies) -> Vec<Finding> {
     const CHECK: &str = "retention";
     let keeping = match policies {
         Policies::Unasked => return Vec::new(),
-        Policies::Hidden => {
+        Policies::Hidden(right) => {
             let message = "whether the bucket has a retention policy, soft delete or versions cannot be seen";
-            return vec![Finding::notable(CHECK, message, "allow storage.buckets.get to see them")];
+            return vec![Finding::notable(CHECK, message, format!("allow {right} to see them"))];
         }
         Policies::Told(keeping) => keeping,
     };

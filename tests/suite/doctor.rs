@@ -155,10 +155,33 @@ fn what_a_bucket_at_google_keeps_of_what_runs_replace_is_told() {
     let run = lake.sync(&export).run().expect(1);
     run.says("403 RetentionPolicyNotMet").says("take a bucket without retention policy");
 
-    let (lake, _) = doctor(|_| {}, 0);
-    lake.bucket().inject(BucketFault::new(BucketOperation::Policies, BucketAction::status(403, "AccessDenied")));
-    let hidden = lake.command(&export, "doctor").arg("--json").run().expect(0);
-    assert_found(&hidden, "retention", "notable", "cannot be seen");
+    for cloud in [Cloud::S3, Cloud::Gcs] {
+        let lake = CustomerLake::new(cloud);
+        lake.bucket().inject(BucketFault::new(BucketOperation::Policies, BucketAction::status(403, "AccessDenied")));
+        let hidden = lake.command(&export, "doctor").arg("--json").run().expect(0);
+        assert_found(&hidden, "retention", "notable", "cannot be seen");
+    }
+}
+
+#[test]
+fn versions_and_locks_of_a_bucket_at_s3_are_told() {
+    let export = Export::of_noise(1, 1);
+    let doctor = |change: fn(&mut CustomerSettings)| {
+        let lake = CustomerLake::with(Cloud::S3, "optimizely", change);
+        lake.command(&export, "doctor").arg("--json").run().expect(0)
+    };
+    assert_found(&doctor(|_| {}), "retention", "fine", "no policy keeps what runs replace and delete");
+    let versions = doctor(|settings| settings.is_versioned = true);
+    assert_found(&versions, "retention", "notable", "stays as old versions");
+    let locked = |settings: &mut CustomerSettings| {
+        (settings.is_object_locked, settings.retention_seconds) = (true, Some(30 * 86_400));
+    };
+    assert_found(&doctor(locked), "retention", "notable", "kept for 30 days by a retention policy, which is locked");
+    // A server that does not know the question.
+    let lake = CustomerLake::new(Cloud::S3);
+    lake.bucket().inject(BucketFault::new(BucketOperation::Policies, BucketAction::status(501, "NotImplemented")));
+    let unknown = lake.command(&export, "doctor").arg("--json").run().expect(0);
+    assert!(findings(&unknown, "retention").is_empty());
 }
 
 #[test]

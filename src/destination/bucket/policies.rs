@@ -10,8 +10,8 @@ pub const RETENTION_HINT: &str = "runs replace and delete objects: take a bucket
 pub enum Policies {
     /// Buckets of this kind are not asked for them.
     Unasked,
-    /// They may not be seen with these credentials, or the server has no such question.
-    Hidden,
+    /// They may not be seen with these credentials, which lack this right.
+    Hidden(&'static str),
     /// As the bucket tells them.
     Told(Keeping),
 }

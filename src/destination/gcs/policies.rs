@@ -10,6 +10,8 @@ use crate::error::Result;
 /// What is asked for, by the names of Google's JSON API. Its XML API does not tell soft delete.
 const FIELDS: &str = "fields=retentionPolicy,softDeletePolicy,versioning,defaultEventBasedHold";
 
+const HIDDEN: Policies = Policies::Hidden("storage.buckets.get");
+
 /// The answer. Google writes numbers of 64 bits as texts.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,11 +49,9 @@ impl GcsStore {
         let mut url = self.json_url.clone();
         url.set_query(Some(FIELDS));
         match self.run(Operation::Policies, "", None, || self.fetch(&url)).await {
-            Ok((answer, _)) => Ok(read(&answer).map_or(Policies::Hidden, Policies::Told)),
+            Ok((answer, _)) => Ok(read(&answer).map_or(HIDDEN, Policies::Told)),
             // An endpoint of one's own may know the XML API only.
-            Err(failure) if matches!(failure.status, Some(400..=499)) && failure.status != Some(401) => {
-                Ok(Policies::Hidden)
-            }
+            Err(failure) if matches!(failure.status, Some(400..=499)) && failure.status != Some(401) => Ok(HIDDEN),
             Err(failure) => Err(failure.into()),
         }
     }

@@ -24,6 +24,7 @@ pub(super) enum Operation {
     AbortUpload,
     ListUploads,
     GetLifecycle,
+    GetPolicies,
 }
 
 impl Operation {
@@ -42,6 +43,7 @@ impl Operation {
             Self::AbortUpload => "AbortMultipartUpload",
             Self::ListUploads => "ListMultipartUploads",
             Self::GetLifecycle => "GetBucketLifecycleConfiguration",
+            Self::GetPolicies => "read policies of",
         }
     }
 
@@ -57,6 +59,7 @@ impl Operation {
             Self::AbortUpload => &["s3:AbortMultipartUpload"],
             Self::ListUploads => &["s3:ListBucketMultipartUploads"],
             Self::GetLifecycle => &["s3:GetLifecycleConfiguration"],
+            Self::GetPolicies => &["s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"],
         }
     }
 

@@ -6,6 +6,7 @@ mod copy;
 mod delete;
 mod failure;
 mod list;
+mod policies;
 mod put;
 mod read;
 #[cfg(test)]
@@ -23,7 +24,7 @@ use self::conditions::Conditions;
 use crate::clock::Clock;
 use crate::credentials::AwsCredentials;
 use crate::destination::bucket::{
-    BucketChecksum, Condition, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredPage, Upload,
+    BucketChecksum, Condition, Described, Fetched, Part, Payload, Policies, Put, PutTerms, Store, StoredPage, Upload,
 };
 use crate::error::Result;
 use crate::export::Checksums;
@@ -161,5 +162,9 @@ impl Store for S3Store {
 
     async fn removes_unfinished_uploads(&self, prefix: &str) -> Result<Option<bool>> {
         self.has_cleaning_rule(prefix).await
+    }
+
+    async fn policies(&self) -> Result<Policies> {
+        self.ask_policies().await
     }
 }

@@ -86,6 +86,7 @@ fn dispatch(operation: BucketOperation, asked: &Asked<'_>) -> Result<Reply, S3Er
         BucketOperation::ListUploads => listing::list_uploads(asked),
         BucketOperation::List => listing::list(asked),
         BucketOperation::Lifecycle => listing::lifecycle(asked),
+        BucketOperation::Policies if is_s3 => listing::s3_policies(asked),
         BucketOperation::Policies => Ok(listing::policies(asked)),
         BucketOperation::Other if asked.key.is_empty() && asked.call.method == Method::HEAD => {
             Ok(empty(StatusCode::OK))

@@ -122,6 +122,26 @@ pub(super) fn lifecycle(asked: &Asked<'_>) -> Result<Reply, S3Error> {
     Ok(document("LifecycleConfiguration", inner))
 }
 
+/// Whether the bucket keeps versions, or how it locks objects.
+pub(super) fn s3_policies(asked: &Asked<'_>) -> Result<Reply, S3Error> {
+    let settings = &asked.service.settings;
+    if asked.call.parameter("versioning").is_some() {
+        let status = if settings.keeps_versions() { element("Status", "Enabled") } else { String::new() };
+        return Ok(document("VersioningConfiguration", &status));
+    }
+    if !settings.is_object_locked {
+        let message = "Object Lock configuration does not exist for this bucket";
+        return Err(S3Error::new(StatusCode::NOT_FOUND, "ObjectLockConfigurationNotFoundError", message));
+    }
+    let days = settings.retention_seconds.map(|seconds| element("Days", &(seconds / 86_400).to_string()));
+    let rule = days.map(|days| {
+        let retention = format!("<DefaultRetention>{}{days}</DefaultRetention>", element("Mode", "COMPLIANCE"));
+        format!("<Rule>{retention}</Rule>")
+    });
+    let enabled = element("ObjectLockEnabled", "Enabled");
+    Ok(document("ObjectLockConfiguration", &(enabled + &rule.unwrap_or_default())))
+}
+
 /// What Google's JSON interface tells of a bucket, as far as it is asked for.
 pub(super) fn policies(asked: &Asked<'_>) -> Reply {
     let settings = &asked.service.settings;

@@ -38,7 +38,7 @@ pub enum BucketOperation {
     Head,
     /// Reads the lifecycle rules.
     Lifecycle,
-    /// Reads the bucket's description, in Google's JSON interface.
+    /// Reads how the bucket keeps old objects: its description in Google's JSON interface, S3's versioning or lock.
     Policies,
     /// Anything else.
     Other,
@@ -77,7 +77,7 @@ fn of_bucket(call: &Call) -> BucketOperation {
     let asks = |name: &str| call.parameter(name).is_some();
     let is_json = matches!(&call.target, Target::Gcs(Address { dialect: Dialect::Json, .. }));
     match call.method {
-        Method::GET if is_json => BucketOperation::Policies,
+        Method::GET if is_json || asks("versioning") || asks("object-lock") => BucketOperation::Policies,
         Method::GET if asks("uploads") => BucketOperation::ListUploads,
         Method::GET if asks("lifecycle") => BucketOperation::Lifecycle,
         Method::GET if call.parameter("list-type") == Some("2") => BucketOperation::List,

@@ -41,7 +41,7 @@ pub struct CustomerSettings {
     pub is_versioned: bool,
     /// Objects are locked: writes must carry a checksum or a `Content-MD5`, and versions are kept.
     pub is_object_locked: bool,
-    /// Google's retention policy: so many seconds nothing can be replaced or deleted, which outlasts the simulation.
+    /// A retention policy, at S3 the default of the lock: so many seconds nothing can be replaced or deleted, which outlasts the simulation.
     pub retention_seconds: Option<u64>,
     /// Google's soft delete: so many seconds what is deleted could be restored. It is only told.
     pub soft_delete_seconds: Option<u64>,

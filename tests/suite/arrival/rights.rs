@@ -22,7 +22,8 @@ fn actions_of(operation: BucketOperation) -> &'static [&'static str] {
         BucketOperation::List => &["s3:ListBucket"],
         BucketOperation::Get | BucketOperation::Head => &["s3:GetObject"],
         BucketOperation::Lifecycle => &["s3:GetLifecycleConfiguration"],
-        BucketOperation::Policies | BucketOperation::Other => &["an operation that nobody knows"],
+        BucketOperation::Policies => &["s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"],
+        BucketOperation::Other => &["an operation that nobody knows"],
     }
 }
 
