@@ -32,6 +32,7 @@ pub fn settings() -> NetSettings {
     let default = NetSettings::default();
     NetSettings {
         stall_timeout: options.map_or(default.stall_timeout, |options| options.stall_timeout.0),
+        min_bytes_per_second: options.map_or(default.min_bytes_per_second, |options| options.min_rate.0),
         proxy: proxy().map(|(_, address)| (address, exceptions())),
         ca_bundles: options
             .and_then(|options| options.ca_bundle.clone())

@@ -3,6 +3,7 @@
 
 mod client;
 mod no_answer;
+mod rate_watch;
 mod raw_answer;
 mod refusal_body;
 mod s3_config;
@@ -23,6 +24,7 @@ use crate::export::printable;
 pub use client::{NetSettings, build_client, build_client_without_pool};
 pub use no_answer::connection_error;
 pub(crate) use no_answer::no_answer;
+pub(crate) use rate_watch::RateWatch;
 pub(crate) use raw_answer::RawAnswer;
 pub(crate) use refusal_body::{RefusalBody, said};
 pub(crate) use s3_config::{SigningTime, with_own_transport};

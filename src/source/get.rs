@@ -6,10 +6,11 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use http::{HeaderMap, StatusCode, header};
 use reqwest::{Client, Response};
+use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksums, Object, printable};
-use crate::net::{self, NetSettings};
+use crate::net::{self, NetSettings, RateWatch};
 use crate::progress::Counters;
 use crate::source::OpenObject;
 
@@ -61,7 +62,7 @@ impl Getter {
         let wanted_bytes = wanted_bytes(object, range);
         // Some servers repeat the whole object's checksum on a part; it says nothing of the part.
         let checksums = if range.is_none() { checksums(response.headers()) } else { Checksums::default() };
-        Ok(OpenObject { checksums, body: body(response, wanted_bytes, self.net.stall_timeout, &object.key) })
+        Ok(OpenObject { checksums, body: body(response, wanted_bytes, &self.net, &object.key) })
     }
 }
 
@@ -148,14 +149,16 @@ fn is_plain(encoding: &str) -> bool {
 }
 
 /// The bytes of an answer: exactly `wanted_bytes` of them, each within the stall timeout after the
-/// one before. Time that the receiver takes does not count.
-fn body(
-    response: Response,
-    wanted_bytes: u64,
-    stall_timeout: Duration,
-    key: &str,
-) -> BoxStream<'static, Result<Bytes>> {
-    let state = BodyState { response, received_bytes: 0, wanted_bytes, stall_timeout, key: key.to_owned() };
+/// one before, and not too slowly on the whole. Time that the receiver takes does not count.
+fn body(response: Response, wanted_bytes: u64, net: &NetSettings, key: &str) -> BoxStream<'static, Result<Bytes>> {
+    let state = BodyState {
+        response,
+        received_bytes: 0,
+        wanted_bytes,
+        stall_timeout: net.stall_timeout,
+        rate: RateWatch::new(net.min_bytes_per_second),
+        key: key.to_owned(),
+    };
     stream::try_unfold(state, |mut state| async move {
         let chunk = state.next_chunk().await?;
         Ok(chunk.map(|chunk| (chunk, state)))
@@ -168,17 +171,23 @@ struct BodyState {
     received_bytes: u64,
     wanted_bytes: u64,
     stall_timeout: Duration,
+    rate: RateWatch,
     key: String,
 }
 
 impl BodyState {
     async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
+        let began = Instant::now();
         let chunk = match tokio::time::timeout(self.stall_timeout, self.response.chunk()).await {
             Err(_) => return Err(self.broken("stalled", None)),
             Ok(Err(cause)) => return Err(self.broken("was cut", Some(cause))),
             Ok(Ok(chunk)) => chunk,
         };
-        self.received_bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        let chunk_bytes = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        self.received_bytes += chunk_bytes;
+        if chunk.is_some() && self.rate.is_undercut(began.elapsed(), chunk_bytes) {
+            return Err(self.broken("was too slow", None));
+        }
         match chunk {
             Some(_) if self.received_bytes > self.wanted_bytes => Err(self.broken("brought too much", None)),
             None if self.received_bytes < self.wanted_bytes => Err(self.broken("ended early", None)),
@@ -305,10 +314,27 @@ mod tests {
             // Without a length ahead, as a chunked answer has none.
             let sent = reqwest::Body::wrap_stream(stream::iter([Ok::<_, std::io::Error>(sent)]));
             let answer = Response::from(http::Response::new(sent));
-            body(answer, 4, Duration::from_secs(60), "key").try_collect::<Vec<_>>().await
+            body(answer, 4, &NetSettings::default(), "key").try_collect::<Vec<_>>().await
         };
         assert_eq!(read("0123").await.unwrap().concat(), b"0123");
         assert_eq!(read("012").await.unwrap_err().kind(), ErrorKind::Unavailable);
         assert_eq!(read("01234").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_given_up_unless_any_rate_is_taken() {
+        let read = |min_bytes_per_second| async move {
+            let trickle = stream::iter(0..100).then(|_| async {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                Ok::<_, std::io::Error>("0123456789")
+            });
+            let answer = Response::from(http::Response::new(reqwest::Body::wrap_stream(trickle)));
+            let net = NetSettings { min_bytes_per_second, ..NetSettings::default() };
+            body(answer, 1_000, &net, "key").try_collect::<Vec<_>>().await
+        };
+        assert_eq!(read(0).await.unwrap().concat().len(), 1_000);
+        assert_eq!(read(1).await.unwrap().concat().len(), 1_000);
+        let error = read(2).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.to_string(), "the transfer of key was too slow after 60 of 1000 bytes");
     }
 }

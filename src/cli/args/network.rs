@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::parsers::parse_patience;
-use crate::cli::units::Span;
+use super::parsers::{parse_min_rate, parse_patience};
+use crate::cli::units::{ByteRate, Span};
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Network (a proxy is named by HTTPS_PROXY, exceptions by NO_PROXY)")]
@@ -17,4 +17,7 @@ pub struct NetworkArgs {
     /// Drop a connection that brings nothing for so long
     #[arg(long, global = true, value_name = "TIME", default_value = "20s", value_parser = parse_patience, env = "E3SYNC_STALL_TIMEOUT", hide_short_help = true)]
     pub stall_timeout: Span,
+    /// Drop a transfer that brings less over a minute, and continue it; 0 for never
+    #[arg(long, global = true, value_name = "RATE", default_value = "100B/s", value_parser = parse_min_rate, env = "E3SYNC_MIN_RATE", hide_short_help = true)]
+    pub min_rate: ByteRate,
 }

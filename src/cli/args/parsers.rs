@@ -7,7 +7,7 @@ use e3sync::error::{self, Error};
 use e3sync::export::{AccountId, DaySpec, NamePattern, TypeName};
 use e3sync::transfer::Concurrency;
 
-use crate::cli::units::{ByteSize, Span};
+use crate::cli::units::{ByteRate, ByteSize, Span};
 
 /// More objects in flight than this serve nobody.
 const CONCURRENCY_MAX: usize = 4096;
@@ -69,6 +69,11 @@ pub fn parse_part_size(text: &str) -> Result<ByteSize, String> {
         ByteSize(bytes) if bytes < PART_BYTES_MIN => Err("parts have at least 64KiB; 16MiB is the default".to_owned()),
         size => Ok(size),
     }
+}
+
+/// A rate that may be none.
+pub fn parse_min_rate(text: &str) -> Result<ByteRate, String> {
+    if text.trim_end_matches("B/s") == "0" { Ok(ByteRate(0)) } else { text.parse() }
 }
 
 /// Reads a length of time that is not none.

@@ -51,9 +51,11 @@ fn trust(name: &str) -> Option<Trust> {
         "accept-shrink" | "acl" | "auth-format" | "bwlimit" | "concurrency" | "credential-minutes" | "date"
         | "dest" | "dest-lease" | "dest-region" | "dry-run" | "event" | "exclude-event" | "experiment" | "format"
         | "fresh" | "from" | "grace" | "json" | "keep-replaced" | "keep-superseded" | "last" | "log-format"
-        | "lookback" | "max-duration" | "memory" | "no-lock" | "outage" | "part-size" | "quick" | "quiet" | "ready"
-        | "repair" | "retries" | "sample" | "sql-prefix" | "sql-schema" | "sse" | "sse-kms-key-id"
-        | "stall-timeout" | "storage-class" | "tag" | "to" | "today" | "type" | "verbose" => Trust::Any,
+        | "lookback" | "max-duration" | "memory" | "min-rate" | "no-lock" | "outage" | "part-size" | "quick"
+        | "quiet" | "ready" | "repair" | "retries" | "sample" | "sql-prefix" | "sql-schema" | "sse"
+        | "sse-kms-key-id" | "stall-timeout" | "storage-class" | "tag" | "to" | "today" | "type" | "verbose" => {
+            Trust::Any
+        }
         _ => return None,
     })
 }

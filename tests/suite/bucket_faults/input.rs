@@ -20,7 +20,7 @@ fn typing_errors_of_an_address_are_told_before_anything_is_asked() {
         ("gs//my-lake", "write gs://my-lake"),
         ("s3://", "names no bucket"),
         ("s3:///lake", "names no bucket"),
-        ("s3://My-Lake/lake", "lower-case"),
+        ("s3://my lake/lake", "lower-case"),
         ("s3://my-lake//lake", "empty part"),
         ("s3://my-lake/../lake", "empty part"),
         ("https://my-lake.s3.amazonaws.com/lake", "s3://BUCKET/PREFIX"),
