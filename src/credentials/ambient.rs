@@ -1,3 +1,5 @@
+//! Credentials for the source that come from the user's own AWS settings instead of the exchange.
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 

@@ -1,3 +1,5 @@
+//! Temporary credentials at AWS.
+
 use std::fmt;
 
 use aws_credential_types::Credentials;

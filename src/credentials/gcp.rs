@@ -1,3 +1,5 @@
+//! An access token at Google Cloud Storage.
+
 use std::fmt;
 
 use secrecy::SecretString;

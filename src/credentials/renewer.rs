@@ -1,3 +1,5 @@
+//! Holds credentials and renews them: ahead of their end, and when they are refused, once for all who wait.
+
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};

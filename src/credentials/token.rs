@@ -1,3 +1,5 @@
+//! Where the account's token comes from: a variable, a file, a command, an OAuth application.
+
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! A destination's address and settings, and how they become a destination.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Whose mirror a destination is: the content of `destination.json`.
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};

@@ -1,3 +1,5 @@
+//! The records of a partition's objects in a file of fixed-size slots, read and written concurrently.
+
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::ops::Deref;

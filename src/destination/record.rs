@@ -1,3 +1,5 @@
+//! One object's record in a ledger: 160 bytes with a checksum of their own.
+
 use crc_fast::CrcAlgorithm;
 
 use crate::export::{Base64, Checksums};

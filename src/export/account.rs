@@ -1,3 +1,5 @@
+//! The account's number (domain.md section 1).
+
 use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};

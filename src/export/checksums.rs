@@ -1,3 +1,5 @@
+//! The checksums that clouds tell of objects.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

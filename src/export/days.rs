@@ -1,3 +1,5 @@
+//! A range of days.
+
 use std::fmt;
 use std::str::FromStr;
 

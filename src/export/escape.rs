@@ -1,3 +1,5 @@
+//! Escaping: Hive's in keys, and what keeps texts of others printable.
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 

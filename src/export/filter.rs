@@ -1,3 +1,5 @@
+//! Which experiments and events of a day are wanted.
+
 use serde::{Deserialize, Serialize};
 
 use super::{hive_escape, hive_unescape};

@@ -1,3 +1,5 @@
+//! A partition of the export, one type on one day, and where it lies (domain.md sections 2 and 3).
+
 use std::fmt;
 
 use jiff::civil::Date;

@@ -1,3 +1,5 @@
+//! What is known of an object's bytes once all were hashed.
+
 use crate::export::Checksums;
 
 /// What is known of an object's bytes after every one of them was hashed on its way through.

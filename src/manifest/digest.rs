@@ -1,3 +1,5 @@
+//! The digest of a listing, by which an unchanged one is recognised.
+
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

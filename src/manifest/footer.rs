@@ -1,3 +1,5 @@
+//! Reads the number of rows from a Parquet footer as it passes through.
+
 use bytes::Bytes;
 
 /// How much of an object's end is kept to read the Parquet footer from, in bytes.

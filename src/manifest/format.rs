@@ -1,3 +1,5 @@
+//! The form of a manifest: its header, its entries, its versions.
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! Reads manifests, and proves that they are whole.
+
 use std::io::{self, BufRead, Read as _, Seek, SeekFrom};
 
 use sha2::{Digest as _, Sha256};

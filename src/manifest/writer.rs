@@ -1,3 +1,5 @@
+//! Writes manifests line by line, with their digest at the end.
+
 use std::io::{self, Write};
 
 use serde::Serialize;

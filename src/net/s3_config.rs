@@ -1,3 +1,5 @@
+//! What every client of the S3 SDK here has in common.
+
 use std::sync::Arc;
 use std::time::SystemTime;
 

@@ -1,3 +1,5 @@
+//! What the S3 SDK's errors are about: a refusal, no answer, no credentials.
+
 use std::error::Error as StdError;
 
 use aws_credential_types::provider::error::CredentialsError;

@@ -1,3 +1,5 @@
+//! Carries the S3 SDK's requests over the HTTP client that everything here shares.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

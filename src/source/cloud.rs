@@ -1,3 +1,5 @@
+//! The clouds that hold the account's export: those that take part, and those that do not, with the reason.
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;

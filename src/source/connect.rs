@@ -1,3 +1,5 @@
+//! The settings of the source, and how they become clouds that can be asked.
+
 use std::sync::Arc;
 
 use super::bucket::BucketSource;

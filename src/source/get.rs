@@ -1,3 +1,5 @@
+//! Reads an object of the source: the head proves to be the listed object, the body to be whole.
+
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

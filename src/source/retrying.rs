@@ -1,3 +1,5 @@
+//! Repeats requests to the source as far as that helps.
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Where a mirror is, as SQL statements name it.
+
 use super::Engine;
 use crate::error::{Error, ErrorKind, Result};
 

@@ -1,3 +1,5 @@
+//! What is refused, renamed or quoted on the way into SQL statements.
+
 use super::*;
 
 fn request(place: Place, types: &[&str]) -> Request {

@@ -1,3 +1,5 @@
+//! Adds up what a destination holds.
+
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;

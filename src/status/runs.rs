@@ -1,3 +1,5 @@
+//! What earlier runs left about themselves, as far as `status` uses it.
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 

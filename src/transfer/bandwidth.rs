@@ -1,3 +1,5 @@
+//! Keeps all transfers together below a rate.
+
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Owns the state of a run: begins what may be begun, and settles what has ended.
+
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;

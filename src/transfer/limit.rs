@@ -1,3 +1,5 @@
+//! How many objects are in flight: adapts to what the source and the line bear.
+
 use std::time::Duration;
 
 use tokio::time::Instant;

@@ -1,3 +1,5 @@
+//! Transfers one object: reads, hashes, writes, and verifies before it counts.
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;

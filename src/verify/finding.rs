@@ -1,3 +1,5 @@
+//! In what way something differs from its manifest.
+
 /// In what way something differs from its manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FindingKind {

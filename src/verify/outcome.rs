@@ -1,3 +1,5 @@
+//! What a verification came to.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;

@@ -1,3 +1,5 @@
+//! Compares one partition with its manifest.
+
 use std::sync::Arc;
 
 use futures::StreamExt as _;

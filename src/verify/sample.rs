@@ -1,3 +1,5 @@
+//! Chooses the part of the days that a sampled verification looks at.
+
 use std::str::FromStr;
 
 use jiff::civil::Date;

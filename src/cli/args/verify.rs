@@ -1,3 +1,5 @@
+//! Options of the verbs that read what is published: `verify` and `export-manifest`.
+
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;

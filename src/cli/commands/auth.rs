@@ -1,3 +1,5 @@
+//! Runs `auth`: exchanges the token and prints temporary credentials in the form of another tool.
+
 use std::time::Duration;
 
 use e3sync::credentials::{AwsCredentials, GcpToken, Grant};

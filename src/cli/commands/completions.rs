@@ -1,3 +1,5 @@
+//! Runs `completions`: prints the script that completes commands in a shell.
+
 use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory as _};
 

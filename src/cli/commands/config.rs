@@ -1,3 +1,5 @@
+//! Runs `config`: shows the settings in effect and where each comes from.
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 

@@ -1,3 +1,5 @@
+//! Runs `demo`: simulates an export, mirrors it and shows its calendar, in a temporary directory.
+
 use std::sync::Arc;
 
 use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource};

@@ -1,3 +1,5 @@
+//! Runs `export-manifest`: prints what is published in the forms that other tools take.
+
 use std::io::{BufWriter, Seek as _};
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Runs `ls`: lists the days of the source with their objects and sizes.
+
 use std::sync::Arc;
 
 use e3sync::error::Result;

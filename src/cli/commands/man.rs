@@ -1,3 +1,5 @@
+//! Runs `man`: writes a manual page for each verb.
+
 use std::io::Write;
 use std::path::Path;
 

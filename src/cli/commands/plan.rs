@@ -1,3 +1,5 @@
+//! Runs `plan`: shows what `sync` would do with each partition, and why.
+
 use std::sync::Arc;
 
 use e3sync::destination::check_account;

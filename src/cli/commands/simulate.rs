@@ -1,3 +1,5 @@
+//! Runs `simulate`: serves a fake export, and a customer's bucket where one is named, until a signal.
+
 use std::sync::Arc;
 
 use e3sync::error::{Error, ErrorKind, Result};

@@ -1,3 +1,5 @@
+//! Runs `sql`: prints the statements that make a mirror readable as tables.
+
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};

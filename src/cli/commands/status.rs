@@ -1,3 +1,5 @@
+//! Runs `status`: shows the calendar of a destination as text, JSON or a page.
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Runs `sync`: decides, transfers, and reports.
+
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -1,3 +1,5 @@
+//! Runs `verify`: compares a destination with its manifests, and repairs what differs where asked to.
+
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -1,3 +1,5 @@
+//! Progress on a terminal: bars that are redrawn.
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Progress where no bars can be drawn: a line for each event that matters.
+
 use e3sync::error::ErrorKind;
 use e3sync::progress::{Counters, Event, Observer};
 

@@ -1,3 +1,5 @@
+//! The summary at the end of a run, as text and as JSON.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Counts the verified objects by the checksum that each was verified against.
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,3 +1,5 @@
+//! The exchange of the token for credentials at S3.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The exchange of the token for an access token at Google Cloud Storage.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! A partition in a bucket that this run alone works on.
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

@@ -1,3 +1,5 @@
+//! What a run has finished of a partition, written to the bucket in fragments so that the next run can resume.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! How a bucket keeps what was to be replaced or deleted in it, and what that means for runs.
+
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};

@@ -1,3 +1,5 @@
+//! A bucket opened to read what is published.
+
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::Mutex;

@@ -1,3 +1,5 @@
+//! The requests to a bucket: repeated as far as that helps, counted, and made only while the lease holds.
+
 use std::future::Future;
 use std::io::{BufReader, Write as _};
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! Temporary storage for manifests and listings: memory up to a limit, a file beyond it.
+
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};

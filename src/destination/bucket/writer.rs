@@ -1,3 +1,5 @@
+//! Writes one object into a bucket: as a whole, or in parts where it is large.
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,3 +1,5 @@
+//! Opens files below a folder without following any link.
+
 use std::fs::File;
 
 use super::folder::Folder;

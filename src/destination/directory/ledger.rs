@@ -1,3 +1,5 @@
+//! The records of staged objects in a directory: their files and how they are opened.
+
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 

@@ -1,3 +1,5 @@
+//! A directory opened to read what is published.
+
 use std::cell::RefCell;
 use std::io::Read as _;
 use std::time::{Duration, Instant};

@@ -1,3 +1,5 @@
+//! Walks a folder in the order of keys.
+
 use rustix::fs::{AtFlags, Dir, FileType};
 
 use super::folder::Folder;

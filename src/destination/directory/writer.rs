@@ -1,3 +1,5 @@
+//! Writes one object into a directory's pool of staged files.
+
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::ops::Range;

@@ -1,3 +1,5 @@
+//! The bodies of requests and answers, with a guard against stalls.
+
 use std::fmt;
 use std::future::Future as _;
 use std::pin::Pin;

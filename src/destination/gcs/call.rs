@@ -1,3 +1,5 @@
+//! One try of one request: what it is for, and what its answer told.
+
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,3 +1,5 @@
+//! What refusals and missing answers of Google Cloud Storage mean.
+
 use http::{HeaderMap, StatusCode};
 
 use super::call::{Call, Operation};

@@ -1,3 +1,5 @@
+//! Reads the XML of listings and of lifecycle rules.
+
 use crate::destination::bucket::{StoredObject, StoredPage, Upload};
 use crate::error::Result;
 use crate::net::untrusted_listing as untrusted;

@@ -1,3 +1,5 @@
+//! Asks a bucket for its retention, soft delete and versions.
+
 use std::time::Duration;
 
 use serde::Deserialize;

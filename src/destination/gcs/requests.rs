@@ -1,3 +1,5 @@
+//! The requests to objects and listings, behind the port of a bucket.
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};

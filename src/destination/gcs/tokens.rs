@@ -1,3 +1,5 @@
+//! Holds an access token and renews it, once for all who wait.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,3 +1,5 @@
+//! Carries object_store's requests over the HTTP client that everything here shares.
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,3 +1,5 @@
+//! Multipart uploads, and the copy that puts one in place under a condition.
+
 use http::header;
 use object_store::client::{HttpRequestBody, HttpService as _};
 use object_store::multipart::{MultipartStore as _, PartId};

@@ -1,3 +1,5 @@
+//! The SDK's clients for a bucket, and the login behind them.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Copies objects within a bucket, in parts where they are too large for one request.
+
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 
 use super::S3Store;

@@ -1,3 +1,5 @@
+//! What refusals of S3 mean, and what to do about them.
+
 use std::borrow::Cow;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};

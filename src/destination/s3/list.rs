@@ -1,3 +1,5 @@
+//! Listings of a bucket.
+
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use jiff::Timestamp;
 

@@ -1,3 +1,5 @@
+//! Stores objects by one request, under conditions and with a checksum.
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 

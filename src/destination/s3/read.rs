@@ -1,3 +1,5 @@
+//! Reads objects and what they say about themselves.
+
 use std::time::Duration;
 
 use aws_sdk_s3::error::ProvideErrorMetadata as _;

@@ -1,3 +1,5 @@
+//! Multipart uploads, and what is known of unfinished ones.
+
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, ExpirationStatus, LifecycleRule,

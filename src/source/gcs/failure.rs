@@ -1,3 +1,5 @@
+//! What refusals of Google Cloud Storage mean at the source.
+
 use reqwest::Response;
 
 use crate::error::{Error, ErrorKind};

@@ -1,3 +1,5 @@
+//! Listings of the source at Google Cloud Storage, by its JSON API.
+
 use serde::Deserialize;
 
 use super::{GcsProtocol, failure};

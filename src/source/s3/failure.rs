@@ -1,3 +1,5 @@
+//! What refusals of S3 mean at the source.
+
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;

@@ -1,3 +1,5 @@
+//! Listings of the source at S3.
+
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;

@@ -1,3 +1,5 @@
+//! Signs GETs of objects (AWS Signature Version 4).
+
 use std::time::SystemTime;
 
 use aws_sigv4::http_request::{

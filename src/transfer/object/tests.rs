@@ -1,3 +1,5 @@
+//! Transfers of objects by sources and destinations that fail on purpose.
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -79,3 +79,13 @@ fn explained_messages_are_messages() {
         assert!(sources.contains(message), "no source says `{message}`");
     }
 }
+
+#[test]
+fn each_source_file_says_first_what_it_is_for() {
+    let files = crate::harness::files_below(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").as_path());
+    let sources: Vec<_> = files.into_keys().filter(|path| path.ends_with(".rs")).collect();
+    assert!(sources.len() > 200, "{}", sources.len());
+    let begins = |path: &String| read(&format!("src/{path}")).text.starts_with("//! ");
+    let silent: Vec<_> = sources.iter().filter(|path| !begins(path)).collect();
+    assert!(silent.is_empty(), "{silent:?}");
+}

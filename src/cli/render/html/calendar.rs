@@ -1,3 +1,5 @@
+//! The page's calendar: one square for each day of each type.
+
 use std::collections::BTreeMap;
 
 use e3sync::export::TypeName;

@@ -1,3 +1,5 @@
+//! The page's table of days.
+
 use e3sync::export::TypeName;
 use e3sync::status::Day;
 

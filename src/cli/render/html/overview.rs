@@ -1,3 +1,5 @@
+//! The head of the page: what is there, what is missing, in sentences.
+
 use e3sync::status::{self, DayState, Status, Totals};
 
 use super::writer::Html;

@@ -1,3 +1,5 @@
+//! The page's plot: a bar for each day.
+
 use e3sync::export::TypeName;
 use e3sync::status::Day;
 

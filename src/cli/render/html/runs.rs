@@ -1,3 +1,5 @@
+//! The page's table of runs.
+
 use e3sync::status::Run;
 
 use super::overview::minute;

@@ -1,3 +1,5 @@
+//! Writes HTML: every text is escaped in one place.
+
 use std::fmt::{self, Display, Write as _};
 
 /// Attributes of an element.

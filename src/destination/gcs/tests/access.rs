@@ -1,3 +1,5 @@
+//! Each kind of Google's credentials against a server that says whatever a test wants.
+
 use std::io::Write as _;
 
 use super::super::credentials::TokenIssuer;

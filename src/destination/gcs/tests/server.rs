@@ -1,3 +1,5 @@
+//! A server that gives prepared answers and keeps what it was asked.
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
