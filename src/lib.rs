@@ -5,6 +5,8 @@
 //! the wall clock; the command in `main.rs` and `cli/` does. Data flows one way, from
 //! [`credentials`] and [`source`] over [`plan`] and [`transfer`] to [`destination`].
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 #[cfg(not(unix))]
 compile_error!("e3sync needs a Unix system: it publishes by renames relative to open folders");
 

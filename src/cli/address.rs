@@ -12,7 +12,8 @@ use e3sync::net;
 use secrecy::SecretString;
 
 use super::args::{BucketArgs, DestinationArgs};
-use super::decide::{DESTINATION_VARIABLE, environment};
+use super::decide::DESTINATION_VARIABLE;
+use super::environment;
 use super::network;
 
 /// The vendor's own bucket, which nobody else can write.
@@ -24,14 +25,16 @@ fn usage(what: impl Into<String>, hint: impl Into<std::borrow::Cow<'static, str>
 
 /// Whether the command line or the environment says where the mirror is.
 pub fn is_named(arguments: &DestinationArgs) -> bool {
-    arguments.destination.is_some() || arguments.output.is_some() || environment("OPTIMIZELY_DATA_DIR").is_some()
+    arguments.destination.is_some()
+        || arguments.output.is_some()
+        || environment::variable("OPTIMIZELY_DATA_DIR").is_some()
 }
 
 /// Where the mirror is.
 pub fn destination(arguments: &DestinationArgs) -> Result<Address> {
     let example = "name a directory or a bucket, as in `e3sync sync ./events` or `e3sync sync s3://my-lake/optimizely`";
     let named = arguments.destination.clone().or_else(|| arguments.output.clone());
-    let text = named.or_else(|| environment(DESTINATION_VARIABLE)).ok_or_else(|| {
+    let text = named.or_else(|| environment::variable(DESTINATION_VARIABLE)).ok_or_else(|| {
         usage("no destination is given", "name one, as in `e3sync sync ./events`, or set E3SYNC_DEST")
     })?;
     if text.trim().is_empty() {
@@ -145,7 +148,8 @@ fn is_older_name(name: &str) -> bool {
 
 /// Whether buckets are at another server than AWS.
 fn has_own_server(arguments: &BucketArgs) -> bool {
-    let named = || ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().any(|name| environment(name).is_some());
+    let named =
+        || ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"].into_iter().any(|name| environment::variable(name).is_some());
     arguments.dest_endpoint_url.is_some() || named()
 }
 
@@ -201,8 +205,8 @@ fn parse_tag(text: &str) -> Result<(String, String)> {
 /// vendor's: they cannot write anywhere, and belong to nobody else's bucket (domain.md section 2).
 fn refuse_vendors_credentials(arguments: &BucketArgs) -> Result<()> {
     let is_vendors_path = |path: String| path.contains("/v1/account_id=");
-    let are_vendors =
-        environment("S3_BASE_PATH").is_some_and(is_vendors_path) && environment("AWS_SESSION_TOKEN").is_some();
+    let are_vendors = environment::variable("S3_BASE_PATH").is_some_and(is_vendors_path)
+        && environment::variable("AWS_SESSION_TOKEN").is_some();
     if !are_vendors || arguments.dest_profile.is_some() {
         return Ok(());
     }
@@ -229,7 +233,7 @@ fn gcs(rest: &str, arguments: &BucketArgs) -> Result<Address> {
             "Google Cloud Storage takes such things from the bucket's own settings",
         ));
     }
-    if let Some(token) = environment("GOOGLE_OAUTH_ACCESS_TOKEN") {
+    if let Some(token) = environment::variable("GOOGLE_OAUTH_ACCESS_TOKEN") {
         well_formed::check("the token", "GOOGLE_OAUTH_ACCESS_TOKEN", &token, Form::Header)?;
     }
     let store = GcsStoreSettings {
@@ -248,24 +252,24 @@ fn gcs_access(arguments: &BucketArgs) -> Result<GcsAccess> {
     if let Some(command) = &arguments.dest_token_command {
         return Ok(GcsAccess::Command(command.clone()));
     }
-    if let Some(token) = environment("GOOGLE_OAUTH_ACCESS_TOKEN") {
+    if let Some(token) = environment::variable("GOOGLE_OAUTH_ACCESS_TOKEN") {
         return Ok(GcsAccess::Token(SecretString::from(token)));
     }
-    let named = environment("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from);
-    let configured = environment("CLOUDSDK_CONFIG").map(PathBuf::from);
-    let configured = configured.or_else(|| Some(PathBuf::from(environment("HOME")?).join(".config/gcloud")));
+    let named = environment::variable("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from);
+    let configured = environment::variable("CLOUDSDK_CONFIG").map(PathBuf::from);
+    let configured = configured.or_else(|| Some(PathBuf::from(environment::variable("HOME")?).join(".config/gcloud")));
     let well_known = configured.map(|folder| folder.join("application_default_credentials.json"));
     if let Some(path) = named.or_else(|| well_known.filter(|path| path.exists())) {
-        let runs_programs = environment("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES").as_deref() == Some("1");
+        let runs_programs = environment::variable("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES").as_deref() == Some("1");
         return Ok(GcsAccess::File { path, runs_programs });
     }
-    if environment("NO_GCE_CHECK").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+    if environment::variable("NO_GCE_CHECK").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
         return Err(usage(
             "no credentials for Google Cloud Storage were found, and NO_GCE_CHECK keeps from asking the machine",
             "name a credentials file with GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`",
         ));
     }
-    Ok(GcsAccess::Machine { host: environment("GCE_METADATA_HOST") })
+    Ok(GcsAccess::Machine { host: environment::variable("GCE_METADATA_HOST") })
 }
 
 #[cfg(test)]

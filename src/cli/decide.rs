@@ -23,7 +23,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
-use super::{address, file, network, oauth};
+use super::{address, environment, file, network, oauth};
 
 /// The variables that may hold the token, the first that is set.
 pub const TOKEN_VARIABLES: [&str; 2] = ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"];
@@ -110,11 +110,6 @@ fn lease(arguments: &DestinationArgs) -> LeaseSettings {
     seconds.map_or_else(LeaseSettings::default, LeaseSettings::of_duration)
 }
 
-/// A variable's value, where it is set and not empty.
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
 /// Where a mirror is, the same however it was typed.
 pub fn plain_address(address: &Address) -> String {
     match address {
@@ -127,7 +122,7 @@ pub fn plain_address(address: &Address) -> String {
 /// read-only. `None` where the user has no folder for such things.
 pub fn state_folder() -> Option<PathBuf> {
     // By the XDG specification a relative path there is none.
-    let absolute = |name| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name| environment::variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let home = || absolute("HOME").filter(|home| home.is_dir());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(home()?.join(".local/state")))?;
     Some(state.join("e3sync"))
@@ -313,8 +308,8 @@ fn token(arguments: &SourceArgs) -> Result<TokenSource> {
 
 /// The token in the first of its variables that says something.
 fn token_from_environment() -> Result<Option<TokenSource>> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let Some((name, value)) = TOKEN_VARIABLES.iter().find_map(|name| Some((*name, set(name)?))) else {
+    let set = |name: &'static str| Some((name, environment::value(name)?));
+    let Some((name, value)) = TOKEN_VARIABLES.into_iter().find_map(set) else {
         return Ok(None);
     };
     token_value(value.into_encoded_bytes(), name).map(Some)

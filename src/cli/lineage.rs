@@ -15,7 +15,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::decide::{environment, plain_address};
+use super::decide::plain_address;
+use super::environment;
 use super::network;
 
 const SCHEMA_URL: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
@@ -49,16 +50,16 @@ impl Lineage {
     /// # Errors
     /// [`ErrorKind::Usage`] for an address that is none, or that would carry a secret in the clear.
     pub fn from_environment(sources: &[String], destination: &Address, stop: &Stop) -> Result<Option<Self>> {
-        let is_disabled =
-            environment("OPENLINEAGE_DISABLED").is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true"));
-        let Some(url) = environment("OPENLINEAGE_URL").filter(|_| !is_disabled) else { return Ok(None) };
-        let api_key = environment("OPENLINEAGE_API_KEY").map(SecretString::from);
-        let endpoint = environment("OPENLINEAGE_ENDPOINT").unwrap_or_else(|| "api/v1/lineage".to_owned());
+        let is_disabled = environment::variable("OPENLINEAGE_DISABLED")
+            .is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true"));
+        let Some(url) = environment::variable("OPENLINEAGE_URL").filter(|_| !is_disabled) else { return Ok(None) };
+        let api_key = environment::variable("OPENLINEAGE_API_KEY").map(SecretString::from);
+        let endpoint = environment::variable("OPENLINEAGE_ENDPOINT").unwrap_or_else(|| "api/v1/lineage".to_owned());
         Ok(Some(Self {
             client: net::build_client(&network::settings())?,
             url: address(&url, &endpoint, api_key.is_some())?,
             api_key,
-            namespace: environment("OPENLINEAGE_NAMESPACE").unwrap_or_else(|| "default".to_owned()),
+            namespace: environment::variable("OPENLINEAGE_NAMESPACE").unwrap_or_else(|| "default".to_owned()),
             run_id: random_uuid(),
             inputs: sources.iter().map(|source| dataset_of_url(source)).collect(),
             destination: destination.clone(),

@@ -6,6 +6,7 @@ mod args;
 mod asked;
 mod commands;
 mod decide;
+mod environment;
 mod file;
 mod lineage;
 mod network;

@@ -10,7 +10,7 @@ use e3sync::finding::Finding;
 use e3sync::net::{self, NetSettings};
 
 use super::args::NetworkArgs;
-use super::decide::environment;
+use super::environment;
 
 /// The variables of other tools that name certificate authorities; those of all are trusted. `SSL_CERT_FILE`
 /// and `SSL_CERT_DIR` say what the system's authorities are, which is the TLS library's business.
@@ -37,18 +37,18 @@ pub fn settings() -> NetSettings {
         ca_bundles: options
             .and_then(|options| options.ca_bundle.clone())
             .into_iter()
-            .chain(CA_VARIABLES.into_iter().filter_map(environment).map(PathBuf::from))
+            .chain(CA_VARIABLES.into_iter().filter_map(environment::value).map(PathBuf::from))
             .collect(),
         ..default
     }
 }
 
 fn proxy() -> Option<(&'static str, String)> {
-    PROXY_VARIABLES.into_iter().find_map(|name| Some((name, environment(name)?)))
+    PROXY_VARIABLES.into_iter().find_map(|name| Some((name, environment::variable(name)?)))
 }
 
 fn exceptions() -> String {
-    environment("NO_PROXY").or_else(|| environment("no_proxy")).unwrap_or_default()
+    environment::variable("NO_PROXY").or_else(|| environment::variable("no_proxy")).unwrap_or_default()
 }
 
 /// An error's hint; where no answer came, with the proxy that is used.

@@ -10,7 +10,7 @@ use e3sync::error::Error;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::network;
+use super::{environment, network};
 
 /// How messages look. One for the process, as standard error is; set before the first message.
 static LOGS_JSON: AtomicBool = AtomicBool::new(false);
@@ -136,7 +136,7 @@ pub fn usage(error: &clap::Error) {
 
 /// Whether a person at a terminal that can redraw lines sees the messages.
 pub fn is_stderr_interactive() -> bool {
-    let is_terminal = io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    let is_terminal = io::stderr().is_terminal() && environment::value("TERM").is_some_and(|term| term != "dumb");
     is_terminal && !logs_json()
 }
 
@@ -213,6 +213,6 @@ impl Paint {
 }
 
 fn allows_colour() -> bool {
-    let is_forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    !is_forbidden && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    let is_forbidden = environment::value("NO_COLOR").is_some();
+    !is_forbidden && environment::value("TERM").is_none_or(|term| term != "dumb")
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Outcome;
 use crate::cli::args::ConfigArgs;
 use crate::cli::settings::{self, Entry, Failure, Origin, Resolved, Seen};
-use crate::cli::{decide, output, success, tell};
+use crate::cli::{decide, environment, output, success, tell};
 
 /// What is shown of a value that may hold a secret.
 const SECRET: &str = "(set)";
@@ -79,7 +79,7 @@ fn token(settings: &[Setting]) -> Option<Setting> {
     if access.is_empty() || access.iter().any(|setting| setting.is_set()) {
         return None;
     }
-    let variable = decide::TOKEN_VARIABLES.into_iter().find(|name| decide::environment(name).is_some())?;
+    let variable = decide::TOKEN_VARIABLES.into_iter().find(|name| environment::variable(name).is_some())?;
     let origin = Origin::Variable(variable.to_owned());
     Some(Setting::new("(token)".to_owned(), SECRET.into(), origin))
 }
@@ -113,7 +113,7 @@ impl Setting {
     /// The destination also has the variable of the vendor's own tool.
     fn or_elsewhere(self) -> Self {
         let variable = decide::DESTINATION_VARIABLE;
-        match decide::environment(variable).filter(|_| self.name == "dest" && self.value.is_null()) {
+        match environment::variable(variable).filter(|_| self.name == "dest" && self.value.is_null()) {
             Some(value) => Self::new(self.name, value.into(), Origin::Variable(variable.to_owned())),
             None => self,
         }

@@ -17,7 +17,7 @@ use super::Outcome;
 use crate::cli::args::DoctorArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::output::{self, Paint};
-use crate::cli::{file, network, render};
+use crate::cli::{environment, file, network, render};
 
 /// On a narrower terminal what was found stands below what was checked.
 const COLUMNS_FOR_A_TABLE: usize = 60;
@@ -128,7 +128,7 @@ fn token_origin(arguments: &DoctorArgs, settings: &SourceSettings) -> String {
     } else if let Some(path) = &source.token_file {
         format!("comes from {}", path.display())
     } else {
-        let is_first = decide::environment("OPTIMIZELY_API_TOKEN").is_some();
+        let is_first = environment::variable("OPTIMIZELY_API_TOKEN").is_some();
         format!("comes from {}", if is_first { "OPTIMIZELY_API_TOKEN" } else { "OPTIMIZELY_PAT" })
     }
 }

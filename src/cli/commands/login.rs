@@ -13,7 +13,8 @@ use e3sync::progress::Silent;
 
 use super::Outcome;
 use crate::cli::args::{LoginArgs, LogoutArgs};
-use crate::cli::decide::{Present, environment};
+use crate::cli::decide::Present;
+use crate::cli::environment;
 use crate::cli::oauth;
 use crate::cli::{output, signals, success};
 
@@ -88,8 +89,8 @@ async fn pasted(authorization: &Authorization) -> Result<String> {
 
 /// Opens a browser where there is one. The address was printed; whether it opens matters to nobody else.
 fn open_browser(url: &str) {
-    let named = environment("BROWSER");
-    let has_screen = environment("DISPLAY").is_some() || environment("WAYLAND_DISPLAY").is_some();
+    let named = environment::variable("BROWSER");
+    let has_screen = environment::variable("DISPLAY").is_some() || environment::variable("WAYLAND_DISPLAY").is_some();
     let program = match &named {
         Some(program) => program.as_str(),
         None if cfg!(target_os = "macos") => "open",

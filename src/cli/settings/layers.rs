@@ -1,7 +1,7 @@
 //! Which layer decides which option.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use clap::builder::{FalseyValueParser, TypedValueParser as _};
 use clap::parser::ValueSource;
@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::catalog::{is_switch, name_of};
 use super::file::Entry;
-use crate::cli::decide::environment;
+use crate::cli::environment;
 
 /// What the command line alone says.
 pub struct Typed {
@@ -50,7 +50,7 @@ fn is_typed(matches: &ArgMatches, id: &str) -> bool {
 fn typed_or_variable(matches: &ArgMatches, id: &str) -> Option<String> {
     let raw = matches.try_get_raw(id).ok().flatten().filter(|_| is_typed(matches, id));
     let typed = raw.and_then(|mut values| values.next()).map(|value| value.to_string_lossy().into_owned());
-    typed.or_else(|| environment(&format!("E3SYNC_{}", id.to_ascii_uppercase())))
+    typed.or_else(|| environment::variable(&format!("E3SYNC_{}", id.to_ascii_uppercase())))
 }
 
 /// Lets the files' values stand for defaults where no higher layer decides; gives the entries that
@@ -92,21 +92,14 @@ fn id_of(argument: &Arg) -> String {
 /// Schedulers leave a variable empty that they have nothing for: it says nothing.
 pub fn without_empty_variables(command: Command) -> Command {
     let unset = |argument: Arg| {
-        let value = argument.get_env().and_then(std::env::var_os);
-        let is_empty = value.is_some_and(|value| value.is_empty());
-        if is_empty { without_variable(argument) } else { argument }
+        if argument.get_env().is_some_and(environment::is_empty) { without_variable(argument) } else { argument }
     };
     command.mut_args(unset).mut_subcommands(|verb| verb.mut_args(unset))
 }
 
-/// A variable's value, where it is set and not empty.
-fn variable(name: &OsStr) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
-}
-
 /// Whether a variable says something about an option, and if so, whether it only turns it off.
 fn is_off_by_variable(argument: &Arg) -> Option<bool> {
-    let value = variable(argument.get_env()?)?;
+    let value = environment::value(argument.get_env()?)?;
     let is_on = || FalseyValueParser::new().parse_ref(&Command::new("switch"), None, &value).unwrap_or(true);
     Some(is_switch(argument) && !is_on())
 }

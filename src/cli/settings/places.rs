@@ -9,7 +9,7 @@ use e3sync::error::{Error, ErrorKind, Result};
 
 use super::catalog::Catalog;
 use super::file::SettingsFile;
-use crate::cli::decide::environment;
+use crate::cli::environment;
 
 /// A settings file has some lines; what is larger is something else.
 const BYTES_MAX: u64 = 64 * 1024;
@@ -44,7 +44,7 @@ pub fn all() -> Vec<Place> {
 
 /// The folder of the user's settings. By the XDG specification a relative path there is none.
 fn users_folder() -> Option<PathBuf> {
-    let absolute = |name| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name| environment::variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))
 }
 

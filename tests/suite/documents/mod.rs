@@ -5,4 +5,5 @@ mod fields;
 mod help;
 mod names;
 mod statements;
+mod structure;
 mod text;
