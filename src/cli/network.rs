@@ -34,13 +34,18 @@ pub fn settings() -> NetSettings {
         stall_timeout: options.map_or(default.stall_timeout, |options| options.stall_timeout.0),
         min_bytes_per_second: options.map_or(default.min_bytes_per_second, |options| options.min_rate.0),
         proxy: proxy().map(|(_, address)| (address, exceptions())),
-        ca_bundles: options
-            .and_then(|options| options.ca_bundle.clone())
-            .into_iter()
-            .chain(CA_VARIABLES.into_iter().filter_map(environment::value).map(PathBuf::from))
-            .collect(),
+        ca_bundles: ca_bundles(options.and_then(|options| options.ca_bundle.clone())),
         ..default
     }
+}
+
+/// A site names the same file to several tools.
+fn ca_bundles(named: Option<PathBuf>) -> Vec<PathBuf> {
+    let others = CA_VARIABLES.into_iter().filter_map(environment::value).map(PathBuf::from);
+    let mut bundles: Vec<_> = named.into_iter().chain(others).collect();
+    bundles.sort();
+    bundles.dedup();
+    bundles
 }
 
 fn proxy() -> Option<(&'static str, String)> {
