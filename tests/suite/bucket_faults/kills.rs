@@ -64,6 +64,8 @@ fn kills_lose_nothing(cloud: Cloud) {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let lake = Lake::of(cloud, six_days());
+    // A rewrite has no large object any more, which leaves less than half of a day that was published with one.
+    let sync = || lake.sync().arg("--accept-shrink");
     let mut history = History::default();
     history.note(&lake.source());
     for kill in 0..KILLS {
@@ -73,7 +75,7 @@ fn kills_lose_nothing(cloud: Cloud) {
             history.note(&lake.source());
         }
         let context = format!("seed {seed}, kill {kill}");
-        let running = lake.sync().start();
+        let running = sync().start();
         // By requests and not by time, so that a slow machine is killed at the same moments.
         let until = lake.bucket().requests().total() + random.random_range(1..110);
         let is_over = AtomicBool::new(false);
@@ -97,8 +99,8 @@ fn kills_lose_nothing(cloud: Cloud) {
         assert!(matches!(running.code, None | Some(0 | 7)), "{context}: {running:?}");
         history.check(&lake.data(), &context);
     }
-    let last = lake.run_after_leases(|| lake.sync());
-    assert_eq!(last.code, Some(0), "seed {seed}: {}", last.stderr);
+    let last = lake.run_after_leases(sync);
+    assert_eq!(last.code, Some(0), "seed {seed}: {}{}", last.stdout, last.stderr);
     lake.assert_mirrored(&format!("seed {seed}"));
 
     // What a killed run tried the bucket out with goes as soon as that run counts as dead.
