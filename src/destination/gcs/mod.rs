@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{HeaderValue, header};
-use object_store::client::{HttpRequestBody, HttpService as _};
+use object_store::client::{HttpRequestBody, HttpResponse, HttpService as _};
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::path::Path;
 use object_store::{BackoffConfig, CredentialProvider as _, RetryConfig};
@@ -159,12 +159,18 @@ impl GcsStore {
     }
 
     async fn fetch(&self, url: &Url) -> object_store::Result<bytes::Bytes> {
+        let answer = self.send(http::Request::get(url.as_str())).await?;
+        answer.into_body().bytes().await.map_err(generic)
+    }
+
+    /// Sends a request of our own without a body, with the token.
+    async fn send(&self, request: http::request::Builder) -> object_store::Result<HttpResponse> {
         let credential = self.tokens.get_credential().await?;
-        let request = http::Request::get(url.as_str())
+        let request = request
             .header(header::AUTHORIZATION, format!("Bearer {}", credential.bearer))
             .body(HttpRequestBody::empty())
             .map_err(generic)?;
-        self.transport.call(request).await.map_err(generic)?.into_body().bytes().await.map_err(generic)
+        self.transport.call(request).await.map_err(generic)
     }
 
     /// The key as object_store's path. Its `Path::from` would escape `%` again, and its `Path::parse`

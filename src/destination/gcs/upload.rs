@@ -1,13 +1,12 @@
 //! Multipart uploads, and the copy that puts one in place under a condition.
 
 use http::header;
-use object_store::client::{HttpRequestBody, HttpService as _};
+use object_store::PutMultipartOptions;
 use object_store::multipart::{MultipartStore as _, PartId};
-use object_store::{CredentialProvider as _, PutMultipartOptions};
 
+use super::GcsStore;
 use super::call::Operation;
 use super::requests::{crc32c_of, to_object_store, version, version_of};
-use super::{GcsStore, generic};
 use crate::destination::bucket::{Condition, Part, Payload, Put, Upload, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksums, printable};
@@ -113,18 +112,11 @@ impl GcsStore {
     }
 
     async fn send_copy(&self, to: &str, headers: &[(&str, String)]) -> object_store::Result<()> {
-        let credential = self.tokens.get_credential().await?;
         let mut url = format!("{}/", self.bucket_url);
         net::push_encoded(&mut url, to, b'/');
-        let mut request = http::Request::put(url)
-            .header(header::AUTHORIZATION, format!("Bearer {}", credential.bearer))
-            .header(header::CONTENT_LENGTH, 0);
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        let request = request.body(HttpRequestBody::empty()).map_err(generic)?;
-        self.transport.call(request).await.map_err(generic)?;
-        Ok(())
+        let request = http::Request::put(url).header(header::CONTENT_LENGTH, 0);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        self.send(request).await.map(drop)
     }
 
     /// The version and the checksum of a completed object, which the answer to completion may lack:

@@ -34,13 +34,13 @@ impl S3Store {
         if keys.len() > DELETES_MAX {
             return Err(Error::new(ErrorKind::Internal, format!("{} objects to delete at once", keys.len())));
         }
+        if self.deletes_singly.load(Ordering::Relaxed) {
+            return self.delete_singly(keys).await;
+        }
         let invalid = |cause| Error::new(ErrorKind::Internal, "cannot ask to delete objects").with_cause(cause);
         let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build());
         let objects = objects.collect::<std::result::Result<Vec<_>, _>>().map_err(invalid)?;
         let delete = Delete::builder().set_objects(Some(objects)).quiet(false).build().map_err(invalid)?;
-        if self.deletes_singly.load(Ordering::Relaxed) {
-            return self.delete_singly(keys).await;
-        }
         let answer = self.sessions.run(async |session| {
             if !session.sends_checksums {
                 // The SDK puts one of the newer checksums into this request, whatever the settings say.

@@ -39,7 +39,10 @@ impl Asked {
 /// What a request is answered: a status and a document.
 pub type Answer = Box<dyn Fn(&Asked) -> (u16, Value) + Send>;
 
-/// Servers that give tokens out, all on one port: whatever a test makes of them.
+/// As [`Answer`], with a text of any form.
+type TextAnswer = Box<dyn Fn(&Asked) -> (u16, String) + Send>;
+
+/// Servers that give tokens or keys out, all on one port: whatever a test makes of them.
 pub struct TokenServer {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -50,6 +53,14 @@ pub struct TokenServer {
 impl TokenServer {
     /// Answers every request by `answer`.
     pub fn start(answer: Answer) -> Self {
+        Self::of_texts(Box::new(move |asked| {
+            let (status, document) = answer(asked);
+            (status, document.to_string())
+        }))
+    }
+
+    /// Answers every request by `answer`, whose texts need not be JSON.
+    pub fn of_texts(answer: TextAnswer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (asked, is_over) = (Arc::<Mutex<Vec<Asked>>>::default(), Arc::new(AtomicBool::new(false)));
@@ -93,7 +104,7 @@ impl Drop for TokenServer {
     }
 }
 
-fn serve(stream: &TcpStream, answer: &Answer, log: &Mutex<Vec<Asked>>) -> std::io::Result<()> {
+fn serve(stream: &TcpStream, answer: &TextAnswer, log: &Mutex<Vec<Asked>>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first)?;
@@ -110,13 +121,12 @@ fn serve(stream: &TcpStream, answer: &Answer, log: &Mutex<Vec<Asked>>) -> std::i
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     asked.body = String::from_utf8(body).unwrap();
-    let (status, document) = answer(&asked);
+    let (status, text) = answer(&asked);
     log.lock().unwrap().push(asked);
-    let text = document.to_string();
     let length = text.len();
     write!(
         &mut &*stream,
-        "HTTP/1.1 {status} Said\r\nmetadata-flavor: Google\r\nlocation: http://127.0.0.1:9/\r\n\
+        "HTTP/1.1 {status} Said\r\nmetadata-flavor: Google\r\nx-aws-ec2-metadata-token-ttl-seconds: 21600\r\nlocation: http://127.0.0.1:9/\r\n\
          content-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{text}"
     )
 }
