@@ -57,44 +57,46 @@ pub(crate) fn no_answer(what: String, cause: impl StdError + Send + Sync + 'stat
 /// [`ErrorKind::NetworkRefused`] where the cause is one that no retry heals, [`ErrorKind::ProxyUnavailable`]
 /// where the proxy takes no connection, else [`ErrorKind::Unavailable`].
 pub(crate) fn of_cause(what: String, cause: &(dyn StdError + 'static)) -> Error {
-    match refusal(cause) {
-        Some(hint) => Error::new(ErrorKind::NetworkRefused, what).with_hint(hint),
-        None => {
-            let is_of_proxy = |text: &str| OF_PROXY.iter().any(|beginning| text.starts_with(beginning));
-            if says(cause, &|text| is_of_proxy(text) && text.ends_with(UNCONNECTED)) {
-                return Error::new(ErrorKind::ProxyUnavailable, what).with_hint(NO_PROXY_HINT);
-            }
-            let error = Error::new(ErrorKind::Unavailable, what);
-            if says(cause, &is_of_proxy) {
-                error.with_hint(NO_PROXY_HINT)
-            } else if says(cause, &|text| text.starts_with(DNS)) {
-                error.with_hint(DNS_HINT)
-            } else {
-                error
-            }
-        }
+    let (kind, hint) = judge(cause);
+    let error = Error::new(kind, what);
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
     }
 }
 
-/// What to do about a connection that is refused for good; `None` for one that may come about later.
-fn refusal(cause: &(dyn StdError + 'static)) -> Option<&'static str> {
+/// The kind of failure behind a cause, and what to do about it where that can be told.
+fn judge(cause: &(dyn StdError + 'static)) -> (ErrorKind, Option<&'static str>) {
+    let refused = |hint| (ErrorKind::NetworkRefused, Some(hint));
+    let is_of_proxy = |text: &str| OF_PROXY.iter().any(|beginning| text.starts_with(beginning));
     if let Some(flaw) = certificate_error(cause) {
-        return Some(match flaw {
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => NAME_HINT,
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => VALIDITY_HINT,
-            _ => CERTIFICATE_HINT,
-        });
+        refused(hint_about(flaw))
+    } else if cause_of::<NoAuthorities>(cause).is_some() {
+        refused(CERTIFICATE_HINT)
+    } else if says(cause, &|text| text == TUNNEL_LOGIN || SOCKS_LOGIN.iter().any(|words| text.contains(words))) {
+        refused(LOGIN_HINT)
+    } else if says(cause, &|text| text == TUNNEL_REFUSED) {
+        refused(PROXY_HINT)
+    } else if says(cause, &|text| is_of_proxy(text) && text.ends_with(UNCONNECTED)) {
+        (ErrorKind::ProxyUnavailable, Some(NO_PROXY_HINT))
+    } else if says(cause, &is_of_proxy) {
+        (ErrorKind::Unavailable, Some(NO_PROXY_HINT))
+    } else if says(cause, &|text| text.starts_with(DNS)) {
+        (ErrorKind::Unavailable, Some(DNS_HINT))
+    } else {
+        (ErrorKind::Unavailable, None)
     }
-    if find(cause, &|error| error.downcast_ref::<NoAuthorities>()).is_some() {
-        return Some(CERTIFICATE_HINT);
+}
+
+fn hint_about(flaw: &CertificateError) -> &'static str {
+    match flaw {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => NAME_HINT,
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => VALIDITY_HINT,
+        _ => CERTIFICATE_HINT,
     }
-    if says(cause, &|text| text == TUNNEL_LOGIN || SOCKS_LOGIN.iter().any(|words| text.contains(words))) {
-        return Some(LOGIN_HINT);
-    }
-    says(cause, &|text| text == TUNNEL_REFUSED).then_some(PROXY_HINT)
 }
 
 fn certificate_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a CertificateError> {
@@ -106,6 +108,11 @@ fn certificate_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a Cert
 
 fn says(cause: &(dyn StdError + 'static), is_meant: &dyn Fn(&str) -> bool) -> bool {
     find(cause, &|error| is_meant(&error.to_string()).then_some(&())).is_some()
+}
+
+/// The first error of a type among an error and its causes.
+pub(super) fn cause_of<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    find(error, &|error| error.downcast_ref())
 }
 
 /// The first thing that is found in an error and what caused it. An [`io::Error`] gives the error that it

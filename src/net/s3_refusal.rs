@@ -11,7 +11,7 @@ use aws_smithy_types::error::ErrorMetadata;
 use http::{HeaderMap, StatusCode};
 
 use super::RefusalBody;
-use super::no_answer::of_cause;
+use super::no_answer::{cause_of, of_cause};
 use super::refusal_body::said;
 use super::sdk_transport::UntrustedAnswer;
 use crate::clock::Clock;
@@ -95,18 +95,6 @@ impl SdkFailure {
     fn unanswered(what: String) -> Self {
         Self::Unanswered(Error::new(ErrorKind::Unavailable, what))
     }
-}
-
-/// The first error of a type among an error and its causes.
-fn cause_of<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
 }
 
 /// Why the user's AWS settings give no keys. What this crate itself found keeps its kind and hint.
