@@ -194,6 +194,33 @@ fn tokens_that_end_inside_of_each_other_are_renewed_by_one_request_each() {
 }
 
 #[test]
+fn tokens_that_end_in_the_middle_of_a_listing_or_of_an_object_are_renewed_by_one_request_each() {
+    for (cut, held) in [(None, "list:hold depth=objects nth=2"), (Some("get:cut@1000000"), "get:hold nth=2")] {
+        let export = export(|settings| {
+            (settings.days, settings.objects_per_day, settings.page_keys) = (1, 4, 2);
+            settings.types = vec!["events".to_owned()];
+            settings.content = Content::Noise { size_bytes: 2_000_000..=2_000_000 };
+        });
+        let home = Home::new(&export);
+        cut.map(|cut| export.inject(cut));
+        let held = export.inject(held);
+        let mirror = home.path("mirror");
+        let running = home.by_refresh_token(&export, export.sync(&mirror)).args(["--concurrency", "1"]).start();
+        export.wait_until("the request is held", |_| held.fired() > 0);
+        let simulator = export.simulator();
+        assert_eq!((simulator.requests().of(Operation::OAuth), simulator.requests().of(Operation::Exchange)), (1, 1));
+        simulator.expire_access_tokens();
+        simulator.expire_credentials();
+        held.release();
+        running.wait().expect(0);
+        assert_tree_is(&export, &mirror);
+        let requests = export.simulator().requests();
+        assert_eq!(requests.of(Operation::OAuth), 2, "one request for the access token: {requests:?}");
+        assert_eq!(requests.answered(Operation::Exchange, 200), 2, "{requests:?}");
+    }
+}
+
+#[test]
 fn a_permission_that_is_taken_back_ends_the_run_and_keeps_what_is_done() {
     let lake = Lake::small(Cloud::S3);
     let home = Home::new(&lake.export);
