@@ -12,9 +12,11 @@ use e3sync::net;
 use secrecy::SecretString;
 
 use super::args::{BucketArgs, DestinationArgs};
-use super::decide::DESTINATION_VARIABLE;
 use super::environment;
 use super::network;
+
+/// The destination by the variable of the vendor's own tool.
+pub const DESTINATION_VARIABLE: &str = "OPTIMIZELY_DATA_DIR";
 
 /// The vendor's own bucket, which nobody else can write.
 const VENDORS_BUCKETS: [&str; 2] = ["optimizely-events-data", "optimizely-e3-"];

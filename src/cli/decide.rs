@@ -1,12 +1,11 @@
 //! Arguments as typed, and the environment, become settings as decided.
 
 use std::io::Read as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use e3sync::clock::Clock;
-use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource, well_formed};
+use e3sync::credentials::{ExchangeSettings, RenewalSettings, SecretSource, TokenSource, well_formed};
 use e3sync::destination::bucket::LeaseSettings;
 use e3sync::destination::{Address, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, Result};
@@ -27,8 +26,6 @@ use super::{address, environment, file, network, oauth};
 
 /// The variables that may hold the token, the first that is set.
 pub const TOKEN_VARIABLES: [&str; 2] = ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"];
-/// The destination by the variable of the vendor's own tool.
-pub const DESTINATION_VARIABLE: &str = "OPTIMIZELY_DATA_DIR";
 
 /// What both clouds ask of every part of a multipart upload but the last.
 const BUCKET_PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
@@ -116,16 +113,6 @@ pub fn plain_address(address: &Address) -> String {
         Address::Directory(path) => file::resolved(path).display().to_string(),
         bucket => bucket.to_string(),
     }
-}
-
-/// The folder in which verifications note how far they are: outside of the destination, which may be
-/// read-only. `None` where the user has no folder for such things.
-pub fn state_folder() -> Option<PathBuf> {
-    // By the XDG specification a relative path there is none.
-    let absolute = |name| environment::variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || absolute("HOME").filter(|home| home.is_dir());
-    let state = absolute("XDG_STATE_HOME").or_else(|| Some(home()?.join(".local/state")))?;
-    Some(state.join("e3sync"))
 }
 
 /// The days in the words in which they were asked for.
@@ -287,10 +274,10 @@ fn access(arguments: &SourceArgs) -> Result<Access> {
 /// Where the token comes from: what is named, else the environment.
 fn token(arguments: &SourceArgs) -> Result<TokenSource> {
     if let Some(command) = &arguments.token_command {
-        return Ok(TokenSource::Command(command.clone()));
+        return Ok(SecretSource::Command(command.clone()).into());
     }
     if let Some(path) = &arguments.token_file {
-        return if path.as_os_str() == "-" { token_from_stdin() } else { Ok(TokenSource::File(path.clone())) };
+        return if path.as_os_str() == "-" { token_from_stdin() } else { Ok(SecretSource::File(path.clone()).into()) };
     }
     // An application that is named wins over the variables, as every option does.
     if arguments.oauth.application.oauth_client_id.is_none()
@@ -325,7 +312,7 @@ fn token_from_stdin() -> Result<TokenSource> {
 
 fn token_value(bytes: Vec<u8>, origin: &str) -> Result<TokenSource> {
     let text = well_formed::text_of(bytes).map_err(|flaw| well_formed::refusal("the token", origin, flaw))?;
-    TokenSource::check(&text, origin).map(TokenSource::Value)
+    SecretSource::check(&text, origin).map(|token| SecretSource::Value(token).into())
 }
 
 /// Who this run is, for another run that finds a partition locked.

@@ -3,17 +3,15 @@
 
 mod address;
 mod args;
-mod asked;
 mod commands;
 mod decide;
 mod environment;
 mod file;
-mod lineage;
 mod network;
 mod oauth;
 mod output;
-mod record;
 mod render;
+mod run;
 mod settings;
 mod signals;
 mod units;
@@ -21,7 +19,6 @@ mod units;
 use std::process::ExitCode as ProcessExitCode;
 
 use clap::FromArgMatches as _;
-use clap::error::{ContextKind, ContextValue};
 use e3sync::error::{Error, ErrorKind, ExitCode};
 
 use self::args::{Arguments, Command};
@@ -33,7 +30,7 @@ pub fn main() -> ProcessExitCode {
     raise_open_files_limit();
     let code = match parse() {
         Ok(arguments) => obey(arguments),
-        Err(failure) => tell(failure),
+        Err(failure) => failure.report(),
     };
     let is_success = matches!(code, ExitCode::Success | ExitCode::Changes);
     let code = if output::finish() || !is_success { code } else { ExitCode::Failure };
@@ -59,36 +56,6 @@ fn parse() -> Result<Arguments, Failure> {
     output::set_log_format(arguments.log_format);
     network::set_options(arguments.network.clone());
     Ok(arguments)
-}
-
-/// Says why nothing runs: help that was asked for, or wrong usage.
-fn tell(failure: Failure) -> ExitCode {
-    match failure {
-        Failure::CommandLine(error) if error.use_stderr() => {
-            output::usage(&with_our_word(error));
-            ExitCode::Usage
-        }
-        Failure::CommandLine(help) => {
-            output::is_written(help.print());
-            ExitCode::Success
-        }
-        Failure::Settings(error) => {
-            output::error(&error);
-            error.exit_code()
-        }
-    }
-}
-
-/// Says what the verbs of the vendor's tool are called here; what merely looks similar misleads.
-fn with_our_word(mut error: clap::Error) -> clap::Error {
-    let hint = match error.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(verb)) if verb == "load" => "what oevents called load is 'e3sync sync'",
-        Some(ContextValue::String(verb)) if verb == "paths" => "what oevents called paths is 'e3sync ls --paths'",
-        _ => return error,
-    };
-    error.remove(ContextKind::SuggestedSubcommand);
-    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
-    error
 }
 
 fn run(arguments: Arguments) -> Outcome {
@@ -133,9 +100,4 @@ fn raise_open_files_limit() {
     let limit = getrlimit(Resource::Nofile);
     // Where it cannot be raised, the run says so only if it really meets it.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-}
-
-/// Whether everything went well, as an exit code.
-fn success() -> Outcome {
-    Ok(ExitCode::Success)
 }

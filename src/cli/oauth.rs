@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use e3sync::credentials::TokenSource;
 use e3sync::credentials::oauth::{Application, ClientAuthentication, Grant, Login, OAuthTokens};
 use e3sync::credentials::well_formed::{self, Form};
+use e3sync::credentials::{SecretSource, TokenSource};
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::net;
 use sha2::{Digest as _, Sha256};
 
 use super::args::{ApplicationArgs, ClientAuthArg, GrantArg, OAuthArgs};
-use super::decide::state_folder;
+use super::environment::state_folder;
 use super::network;
 
 /// The folder of the logins below the user's state folder.
@@ -28,8 +28,8 @@ fn usage(what: impl Into<String>, hint: &'static str) -> Error {
 fn application_of(arguments: &ApplicationArgs, client_id: &str, token_url: &str) -> Result<Application> {
     well_formed::check("the application's id", "--oauth-client-id", client_id, Form::Header)?;
     let secret = match (&arguments.oauth_client_secret_file, &arguments.oauth_client_secret_command) {
-        (Some(path), _) => Some(TokenSource::File(path.clone())),
-        (None, Some(command)) => Some(TokenSource::Command(command.clone())),
+        (Some(path), _) => Some(SecretSource::File(path.clone())),
+        (None, Some(command)) => Some(SecretSource::Command(command.clone())),
         (None, None) => None,
     };
     Ok(Application {

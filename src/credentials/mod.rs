@@ -8,6 +8,7 @@ mod exchange;
 mod gcp;
 pub mod oauth;
 mod renewer;
+mod secret;
 mod token;
 pub mod well_formed;
 
@@ -17,6 +18,7 @@ pub(crate) use aws_settings::AwsSettings;
 pub use exchange::{AwsExchange, ExchangeSettings, GcpExchange};
 pub use gcp::GcpToken;
 pub use renewer::{Grant, Issued, Issuer, RenewalSettings, Renewer};
+pub use secret::SecretSource;
 pub use token::TokenSource;
 
 /// The vendor's bucket for AWS (domain.md section 2).
@@ -39,7 +41,7 @@ mod tests {
             session_token: Some(SecretString::from("hidden-session")),
         };
         let gcp = GcpToken(SecretString::from("hidden-bearer"));
-        let token = TokenSource::Value(SecretString::from("hidden-token"));
+        let token = TokenSource::Secret(SecretSource::Value(SecretString::from("hidden-token")));
         let written = format!("{aws:?} {:?} {gcp:?} {token:?}", aws.to_sdk());
         assert!(!written.contains("hidden"), "{written}");
     }

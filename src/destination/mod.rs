@@ -13,6 +13,7 @@ mod published;
 mod record;
 mod reports;
 pub mod s3;
+mod staging;
 mod verification;
 
 use std::ops::Range;

@@ -7,13 +7,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::Selection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Strays, TypeName};
 use crate::source::{AbsentCloud, Cloud, CloudDays, Clouds};
 
 /// What helps where days cannot be listed and none are named.
-const HINT_TO_NAME_DAYS: &str =
+pub(super) const HINT_TO_NAME_DAYS: &str =
     "the credentials may be limited to single days: say which to look for, with --last 7d or with --from and --to";
 
 /// The types that a cloud says it has.
@@ -174,19 +173,4 @@ async fn gives_a_day(cloud: &Cloud, asked: Vec<Partition>, refusal: &Error) -> R
     let is_unasked = asked.is_empty();
     let refusal = refusal.clone();
     Err(if is_unasked { refusal.with_hint(HINT_TO_NAME_DAYS) } else { refusal })
-}
-
-impl Selection {
-    /// Refuses to look for days without end where no listing tells which there are.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Usage`] with what to give.
-    pub(super) fn check_bounded(&self, cloud_days: &[CloudDays]) -> Result<()> {
-        let is_untold = cloud_days.iter().any(|cloud| !cloud.untold.is_empty());
-        if !is_untold || self.days != super::DaysWanted::All {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::Usage, "the source does not let its days be listed, and none are given")
-            .with_hint(HINT_TO_NAME_DAYS))
-    }
 }

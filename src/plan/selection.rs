@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::offer::{TypesOffered, is_anything_unseen};
+use super::offer::{HINT_TO_NAME_DAYS, TypesOffered, is_anything_unseen};
 use crate::destination::PublishedDays;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Days, Partition, Scope, Strays, TypeName};
@@ -145,6 +145,19 @@ impl Selection {
             absent: offered.absent,
             vanished,
         })
+    }
+
+    /// Refuses to look for days without end where no listing tells which there are.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] with what to give.
+    fn check_bounded(&self, cloud_days: &[CloudDays]) -> Result<()> {
+        let is_untold = cloud_days.iter().any(|cloud| !cloud.untold.is_empty());
+        if !is_untold || self.days != DaysWanted::All {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Usage, "the source does not let its days be listed, and none are given")
+            .with_hint(HINT_TO_NAME_DAYS))
     }
 
     /// The newest selected day of a type, whoever has it.

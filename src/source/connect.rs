@@ -212,7 +212,7 @@ mod tests {
     use secrecy::SecretString;
 
     use super::*;
-    use crate::credentials::TokenSource;
+    use crate::credentials::SecretSource;
     use crate::export::{Partition, TypeName};
     use crate::net::NetSettings;
     use crate::progress::Silent;
@@ -226,7 +226,7 @@ mod tests {
             cloud,
             access: Access::Exchange(ExchangeSettings {
                 api_url: url.clone(),
-                token: TokenSource::Value(SecretString::from(simulator.token())),
+                token: SecretSource::Value(SecretString::from(simulator.token())).into(),
                 duration_minutes: None,
                 account_id: None,
                 bucket: None,

@@ -6,6 +6,7 @@
 mod athena;
 mod bigquery;
 mod duckdb;
+mod engine;
 mod place;
 mod quote;
 pub mod schema;
@@ -16,43 +17,13 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
+pub use engine::Engine;
 pub use place::Place;
 
 use self::place::Root;
 use self::schema::Layout;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{TypeName, printable};
-
-/// What the statements are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// DuckDB.
-    DuckDb,
-    /// Amazon Athena.
-    Athena,
-    /// Google BigQuery.
-    BigQuery,
-    /// Snowflake.
-    Snowflake,
-    /// Apache Spark, and what is built of it: EMR, Dataproc, Databricks.
-    Spark,
-}
-
-impl Engine {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::DuckDb, Self::Athena, Self::BigQuery, Self::Snowflake, Self::Spark];
-
-    /// The engine's own name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::DuckDb => "DuckDB",
-            Self::Athena => "Athena",
-            Self::BigQuery => "BigQuery",
-            Self::Snowflake => "Snowflake",
-            Self::Spark => "Spark",
-        }
-    }
-}
 
 /// A type that gets a table.
 #[derive(Clone, Debug, PartialEq, Eq)]

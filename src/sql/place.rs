@@ -1,6 +1,6 @@
 //! Where a mirror is, as SQL statements name it.
 
-use super::Engine;
+use super::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Said where no destination is named.

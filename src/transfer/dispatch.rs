@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::civil::Date;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
@@ -14,16 +13,16 @@ use tokio::time::Instant;
 use super::TransferSettings;
 use super::limit::Limiter;
 use super::object::{Arrival, Common, ObjectTransfer};
+use super::outcome::{PartitionOutcome, RunOutcome};
 use super::partition::{Active, Confirmation, Context, Prepared};
 use crate::clock::Clock;
 use crate::destination::{Destination, Publication, Work};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::export::{Partition, Scope, Strays, TypeName};
-use crate::manifest::{Completeness, Header, to_hex};
-use crate::plan::{Action, MergeTally, PartitionPlan, Surveyor, Vanished};
+use crate::export::Partition;
+use crate::manifest::to_hex;
+use crate::plan::{Action, Surveyor};
 
 use crate::progress::{Counters, Event, Observer};
-use crate::source::AbsentCloud;
 
 /// Maximum number of partitions listed concurrently.
 const PREPARING_MAX: usize = 8;
@@ -44,95 +43,6 @@ const HELD_BY_ROWS: &str = "rewritten with less than half of its rows (accept wi
 /// A publication that is under way when the grace ends gets so much longer: it is almost done, or
 /// its disk hangs.
 const LAST_WAIT: Duration = Duration::from_secs(3);
-
-/// What became of one partition.
-#[derive(Clone, Debug)]
-pub struct PartitionOutcome {
-    /// The partition.
-    pub partition: Partition,
-    /// What was to be done.
-    pub action: Action,
-    /// Why.
-    pub reason: &'static str,
-    /// The objects of the listed set.
-    pub objects: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Objects of the set that are gone at the source and kept here.
-    pub objects_gone: u64,
-    /// The objects that came over the network.
-    pub objects_transferred: u64,
-    /// Their bytes.
-    pub bytes_transferred: u64,
-    /// The objects that failed.
-    pub objects_failed: u64,
-    /// The manifest's header, where the partition was published by this run.
-    pub published: Option<Header>,
-    /// Why it was not published though it should have been.
-    pub error: Option<Error>,
-}
-
-impl PartitionOutcome {
-    /// The outcome as long as only the plan is known.
-    pub(super) fn of(plan: &PartitionPlan) -> Self {
-        Self {
-            partition: plan.partition.clone(),
-            action: plan.action,
-            reason: plan.reason,
-            objects: plan.objects(),
-            bytes: plan.bytes(),
-            objects_gone: plan.changes.kept.objects,
-            objects_transferred: 0,
-            bytes_transferred: 0,
-            objects_failed: 0,
-            published: None,
-            error: None,
-        }
-    }
-
-    /// Takes another plan of the same partition over.
-    pub(super) fn replan(&mut self, plan: &PartitionPlan) {
-        let planned = Self::of(plan);
-        (self.action, self.reason) = (planned.action, planned.reason);
-        (self.objects, self.bytes, self.objects_gone) = (planned.objects, planned.bytes, planned.objects_gone);
-    }
-
-    fn of_failure(partition: Partition, error: Error) -> Self {
-        let plan = PartitionPlan {
-            partition,
-            action: Action::Wait,
-            reason: "could not be decided",
-            completeness: Completeness::Undeclared,
-            scope: Scope::All,
-            source: None,
-            source_reason: None,
-            listing: None,
-            set: None,
-            changes: MergeTally::default(),
-        };
-        Self { error: Some(error), ..Self::of(&plan) }
-    }
-}
-
-/// What became of a run.
-#[derive(Debug, Default)]
-pub struct RunOutcome {
-    /// Every partition that was looked at, oldest day first.
-    pub partitions: Vec<PartitionOutcome>,
-    /// What stopped the run before its end.
-    pub stopped_by: Option<Error>,
-    /// Days before this one that nobody has are reported and are no failure: nobody asked for them by
-    /// name, and they were not there yesterday either.
-    pub gaps_expected_before: Option<Date>,
-    /// What stands among the days of the selected types at the source and is none.
-    pub strays: Strays,
-    /// What is published here and the source does not list.
-    pub vanished: Vanished,
-    /// The clouds that take no part, and why.
-    pub absent: Vec<AbsentCloud>,
-    /// The types whose days could not be listed: each selected day was looked for by itself.
-    pub untold_types: Vec<TypeName>,
-}
 
 /// Brings partitions up to date at a destination.
 pub struct Engine {

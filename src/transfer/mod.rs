@@ -5,12 +5,14 @@ mod bandwidth;
 mod dispatch;
 mod limit;
 mod object;
+mod outcome;
 mod partition;
 
 use std::time::Duration;
 
-pub use dispatch::{Engine, PartitionOutcome, RunOutcome};
+pub use dispatch::Engine;
 pub use limit::Concurrency;
+pub use outcome::{PartitionOutcome, RunOutcome};
 
 /// How objects are transferred.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::dispatch::PartitionOutcome;
 use super::object::Common;
+use super::outcome::PartitionOutcome;
 use crate::clock::Clock;
 use crate::destination::{Claim, Destination, Inventory, Position, Publication, PublishTerms, Published, Work};
 use crate::error::{Concern, Error, ErrorKind, Result};

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::request::VerifyRequest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Scope};
 use crate::manifest::{Header, ListingDigest};
@@ -24,16 +25,6 @@ const FIRST_LINE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The version of [`Subject`].
 const SUBJECT_VERSION: u32 = 2;
-
-/// Where a verification notes what it has verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProgressFile {
-    /// In this file; where that cannot be, nothing is verified.
-    Named(PathBuf),
-    /// In this folder, in a file of its own for each kind of request; where that cannot be, nothing is
-    /// noted.
-    InFolder(PathBuf),
-}
 
 /// What the lines of a journal are about; another request's are of no use.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -56,7 +47,7 @@ pub(super) struct Subject {
 
 impl Subject {
     /// What `request` is about.
-    pub fn of(request: &super::VerifyRequest) -> Self {
+    pub fn of(request: &VerifyRequest) -> Self {
         let mut types: Vec<String> = request.selection.types.iter().map(|name| name.as_str().to_owned()).collect();
         types.sort();
         types.dedup();

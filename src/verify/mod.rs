@@ -8,19 +8,19 @@ mod matching;
 mod outcome;
 mod partition;
 mod record;
+mod request;
 mod sample;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::StreamExt as _;
-use jiff::civil::Date;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use finding::{Finding, FindingKind};
-pub use journal::ProgressFile;
 pub use outcome::{Damaged, VerifyOutcome};
+pub use request::{ProgressFile, VerifyRequest};
 pub use sample::Sample;
 
 use self::content::Hashing;
@@ -29,38 +29,11 @@ use self::partition::{Checks, Report};
 use crate::destination::{DamagedDay, PublishedDays, PublishedFiles, VerificationRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Scope};
-use crate::plan::Selection;
 use crate::progress::Event;
 use crate::sync::RunHandles;
 
 /// So many partitions are looked at together, so that small ones keep all threads busy.
 const PARTITIONS_AT_ONCE: usize = 8;
-
-/// What is to be verified, and how.
-#[derive(Clone, Debug)]
-pub struct VerifyRequest {
-    /// Which of the published days, and how much of each.
-    pub selection: Selection,
-    /// Only a part of these days.
-    pub sample: Option<Sample>,
-    /// Whether only names, sizes and ETags are compared.
-    pub is_quick: bool,
-    /// The day that counts as today, for the sample.
-    pub today: Date,
-    /// So many files are read at once.
-    pub readers_max: usize,
-    /// Where the destination is, for the journal.
-    pub destination: String,
-    /// The days as they were asked for, for the journal: the last seven days are the same request
-    /// tomorrow.
-    pub days_asked: String,
-    /// Where to note what is verified, to go on behind it after an interruption.
-    pub progress: Option<ProgressFile>,
-    /// Whether to begin anew, whatever an interrupted verification had verified.
-    pub is_fresh: bool,
-    /// Whether it is merely another look at days that were just repaired.
-    pub is_recheck: bool,
-}
 
 /// Compares a destination with its manifests. Differences go to the observer as they are found, and
 /// the days that have any are noted at the destination, as far as it can be written.

@@ -1,35 +1,45 @@
 //! The arguments exactly as typed: a file for each group of options or verbs.
 
+mod auth;
+mod completions;
+mod config;
 mod destination;
-mod look;
-mod mirror;
+mod doctor;
+mod ls;
 mod network;
 mod oauth;
 mod parsers;
+mod plan;
 mod selection;
 #[cfg(feature = "simulator")]
 mod simulate;
 mod source;
-mod tool;
+mod sql;
+mod status;
+mod sync;
 mod transfer;
 mod verify;
 
 use clap::{Parser, Subcommand};
 
+pub use self::auth::{AuthArgs, AuthFormat};
+pub use self::completions::{CompletionsArgs, ManArgs};
+pub use self::config::ConfigArgs;
 pub use self::destination::{BucketArgs, DestinationArgs};
-pub use self::look::{DoctorArgs, StatusArgs};
-pub use self::mirror::{AuthArgs, AuthFormat, LsArgs, PlanArgs, SyncArgs};
+pub use self::doctor::DoctorArgs;
+pub use self::ls::LsArgs;
 pub use self::network::NetworkArgs;
 pub use self::oauth::{ApplicationArgs, ClientAuthArg, GrantArg, LoginArgs, LogoutArgs, OAuthArgs};
-pub use self::parsers::parse_type;
+pub use self::plan::PlanArgs;
 pub use self::selection::{PlanningArgs, ReadyArg, SelectionArgs};
 #[cfg(feature = "simulator")]
 pub use self::simulate::{DemoArgs, SimulateArgs, SimulatorArgs};
 pub use self::source::{SourceArg, SourceArgs};
-pub use self::tool::{CompletionsArgs, ConfigArgs, ManArgs};
+pub use self::sql::{EngineArg, SqlArgs};
+pub use self::status::StatusArgs;
+pub use self::sync::SyncArgs;
 pub use self::transfer::{OutputArgs, TransferArgs};
 pub use self::verify::{ExportManifestArgs, FormArg, VerifyArgs};
-use super::commands::sql::SqlArgs;
 use super::output::LogFormat;
 
 const EXAMPLES: &str = "\

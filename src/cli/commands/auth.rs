@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::Outcome;
+use super::{Outcome, success};
 use crate::cli::args::{AuthArgs, AuthFormat, SourceArg};
 use crate::cli::decide::{self, Present};
+use crate::cli::output;
 use crate::cli::render::text::{shell_quoted, shell_word};
-use crate::cli::{output, success};
 
 /// Runs `e3sync auth`: the one command whose very purpose is to print secrets.
 pub async fn run(arguments: AuthArgs) -> Outcome {

@@ -3,10 +3,10 @@
 use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory as _};
 
-use super::Outcome;
+use super::{Outcome, success};
 use crate::cli::args::Arguments;
 use crate::cli::args::CompletionsArgs;
-use crate::cli::{output, success};
+use crate::cli::output;
 
 /// Runs `e3sync completions`.
 pub fn run(arguments: &CompletionsArgs) -> Outcome {

@@ -7,10 +7,10 @@ use clap::{Arg, ArgMatches};
 use e3sync::export::printable;
 use serde_json::{Value, json};
 
-use super::Outcome;
+use super::{Outcome, success};
 use crate::cli::args::ConfigArgs;
 use crate::cli::settings::{self, Entry, Failure, Origin, Resolved, Seen};
-use crate::cli::{decide, environment, output, success, tell};
+use crate::cli::{address, decide, environment, output};
 
 /// What is shown of a value that may hold a secret.
 const SECRET: &str = "(set)";
@@ -35,7 +35,7 @@ pub fn run(arguments: &ConfigArgs, profile: Option<&str>) -> Outcome {
     let resolved = match settings::resolve(&call_of(arguments, profile)) {
         Ok(resolved) => resolved,
         Err(Failure::Settings(error)) => return Err(error),
-        Err(failure) => return Ok(tell(failure)),
+        Err(failure) => return Ok(failure.report()),
     };
     let Some((verb, matches)) = resolved.matches.subcommand() else { return success() };
     let settings = settings_of(&resolved, verb, matches);
@@ -112,7 +112,7 @@ impl Setting {
 
     /// The destination also has the variable of the vendor's own tool.
     fn or_elsewhere(self) -> Self {
-        let variable = decide::DESTINATION_VARIABLE;
+        let variable = address::DESTINATION_VARIABLE;
         match environment::variable(variable).filter(|_| self.name == "dest" && self.value.is_null()) {
             Some(value) => Self::new(self.name, value.into(), Origin::Variable(variable.to_owned())),
             None => self,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use e3sync::credentials::{ExchangeSettings, RenewalSettings, TokenSource};
+use e3sync::credentials::{ExchangeSettings, RenewalSettings, SecretSource};
 use e3sync::destination::bucket::LeaseSettings;
 use e3sync::destination::directory::DirectoryDestination;
 use e3sync::destination::{Address, DestinationSettings};
@@ -21,12 +21,12 @@ use e3sync::transfer::TransferSettings;
 use jiff::{SignedDuration, ToSpan as _};
 use secrecy::SecretString;
 
-use super::{Outcome, simulate, sync};
+use super::{Outcome, simulate};
 use crate::cli::args::DemoArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::output::{self, Paint};
-use crate::cli::record::RecordSettings;
 use crate::cli::render;
+use crate::cli::run::{self, RecordSettings, RunSettings};
 
 /// Runs `e3sync demo`: an export on loopback, mirrored, and its calendar shown.
 pub async fn run(arguments: DemoArgs) -> Outcome {
@@ -39,7 +39,7 @@ pub async fn run(arguments: DemoArgs) -> Outcome {
     let present = Present::read(None)?;
     let first = present.today.saturating_sub(i64::from(arguments.simulator.days).days());
     let days = Days::new(first, present.today.yesterday().unwrap_or(first))?;
-    let code = Box::pin(sync::execute(decided(&arguments, &simulator, present.clone(), days, &destination)?)).await?;
+    let code = Box::pin(run::execute(settings(&arguments, &simulator, present.clone(), days, &destination)?)).await?;
     if !arguments.output.json && !arguments.output.quiet {
         show_calendar(&destination, &present).await?;
     }
@@ -67,13 +67,13 @@ async fn show_calendar(destination: &std::path::Path, present: &Present) -> Resu
     Ok(())
 }
 
-fn decided(
+fn settings(
     arguments: &DemoArgs,
     simulator: &Simulator,
     present: Present,
     days: Days,
     destination: &std::path::Path,
-) -> Result<sync::Decided> {
+) -> Result<RunSettings> {
     let url = net::parse_endpoint("the simulator", &simulator.url())?;
     let destination = DestinationSettings {
         address: Address::Directory(destination.to_owned()),
@@ -86,12 +86,12 @@ fn decided(
         damage: Arc::default(),
         locks: true,
     };
-    Ok(sync::Decided {
+    Ok(RunSettings {
         source: SourceSettings {
             cloud: CloudChoice::Auto,
             access: Access::Exchange(ExchangeSettings {
                 api_url: url.clone(),
-                token: TokenSource::Value(SecretString::from(simulator.token())),
+                token: SecretSource::Value(SecretString::from(simulator.token())).into(),
                 duration_minutes: None,
                 account_id: None,
                 bucket: None,

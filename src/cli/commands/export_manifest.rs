@@ -10,11 +10,11 @@ use e3sync::plan::DaysWanted;
 use e3sync::progress::Counters;
 use e3sync::source::Watch;
 
-use super::{BUCKET_RETRIES, Outcome};
+use super::{BUCKET_RETRIES, Outcome, success};
 use crate::cli::args::{ExportManifestArgs, FormArg};
 use crate::cli::decide::{self, Present};
+use crate::cli::output;
 use crate::cli::render::lines::Lines;
-use crate::cli::{output, success};
 
 /// Runs `e3sync export-manifest`.
 pub async fn run(arguments: &ExportManifestArgs) -> Outcome {

@@ -11,12 +11,12 @@ use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::net;
 use e3sync::progress::Silent;
 
-use super::Outcome;
+use super::{Outcome, success};
 use crate::cli::args::{LoginArgs, LogoutArgs};
 use crate::cli::decide::Present;
 use crate::cli::environment;
 use crate::cli::oauth;
-use crate::cli::{output, signals, success};
+use crate::cli::{output, signals};
 
 /// How long a person may take to allow the application.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10 * 60);

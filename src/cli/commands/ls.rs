@@ -12,13 +12,12 @@ use e3sync::source::{Cloud, Watch};
 use futures::StreamExt as _;
 use serde_json::json;
 
-use super::Outcome;
+use super::{Outcome, success};
 use crate::cli::args::LsArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::output;
 use crate::cli::render::lines::Lines;
 use crate::cli::render::unmirrored;
-use crate::cli::success;
 use crate::cli::units::{Bytes, Count};
 
 /// So many partitions are listed at once.

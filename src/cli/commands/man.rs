@@ -7,10 +7,10 @@ use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 use e3sync::error::{Error, ErrorKind};
 
-use super::Outcome;
+use super::{Outcome, success};
 use crate::cli::args::Arguments;
 use crate::cli::args::ManArgs;
-use crate::cli::{output, success};
+use crate::cli::output;
 
 /// Runs `e3sync man`.
 pub fn run(arguments: &ManArgs) -> Outcome {

@@ -9,10 +9,10 @@ use e3sync::simulator::{
 };
 use jiff::Timestamp;
 
-use super::Outcome;
+use super::{Outcome, success};
 use crate::cli::args::{SimulateArgs, SimulatorArgs};
 use crate::cli::units::ByteSize;
-use crate::cli::{output, signals, success};
+use crate::cli::{output, signals};
 
 /// The region of the export's bucket at S3.
 const REGION: &str = "us-east-1";

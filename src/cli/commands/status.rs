@@ -10,12 +10,12 @@ use e3sync::progress::{Counters, Silent};
 use e3sync::source::Watch;
 use e3sync::status::{self, Status};
 
-use super::{BUCKET_RETRIES, Outcome};
+use super::{BUCKET_RETRIES, Outcome, success};
 use crate::cli::args::StatusArgs;
 use crate::cli::decide::{self, Present};
+use crate::cli::file;
 use crate::cli::output::{self, Paint};
 use crate::cli::render::{self, json};
-use crate::cli::{file, success};
 
 /// Runs `e3sync status`.
 pub async fn run(arguments: &StatusArgs) -> Outcome {

@@ -17,12 +17,13 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 use tokio::sync::watch;
 
-use super::{Outcome, sync};
+use super::Outcome;
 use crate::cli::args::{OutputArgs, VerifyArgs};
 use crate::cli::decide::{self, Present};
 use crate::cli::render::{self, ChecksDisplay};
+use crate::cli::run::{self, RecordSettings, RunSettings};
 use crate::cli::units::Counted;
-use crate::cli::{file, output, signals};
+use crate::cli::{environment, file, output, signals};
 
 /// So many objects of a bucket are read at once.
 const BUCKET_READERS: usize = 32;
@@ -93,7 +94,7 @@ fn decide(arguments: VerifyArgs) -> Result<Decided> {
         },
         destination: decide::plain_address(&destination.address),
         days_asked: decide::days_asked(&arguments.selection),
-        progress: named.or_else(|| decide::state_folder().map(ProgressFile::InFolder)),
+        progress: named.or_else(|| environment::state_folder().map(ProgressFile::InFolder)),
         is_fresh: how.fresh,
         is_recheck: false,
     };
@@ -163,7 +164,7 @@ async fn repair(
     }
     let run = repairing_run(decided, damage, &partitions, source, transfer);
     // A run that could not begin has repaired nothing, which each day is told.
-    let (failure, outcomes) = match sync::carry_out(run).await {
+    let (failure, outcomes) = match run::carry_out(run).await {
         Ok((_, outcomes)) => (None, outcomes),
         Err(error) => (Some(error), Vec::new()),
     };
@@ -213,11 +214,11 @@ fn repairing_run(
     partitions: &[Partition],
     source: SourceSettings,
     transfer: TransferSettings,
-) -> sync::Decided {
+) -> RunSettings {
     let scope: Scope = decided.request.selection.scope.clone();
     let selection = Selection { types: Vec::new(), days: DaysWanted::Each(partitions.to_vec()), scope };
     let destination = DestinationSettings { damage: Arc::new(damage), ..decided.destination.clone() };
-    sync::Decided {
+    RunSettings {
         source,
         request: SyncRequest {
             selection,
@@ -235,7 +236,7 @@ fn repairing_run(
         destination,
         present: decided.present.clone(),
         output: decided.output.clone(),
-        record: crate::cli::record::RecordSettings::default(),
+        record: RecordSettings::default(),
         max_duration: decided.max_duration,
         profile: None,
     }

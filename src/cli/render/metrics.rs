@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::Summary;
-use crate::cli::record::Freshness;
+use crate::cli::run::freshness::Freshness;
 
 /// The numbers as text; without those about the mirror where it could not be looked at.
 pub fn text(summary: &Summary<'_>, freshness: Option<&Freshness>, ended_at: Timestamp) -> String {

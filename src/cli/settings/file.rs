@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
@@ -11,11 +12,19 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::catalog::{Catalog, is_list, is_number, is_switch};
-use super::places::Place;
 use super::trust;
 
 /// The table that holds the profiles.
 const PROFILES: &str = "profile";
+
+/// A place for a settings file.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its path, as messages show it.
+    pub path: PathBuf,
+    /// Whether it lies in the working directory, whose author may be anybody.
+    pub is_local: bool,
+}
 
 /// A setting as it stands in a file.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@
 //! say about the options that it excludes.
 
 mod catalog;
+mod failure;
 mod file;
 mod layers;
 mod places;
@@ -21,6 +22,7 @@ use e3sync::export::printable;
 
 use self::catalog::Catalog;
 pub use self::catalog::{is_list, is_switch, name_of};
+pub use self::failure::Failure;
 pub use self::file::Entry;
 use self::file::SettingsFile;
 use self::layers::Typed;
@@ -40,14 +42,6 @@ pub struct Resolved {
     /// The files that were looked for.
     pub files: Vec<Seen>,
     chosen: BTreeMap<String, Entry>,
-}
-
-/// Why a command line cannot be used.
-pub enum Failure {
-    /// What is typed or in a variable; or a call for help.
-    CommandLine(clap::Error),
-    /// A settings file.
-    Settings(Error),
 }
 
 /// Where an option's value comes from.

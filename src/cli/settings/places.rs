@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use e3sync::error::{Error, ErrorKind, Result};
 
 use super::catalog::Catalog;
-use super::file::SettingsFile;
+use super::file::{Place, SettingsFile};
 use crate::cli::environment;
 
 /// A settings file has some lines; what is larger is something else.
@@ -18,15 +18,6 @@ const BYTES_MAX: u64 = 64 * 1024;
 const MODE_OTHERS_WRITE: u32 = 0o002;
 /// The group may write.
 const MODE_GROUP_WRITES: u32 = 0o020;
-
-/// A place for a settings file.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// Its path, as messages show it.
-    pub path: PathBuf,
-    /// Whether it lies in the working directory, whose author may be anybody.
-    pub is_local: bool,
-}
 
 /// A place that was looked at.
 pub struct Seen {
@@ -38,14 +29,8 @@ pub struct Seen {
 /// All places, the highest first.
 pub fn all() -> Vec<Place> {
     let local = Place { path: PathBuf::from("./e3sync.toml"), is_local: true };
-    let own = users_folder().map(|folder| Place { path: folder.join("e3sync/config.toml"), is_local: false });
+    let own = environment::config_folder().map(|folder| Place { path: folder.join("config.toml"), is_local: false });
     std::iter::once(local).chain(own).collect()
-}
-
-/// The folder of the user's settings. By the XDG specification a relative path there is none.
-fn users_folder() -> Option<PathBuf> {
-    let absolute = |name| environment::variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))
 }
 
 /// Reads the file of a place, where there is one.

@@ -13,7 +13,8 @@ use oauth2::{
 use reqwest::{Client, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Application, ClientAuthentication, check};
+use super::application::{Application, ClientAuthentication};
+use crate::credentials::well_formed::{self, Form};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 use crate::net::{self, RawAnswer, RefusalBody};
@@ -72,7 +73,7 @@ impl TokenEndpoint {
                 ClientAuthentication::Basic => AuthType::BasicAuth,
             });
         if let Some(source) = &application.client_secret {
-            let secret = source.read_secret().await.map_err(|error| error.within("the OAuth client secret"))?;
+            let secret = source.read().await.map_err(|error| error.within("the OAuth client secret"))?;
             oauth = oauth.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
         }
         // It follows no redirect: the secret goes to one server.
@@ -194,4 +195,10 @@ fn refusal(answer: &RawAnswer, request: &str) -> Error {
         _ => Error::new(ErrorKind::Protocol, format!("the OAuth token endpoint refused the request {context}"))
             .with_hint("check --oauth-token-url"),
     }
+}
+
+/// Refuses what cannot stand in a header.
+fn check(what: &str, token: &SecretString) -> Result<()> {
+    well_formed::check(what, "the OAuth token endpoint", token.expose_secret(), Form::Header)
+        .map_err(well_formed::of_server)
 }

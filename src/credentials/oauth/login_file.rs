@@ -12,9 +12,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::access::Access;
+use super::application::Application;
 use super::endpoint::Granted;
-use super::{Access, Application};
-use crate::credentials::TokenSource;
+use crate::credentials::SecretSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::to_hex;
 
@@ -169,7 +170,7 @@ impl LoginFile {
             Place::Seeded { seed, .. } => {
                 let bytes = read_private(seed)?.ok_or_else(|| unusable(seed, "is not there"))?;
                 let text = String::from_utf8(bytes).map_err(|_| unusable(seed, "is not text"))?;
-                let token = TokenSource::check(&text, &seed.display().to_string())?;
+                let token = SecretSource::check(&text, &seed.display().to_string())?;
                 let digest = to_hex(&Sha256::digest(token.expose_secret()));
                 let kept = kept.filter(|login| is_its(login) && login.seed.as_ref() == Some(&digest));
                 return Ok(kept.unwrap_or_else(|| Login::new(application, token, Some(digest))));

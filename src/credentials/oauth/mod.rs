@@ -1,6 +1,8 @@
 //! Access tokens of an OAuth 2.0 application (domain.md section 1): obtained by a login or by the
 //! application's own secret, renewed by the life that the answer tells.
 
+mod access;
+mod application;
 mod authorization;
 mod endpoint;
 mod login_file;
@@ -8,53 +10,21 @@ mod redirect;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use reqwest::Url;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Mutex;
 
+pub use application::{Application, ClientAuthentication};
 pub use authorization::Authorization;
 pub use login_file::Login;
 pub use redirect::RedirectListener;
 
+use self::access::Access;
 use self::endpoint::{Granted, TokenEndpoint};
 use self::login_file::{LoginFile, Place};
-use super::TokenSource;
-use super::well_formed::{self, Form};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::NetSettings;
-
-/// An access token is replaced so long before it ends, or a fifth of its life before it if that is later.
-const MARGIN_MAX: Duration = Duration::from_secs(300);
-
-/// How the application says who it is to the token endpoint (RFC 6749 section 2.3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientAuthentication {
-    /// Fields of the form, as the vendor documents it.
-    Body,
-    /// Basic authentication.
-    Basic,
-}
-
-/// An OAuth application, and where it gets tokens.
-#[derive(Clone, Debug)]
-pub struct Application {
-    /// Its id.
-    pub client_id: String,
-    /// Where its secret comes from; `None` for one that has none.
-    pub client_secret: Option<TokenSource>,
-    /// How it says who it is.
-    pub authentication: ClientAuthentication,
-    /// The token endpoint: HTTPS, or plain HTTP on this machine.
-    pub token_url: Url,
-    /// What is asked for; `None` for what the server gives by itself.
-    pub scope: Option<String>,
-    /// How connections are made.
-    pub net: NetSettings,
-}
 
 /// By what right the application gets access tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,26 +56,6 @@ struct Held {
     refused: Option<String>,
     /// Why there will be no further token.
     ended_by: Option<Error>,
-}
-
-/// An access token.
-struct Access {
-    token: SecretString,
-    /// When it is replaced; `None` where only a refusal tells that it has ended.
-    renew_at: Option<Timestamp>,
-}
-
-impl Access {
-    fn new(token: &SecretString, expires_at: Option<Timestamp>, lifetime: Option<Duration>) -> Self {
-        let margin = lifetime.map_or(MARGIN_MAX, |lifetime| MARGIN_MAX.min(lifetime / 5));
-        let margin = SignedDuration::try_from(margin).unwrap_or(SignedDuration::ZERO);
-        let renew_at = expires_at.map(|expires_at| expires_at.checked_sub(margin).unwrap_or(Timestamp::MIN));
-        Self { token: token.clone(), renew_at }
-    }
-
-    fn is_fresh(&self, now: Timestamp) -> bool {
-        self.renew_at.is_none_or(|renew_at| now < renew_at)
-    }
 }
 
 impl OAuthTokens {
@@ -193,12 +143,6 @@ impl OAuthTokens {
 
 fn access_of(granted: &Granted, now: Timestamp) -> Access {
     Access::new(&granted.access_token, granted.expires_at(now), granted.lifetime)
-}
-
-/// Refuses what cannot stand in a header.
-fn check(what: &str, token: &SecretString) -> Result<()> {
-    well_formed::check(what, "the OAuth token endpoint", token.expose_secret(), Form::Header)
-        .map_err(well_formed::of_server)
 }
 
 impl fmt::Debug for OAuthTokens {

@@ -9,6 +9,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::held::HeldRequests;
 use super::layout::Layout;
 use super::requests::Requests;
 use super::spool::Spool;
@@ -168,7 +169,7 @@ impl Catalog {
 
     /// Writes the index, if it would say something new. It is never relied upon: a lost one costs
     /// the next run some requests.
-    pub async fn save(&self, requests: &Requests, layout: &Layout) -> Result<()> {
+    pub async fn save(&self, requests: &HeldRequests, layout: &Layout) -> Result<()> {
         let spool = Spool::new(&requests.spill_folder);
         {
             let mut known = self.known();

@@ -51,9 +51,9 @@ impl Lease {
     /// find this one in its place and be refused.
     async fn fence(&self, found: &Found) -> Result<bool> {
         let last = Heartbeat::new(&found.heartbeat.holder, self.settings, 0, Some(&self.holder)).to_bytes();
-        match self.requests.put_small(&found.key, last, Condition::IfMatch(&found.version)).await? {
+        match self.requests.put_with(self, &found.key, last, Condition::IfMatch(&found.version)).await? {
             Put::Stored(_) => {
-                self.requests.delete(std::slice::from_ref(&found.key)).await?;
+                self.requests.delete_with(self, std::slice::from_ref(&found.key)).await?;
                 Ok(true)
             }
             // Another run has ended it in the meantime.
@@ -71,7 +71,7 @@ impl Lease {
         let (probes, heartbeats): (Vec<_>, Vec<_>) =
             self.ages().await?.into_iter().partition(|(key, _)| self.layout.is_probe(key));
         let is_over = |(key, age): (String, Duration)| (age > self.settings.duration).then_some(key);
-        self.requests.delete(&probes.into_iter().filter_map(is_over).collect::<Vec<_>>()).await?;
+        self.requests.delete_with(self, &probes.into_iter().filter_map(is_over).collect::<Vec<_>>()).await?;
         if heartbeats.is_empty() {
             return Ok(());
         }
@@ -84,7 +84,7 @@ impl Lease {
         for found in found {
             let is_dead = ages.get(&found.key).is_some_and(|age| *age >= found.heartbeat.lease());
             if found.heartbeat.is_ended() {
-                self.requests.delete(&[found.key]).await?;
+                self.requests.delete_with(self, &[found.key]).await?;
             } else if !is_dead || !self.fence(&found).await? {
                 has_living = true;
             }

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use futures::TryStreamExt as _;
 
+use super::held::HeldRequests;
 use super::layout::{self, Layout};
-use super::requests::Requests;
 use super::spool::{ObjectList, Spool};
 use super::store::StoredObject;
 use crate::destination::ledger::Ledger;
 use crate::destination::record::{Place, Record, StoredEtag};
-use crate::destination::{Damage, Entries, Inventory, Position, PublishedManifest, publication};
+use crate::destination::{Damage, Entries, Position, PublishedManifest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, Partition, SUCCESS_MARKER, is_folder_marker};
 use crate::manifest::Entry;
@@ -31,7 +31,7 @@ pub(super) struct Found {
 
 /// What a walk compares the bucket with.
 pub(super) struct Walk<'a> {
-    pub requests: &'a Requests,
+    pub requests: &'a HeldRequests,
     pub layout: &'a Layout,
     pub partition: &'a Partition,
     pub ledger: &'a Ledger<Spool>,
@@ -267,33 +267,6 @@ impl<'a, T> Ascending<'a, T> {
                 return Ok(item.map(|item| (self.index - 1, item)));
             }
         }
-    }
-}
-
-/// How much of the ledger's set is there.
-///
-/// # Errors
-/// [`ErrorKind::Unrecoverable`] for an object that the source no longer has and that is not there.
-pub(super) fn count(ledger: &Ledger<Spool>, run: u64, partition: &Partition) -> Result<Inventory> {
-    let mut inventory = Inventory::default();
-    for (object, record) in ledger.objects(Position::default()).zip(ledger.records(0)) {
-        let (object, record) = (object?, record?);
-        publication::check_kept(&object, record.place, partition)?;
-        if is_here(&record, run) {
-            inventory.objects_here += 1;
-            inventory.bytes_here += object.size_bytes;
-        }
-        inventory.objects_unchanged += u64::from(record.place == Place::Published);
-    }
-    Ok(inventory)
-}
-
-/// Whether an object is in the bucket, by its record.
-pub(super) fn is_here(record: &Record, run: u64) -> bool {
-    match record.place {
-        Place::Published => true,
-        Place::Staged { run: by } => by == run,
-        Place::Missing => false,
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::fragment::{self, FinishedLine, Line, UnfinishedLine};
+use super::held::HeldRequests;
 use super::layout::Layout;
-use super::requests::Requests;
 use super::store::Condition;
 use crate::error::Result;
 use crate::export::Partition;
@@ -23,7 +23,7 @@ const LINES_MAX: usize = 256;
 
 /// Writes the fragments of one partition: what this run has finished of it.
 pub(super) struct Journal {
-    requests: Arc<Requests>,
+    requests: Arc<HeldRequests>,
     layout: Layout,
     partition: Partition,
     run: u64,
@@ -40,7 +40,7 @@ struct State {
 }
 
 impl Journal {
-    pub fn new(requests: Arc<Requests>, layout: Layout, partition: Partition, run: u64) -> Self {
+    pub fn new(requests: Arc<HeldRequests>, layout: Layout, partition: Partition, run: u64) -> Self {
         let state = State {
             listing_digest: ListingDigest([0; 32]),
             finished: Vec::new(),

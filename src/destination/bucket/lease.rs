@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use super::layout::Layout;
-use super::requests::Requests;
+use super::requests::{NoLease, Permit, Requests};
 use super::store::{Condition, Put, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, printable};
@@ -146,7 +146,8 @@ impl Lease {
         settings: LeaseSettings,
     ) -> Result<Arc<Self>> {
         let first = Heartbeat::new(&holder, settings, 0, None).to_bytes();
-        let Put::Stored(version) = requests.put_heartbeat(&layout.run(run), first, Condition::IfAbsent).await? else {
+        let Put::Stored(version) = requests.put_with(&NoLease, &layout.run(run), first, Condition::IfAbsent).await?
+        else {
             return Err(Error::new(ErrorKind::Internal, "two runs have the same random number"));
         };
         let lease = Arc::new(Self {
@@ -164,7 +165,6 @@ impl Lease {
             has_seen_living: AtomicBool::new(false),
         });
         let watched = Arc::downgrade(&lease);
-        let _ = lease.requests.lease.set(watched.clone());
         let renewing = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(settings.interval).await;
@@ -192,7 +192,7 @@ impl Lease {
         let begun_at = Uptime::now();
         let put = self
             .requests
-            .put_heartbeat(&self.layout.run(self.run), heartbeat, Condition::IfMatch(&renewal.version))
+            .put_with(&NoLease, &self.layout.run(self.run), heartbeat, Condition::IfMatch(&renewal.version))
             .await?;
         match put {
             Put::Stored(version) => {
@@ -212,16 +212,7 @@ impl Lease {
         }
     }
 
-    /// Sees, before anything is written, that the lease still holds.
-    ///
-    /// # Errors
-    /// As [`Lease::renew`].
-    pub async fn assure(&self) -> Result<()> {
-        // Well before its end: the bucket tells times in whole seconds, and requests take some.
-        self.assure_within(self.settings.duration * 2 / 3).await
-    }
-
-    /// As [`Lease::assure`], and a heartbeat was written within the usual interval.
+    /// As [`Permit::assure`], and a heartbeat was written within the usual interval.
     pub async fn assure_fresh(&self) -> Result<()> {
         self.assure_within(self.settings.interval * 3 / 2).await
     }
@@ -266,7 +257,7 @@ impl Lease {
         let key = self.layout.claim(partition);
         for _ in 0..CLAIM_ATTEMPTS_MAX {
             let first = self.claim_record(&[]);
-            if let Put::Stored(_) = self.requests.put_small(&key, first, Condition::IfAbsent).await? {
+            if let Put::Stored(_) = self.requests.put_with(self, &key, first, Condition::IfAbsent).await? {
                 return Ok(Inheritance::default());
             }
             let Some((found, version)) = self.requests.get_json::<ClaimRecord>(&key).await? else { continue };
@@ -275,7 +266,7 @@ impl Lease {
             }
             let inheritance = Inheritance::of(found);
             let record = self.claim_record(&inheritance.former_runs);
-            if let Put::Stored(_) = self.requests.put_small(&key, record, Condition::IfMatch(&version)).await? {
+            if let Put::Stored(_) = self.requests.put_with(self, &key, record, Condition::IfMatch(&version)).await? {
                 return Ok(inheritance);
             }
         }
@@ -297,7 +288,14 @@ impl Lease {
             return Ok(());
         }
         *lock(&self.lost) = Some(Error::new(ErrorKind::LeaseLost, "this run has given its lease back"));
-        self.requests.delete_own(&self.layout.run(self.run)).await
+        self.requests.delete_with(&NoLease, &[self.layout.run(self.run)]).await
+    }
+}
+
+impl Permit for Lease {
+    async fn assure(&self) -> Result<()> {
+        // Well before its end: the bucket tells times in whole seconds, and requests take some.
+        self.assure_within(self.settings.duration * 2 / 3).await
     }
 }
 

@@ -3,8 +3,10 @@
 
 mod catalog;
 mod claim;
+mod claimed;
 mod dead_runs;
 mod fragment;
+mod held;
 mod inventory;
 mod journal;
 mod layout;
@@ -16,6 +18,7 @@ mod probe;
 mod publish;
 mod read_only;
 mod requests;
+mod shared;
 mod spool;
 mod store;
 #[cfg(test)]
@@ -23,8 +26,7 @@ mod tests;
 mod writer;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,13 +34,16 @@ use futures::TryStreamExt as _;
 use tokio::sync::OnceCell;
 
 use self::catalog::Catalog;
-use self::claim::{BucketClaim, Claimed};
-use self::journal::Journal;
+use self::claim::BucketClaim;
+use self::claimed::Claimed;
+use self::held::HeldRequests;
 use self::layout::Layout;
 use self::lease::Lease;
 use self::requests::Requests;
+pub use self::shared::BucketSettings;
+use self::shared::Shared;
 use super::reports;
-use super::{Claim, Damage, Destination, Manifests, Published, PublishedDays, PublishedManifest};
+use super::{Claim, Destination, Manifests, Published, PublishedDays, PublishedManifest};
 use crate::error::{ErrorKind, Result};
 use crate::export::{AccountId, Partition};
 use crate::progress::{Counters, Event, Observer};
@@ -55,112 +60,8 @@ pub use store::{
 /// The end of a run does not wait longer for the bucket: it may be the bucket that has gone.
 const CLOSE_MAX: Duration = Duration::from_secs(30);
 
-/// How a bucket is used as a destination.
-#[derive(Clone, Debug)]
-pub struct BucketSettings {
-    /// What all keys of the mirror begin with; its data begins at `type=` below.
-    pub prefix: String,
-    /// Who this run is, for another run's message.
-    pub holder: String,
-    /// Whether replaced sets are kept aside instead of deleted.
-    pub keep_superseded: bool,
-    /// How often a failing request is repeated.
-    pub attempts_max: u32,
-    /// Where long listings are kept while they are needed; bytes of objects never are.
-    pub spill_folder: PathBuf,
-    /// When another run without a heartbeat counts as dead.
-    pub lease: LeaseSettings,
-    /// What is to be stored anew though it is published.
-    pub damage: Arc<Damage>,
-}
-
 /// A mirror in a bucket.
 pub struct BucketDestination(Arc<Shared>);
-
-/// What a destination and its claimed partitions share.
-struct Shared {
-    requests: Arc<Requests>,
-    layout: Layout,
-    account_id: AccountId,
-    settings: BucketSettings,
-    /// This run's random number, by which it knows its own objects.
-    run: u64,
-    catalog: Catalog,
-    lease: Arc<Lease>,
-    /// What was finished of each partition that is claimed and not ended, to be written down at the
-    /// end: a claim is gone by then where its partition failed.
-    journals: Mutex<HashMap<Partition, Arc<Journal>>>,
-    /// The multipart uploads that this run has begun and not completed, by key.
-    uploads: Mutex<HashMap<String, Upload>>,
-    /// Whether the destination was seen to be this account's, before the first publication.
-    bound: OnceCell<()>,
-}
-
-impl Shared {
-    /// Makes the destination the account's, once for the run: one that published nothing leaves it to
-    /// any account.
-    ///
-    /// # Errors
-    /// [`ErrorKind::DestinationForeign`] where it has become another account's since the run began.
-    async fn bind_to_account(&self) -> Result<()> {
-        let bound = self.bound.get_or_try_init(|| probe::bind(&self.requests, &self.layout, &self.account_id));
-        bound.await.copied()
-    }
-
-    /// The whole key of an object of a partition.
-    fn key_of(&self, partition: &Partition, key: &str) -> String {
-        format!("{}{key}", self.layout.partition(partition))
-    }
-
-    /// The partition's journal; one that is claimed again goes on with the one that it had.
-    fn journal_of(&self, partition: &Partition) -> Arc<Journal> {
-        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Journal::new(self.requests.clone(), self.layout.clone(), partition.clone(), self.run);
-        journals.entry(partition.clone()).or_insert_with(|| Arc::new(new())).clone()
-    }
-
-    fn forget_journal(&self, partition: &Partition) {
-        self.journals.lock().unwrap_or_else(PoisonError::into_inner).remove(partition);
-    }
-
-    /// Writes down what was finished, for the run that goes on with it.
-    async fn flush_journals(&self) -> Result<()> {
-        let journals: Vec<Arc<Journal>> =
-            self.journals.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        if !journals.is_empty() {
-            // Another run that goes on in place of this one may have ended the work already.
-            self.lease.assure().await?;
-        }
-        for journal in journals {
-            journal.flush().await?;
-        }
-        Ok(())
-    }
-
-    /// Notes an upload; gives the one that was noted of the same object, which nobody ends any more.
-    fn note_upload(&self, upload: &Upload) -> Option<Upload> {
-        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        uploads.insert(upload.key.clone(), upload.clone()).filter(|other| other.id != upload.id)
-    }
-
-    /// The noted uploads of objects below a prefix, which are then noted no more.
-    fn take_uploads_below(&self, prefix: &str) -> Vec<Upload> {
-        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        uploads.extract_if(|key, _| key.starts_with(prefix)).map(|(_, upload)| upload).collect()
-    }
-
-    fn forget_upload_note(&self, key: &str) -> Option<Upload> {
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
-    }
-
-    /// Gives the upload of an object up, if one was begun.
-    async fn forget_upload(&self, key: &str) -> Result<()> {
-        match self.forget_upload_note(key) {
-            Some(upload) => self.requests.abort_upload(&upload).await,
-            None => Ok(()),
-        }
-    }
-}
 
 impl BucketDestination {
     /// Opens a bucket for an account's mirror, after trying what a run will do there.
@@ -189,7 +90,7 @@ impl BucketDestination {
         let holder = settings.holder.clone();
         let lease = Lease::begin(requests.clone(), layout.clone(), run, holder, settings.lease).await?;
         let shared = Shared {
-            requests,
+            requests: Arc::new(HeldRequests::new(requests, lease.clone())),
             layout,
             account_id: account_id.clone(),
             settings,
@@ -315,7 +216,7 @@ fn requests(
     counters: Arc<Counters>,
 ) -> Requests {
     let (attempts_max, spill_folder) = (settings.attempts_max, settings.spill_folder.clone());
-    Requests { store, attempts_max, observer, counters, spill_folder, lease: OnceLock::new() }
+    Requests { store, attempts_max, observer, counters, spill_folder }
 }
 
 #[async_trait]
@@ -357,7 +258,7 @@ impl Destination for BucketDestination {
             // Then it is not left over, but another run's work.
             Err(error) if error.kind() == ErrorKind::Held => Ok(()),
             Err(error) => Err(error),
-            Ok(claimed) => claimed.undo().await,
+            Ok(claimed) => publish::undo(&claimed).await,
         }
     }
 

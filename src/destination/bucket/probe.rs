@@ -1,8 +1,9 @@
 //! What is done before the first transfer: whose mirror it is, and whether the bucket lets a run do
 //! what it will have to do. A permission that is missing is better found now than after an hour.
 
+use super::held::HeldRequests;
 use super::layout::Layout;
-use super::requests::Requests;
+use super::requests::{NoLease, Requests};
 use super::store::{Condition, Put};
 use crate::destination::identity::Identity;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,7 +31,7 @@ pub(super) async fn check_identity(requests: &Requests, layout: &Layout, account
 }
 
 /// Makes the destination the account's. Of two first runs that publish at once only one can name it.
-pub(super) async fn bind(requests: &Requests, layout: &Layout, account_id: &AccountId) -> Result<()> {
+pub(super) async fn bind(requests: &HeldRequests, layout: &Layout, account_id: &AccountId) -> Result<()> {
     if let Some(identity) = read_identity(requests, layout).await? {
         return identity.check(account_id);
     }
@@ -50,15 +51,15 @@ const SHARED: u64 = 0;
 pub(super) async fn try_out(requests: &Requests, layout: &Layout, run: u64) -> Result<bool> {
     let content = run.to_string().into_bytes();
     let mut key = layout.probe(SHARED);
-    if requests.put_small(&key, content.clone(), Condition::IfAbsent).await? == Put::Refused {
+    if requests.put_with(&NoLease, &key, content.clone(), Condition::IfAbsent).await? == Put::Refused {
         key = layout.probe(run);
-        requests.delete(std::slice::from_ref(&key)).await?;
-        requests.put_small(&key, content.clone(), Condition::IfAbsent).await?;
+        requests.delete_with(&NoLease, std::slice::from_ref(&key)).await?;
+        requests.put_with(&NoLease, &key, content.clone(), Condition::IfAbsent).await?;
     }
     // Other bytes, so that a refusal is told from an answer that got lost.
-    let second = requests.put_small(&key, b"second".to_vec(), Condition::IfAbsent).await?;
+    let second = requests.put_with(&NoLease, &key, b"second".to_vec(), Condition::IfAbsent).await?;
     let read = requests.get_start(&key, 64).await?;
-    requests.delete(std::slice::from_ref(&key)).await?;
+    requests.delete_with(&NoLease, std::slice::from_ref(&key)).await?;
     let minds_conditions = second == Put::Refused;
     if minds_conditions && read.is_none_or(|(bytes, _)| bytes != content) {
         return Err(Error::new(

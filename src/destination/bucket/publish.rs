@@ -4,13 +4,15 @@
 
 use std::io::Write as _;
 
-use super::claim::Claimed;
+use super::claimed::Claimed;
 use super::spool::{ObjectList, Spool};
 use super::store::{Condition, DELETES_MAX, Put, Version};
 use crate::destination::ledger::Totals;
 use crate::destination::{Publication, PublishTerms, failure, publication};
 use crate::error::{Error, ErrorKind, Result};
+use crate::export::Object;
 use crate::manifest::{Entry, Header, ManifestWriter};
+use crate::plan::ListingBuilder;
 
 /// Publishes the claimed partition's staged set.
 pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<Publication> {
@@ -41,7 +43,7 @@ pub(super) async fn publish(claimed: &Claimed, terms: &PublishTerms) -> Result<P
 /// Takes a set back that turned out to have less than half of the rows. Rows are known when all objects
 /// have come; by then these stand in the day, unmarked.
 async fn hold_back(claimed: &Claimed) -> Result<Publication> {
-    match claimed.undo().await {
+    match undo(claimed).await {
         Ok(()) => Ok(Publication::Held),
         Err(error) if error.kind() == ErrorKind::ManifestDamaged => Err(Error::new(
             ErrorKind::Shrunk,
@@ -80,7 +82,7 @@ async fn replace(claimed: &Claimed, totals: &Totals, terms: &PublishTerms) -> Re
     let header = publication::header(&shared.account_id, &claimed.partition, totals, terms);
     if shared.settings.keep_superseded {
         // The present manifest still tells them; after a kill behind it nothing would.
-        keep_aside(claimed, &staged.found.replaced).await?;
+        claimed.keep_aside(&staged.found.replaced).await?;
     }
     let version = write_manifest(claimed, &header).await?;
     shared.catalog.note_published(&claimed.partition, Some((&header, &version)));
@@ -89,8 +91,49 @@ async fn replace(claimed: &Claimed, totals: &Totals, terms: &PublishTerms) -> Re
     Ok(header)
 }
 
+/// Takes back what was begun: what no manifest names is removed, and the marker of the published set
+/// returns.
+///
+/// # Errors
+/// [`ErrorKind::ManifestDamaged`] where objects of the published set are not as it has them any more. The
+/// day stays unmarked then if it was this tool that overwrote them.
+pub(super) async fn undo(claimed: &Claimed) -> Result<()> {
+    let is_as_it_was = claimed.is_as_it_was();
+    let mut listing = ListingBuilder::new(&claimed.shared.settings.spill_folder);
+    let mut source = String::new();
+    if let Some(manifest) = &claimed.manifest {
+        source.clone_from(&manifest.published.header.source);
+        for entry in manifest.published.entries()? {
+            let entry = entry?;
+            listing.add(&Object {
+                key: entry.key,
+                size_bytes: entry.size_bytes,
+                etag: entry.etag,
+                generation: entry.generation,
+                ..Object::default()
+            })?;
+        }
+    }
+    let mut listing = listing.finish();
+    let inventory = claimed.stage(&mut listing, &source).await?;
+    let is_whole = inventory.objects_here == listing.summary.objects;
+    restore(claimed, is_whole || is_as_it_was).await?;
+    if !is_whole {
+        return Err(Error::new(
+            ErrorKind::ManifestDamaged,
+            format!(
+                "{}: {} published objects were replaced or deleted in the bucket",
+                claimed.partition,
+                listing.summary.objects - inventory.objects_here
+            ),
+        )
+        .with_hint("the source does not have this version of the day any more; its manifest says what it was"));
+    }
+    Ok(())
+}
+
 /// Takes back what was begun: its objects go, and the marker of the published set returns if it is whole.
-pub(super) async fn restore(claimed: &Claimed, is_whole: bool) -> Result<()> {
+async fn restore(claimed: &Claimed, is_whole: bool) -> Result<()> {
     let staged = claimed.staged()?;
     delete(claimed, &staged.found.replaced).await?;
     delete(claimed, &staged.found.leftover).await?;
@@ -163,18 +206,4 @@ async fn delete(claimed: &Claimed, objects: &ObjectList) -> Result<()> {
         }
     }
     if keys.is_empty() { Ok(()) } else { claimed.shared.requests.delete(&keys).await }
-}
-
-/// Copies objects of the published set to where no reader looks for data.
-pub(super) async fn keep_aside(claimed: &Claimed, objects: &ObjectList) -> Result<()> {
-    let Some(manifest) = &claimed.manifest else { return Ok(()) };
-    let shared = &claimed.shared;
-    let set = manifest.published.header.published_at.strftime("%Y%m%dT%H%M%SZ").to_string();
-    for object in objects.iter() {
-        let object = object?;
-        let from = shared.key_of(&claimed.partition, &object.key);
-        let to = shared.layout.superseded(&claimed.partition, &set, &object.key);
-        shared.requests.copy(&from, &to, object.size_bytes).await?;
-    }
-    Ok(())
 }

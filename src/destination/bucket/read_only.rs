@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use super::catalog::Catalog;
 use super::layout::Layout;
-use super::requests::Requests;
+use super::requests::{NoLease, Requests};
 use super::store::{Condition, Put, Version};
 use crate::destination::reports::newest_first;
 use crate::destination::{
@@ -121,7 +121,7 @@ impl PublishedFiles for ReadOnlyBucket {
             let mut record = VerificationRecord::parse(found.as_ref().map(|(bytes, _)| bytes.as_slice()))?;
             change(&mut record);
             let condition = found.as_ref().map_or(Condition::IfAbsent, |(_, version)| Condition::IfMatch(version));
-            if let Put::Stored(_) = self.requests.put_small(&key, record.to_bytes(), condition).await? {
+            if let Put::Stored(_) = self.requests.put_with(&NoLease, &key, record.to_bytes(), condition).await? {
                 return Ok(());
             }
         }

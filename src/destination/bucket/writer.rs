@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 
-use super::claim::{Claimed, Staged};
+use super::claimed::{Claimed, Staged};
 use super::fragment::{FinishedLine, UnfinishedLine};
+use super::held::Begun;
 use super::layout;
-use super::requests::Begun;
 use super::store::{BucketChecksum, Condition, Part, Payload, Put, PutTerms, Upload, Version};
 use crate::destination::record::{Place, Record, StoredEtag};
 use crate::destination::{ObjectWriter, Work};

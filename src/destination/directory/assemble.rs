@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::claim::DirectoryClaim;
+use super::claimed::Claimed;
 use super::folder::{Folder, Linked};
 use super::layout;
 use super::ledger::Ledger;
@@ -19,7 +19,7 @@ use crate::manifest::{Entry, VerifiedContent, join};
 pub(super) type Renamed = HashMap<u64, String>;
 
 /// Builds the set: every finished object under its own name, and the marker of a complete day.
-pub(super) fn assemble(claim: &DirectoryClaim, ledger: &Ledger, terms: &PublishTerms) -> Result<Renamed> {
+pub(super) fn assemble(claim: &Claimed, ledger: &Ledger, terms: &PublishTerms) -> Result<Renamed> {
     let set = claim.staging.create_child(layout::SET)?;
     let mut assembly = Assembly { claim, set: &set, last_folder: None, renamed: Renamed::new() };
     for pair in join(ledger.finished(claim.shared.run), claim.published_entries()?) {
@@ -36,7 +36,7 @@ pub(super) fn assemble(claim: &DirectoryClaim, ledger: &Ledger, terms: &PublishT
 }
 
 struct Assembly<'a> {
-    claim: &'a DirectoryClaim,
+    claim: &'a Claimed,
     set: &'a Folder,
     /// Objects come in the order of their keys, so most lie in the same folder as the one before.
     last_folder: Option<(String, Folder)>,
@@ -121,7 +121,7 @@ impl Assembly<'_> {
     }
 }
 
-fn changed_manifest(claim: &DirectoryClaim, object: &Object) -> Error {
+fn changed_manifest(claim: &Claimed, object: &Object) -> Error {
     let what = format!("the manifest of {} no longer has key `{}`", claim.partition, printable(&object.key));
     Error::new(ErrorKind::PartitionUnusable, what)
         .with_hint("another run or program changed the day during this run; run again when it has ended")
@@ -177,25 +177,4 @@ fn copy_verified(
         format!("the published file of key `{}` was altered", printable(&object.key)),
     )
     .with_hint("delete the altered file and run again; it is then fetched anew"))
-}
-
-/// Puts an object of a set that was not published back into the pool, if it is there.
-pub(super) fn move_back(set: &Folder, path: &FilePath, object: &Object, pool: &Folder, pool_name: &str) -> Result<()> {
-    let (folder, name) = path.split();
-    let holder = if folder.is_empty() { None } else { set.descendant(folder)? };
-    if folder.is_empty() || holder.is_some() {
-        let holder = holder.as_ref().unwrap_or(set);
-        if holder.file_size_bytes(name) == Some(object.size_bytes) {
-            return holder.rename(name, pool, pool_name);
-        }
-    }
-    Ok(())
-}
-
-/// The size of a published file; `None` where there is none that can be reached through folders.
-pub(super) fn published_size_bytes(data: &Folder, path: &str) -> Option<u64> {
-    match path.rsplit_once('/') {
-        Some((folder, name)) => data.descendant(folder).ok()??.file_size_bytes(name),
-        None => data.file_size_bytes(path),
-    }
 }

@@ -1,9 +1,8 @@
 //! Which of two sets stands at a partition's place: decided by names, sizes and bytes, never by inode
 //! numbers, which change with every copy, restore and remount (design.md section 3).
 
-use super::assemble::published_size_bytes;
-use super::claim::is_whole;
 use super::folder::Folder;
+use super::set_files::{is_whole, published_size_bytes};
 use super::set_manifest::{Opened, SetManifest, lines};
 use crate::destination::failure::failed;
 use crate::error::Result;

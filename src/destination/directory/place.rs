@@ -3,7 +3,8 @@
 use rustix::io::Errno;
 
 use super::folder::Folder;
-use super::{Shared, layout};
+use super::layout;
+use super::shared::Shared;
 use crate::destination::failure::not_replaceable;
 use crate::error::Result;
 use crate::export::Partition;

@@ -2,21 +2,22 @@
 //! names, in the order that survives a kill and a power loss (design.md promises 1 and 6).
 
 use super::assemble::{Renamed, assemble};
-use super::claim::DirectoryClaim;
+use super::claimed::Claimed;
 use super::folder::Folder;
-use super::layout;
 use super::ledger::Ledger;
+use super::published::{check_unmanaged, read_manifest};
 use super::replaced_name::{Fate, ReplacedName};
 use super::set_manifest::SetManifest;
 use super::settle::{Settlement, fate_of};
-use super::{Shared, check_unmanaged, durable, read_manifest};
+use super::shared::Shared;
+use super::{durable, layout};
 use crate::destination::{Position, Publication, PublishTerms, PublishedManifest, publication};
 use crate::error::Result;
 use crate::export::Partition;
 use crate::manifest::{Entry, Header, ManifestWriter, outer_join};
 
 /// Publishes the claimed partition's staged set.
-pub(super) fn publish(claim: &DirectoryClaim, terms: &PublishTerms) -> Result<Publication> {
+pub(super) fn publish(claim: &Claimed, terms: &PublishTerms) -> Result<Publication> {
     let shared = &claim.shared;
     let partition = &claim.partition;
     let ledger = claim.ledger()?;
@@ -91,7 +92,7 @@ fn mark(manifests: &Folder, name: &str, header: &Header, published: &PublishedMa
 }
 
 /// Brings the staged set to the disk, and the folders by which it is found.
-fn sync_staged(claim: &DirectoryClaim) -> Result<()> {
+fn sync_staged(claim: &Claimed) -> Result<()> {
     durable::sync_tree(&claim.staging)?;
     claim.type_staging.sync()?;
     claim.shared.staging.sync()

@@ -10,12 +10,11 @@ use rustix::fs::FileType;
 
 use super::folder::Folder;
 use super::lock::Locks;
-use super::replaced_sets::replaced_in_staging;
+use super::replaced_sets::{ReplacedSets, replaced_in_staging};
 
+use super::published::{is_publication_begun, read_manifest, read_published, read_published_days, read_verification};
 use super::walk::Walk;
-use super::{
-    durable, is_publication_begun, layout, read_manifest, read_published, read_published_days, read_verification,
-};
+use super::{durable, layout};
 use crate::destination::failure::failed;
 use crate::destination::reports::newest_first;
 use crate::destination::{
@@ -56,6 +55,11 @@ impl ReadOnlyDirectory {
     pub fn without_locks(mut self) -> Self {
         self.locks = false;
         self
+    }
+
+    /// The replaced sets that are not deleted yet.
+    pub(in crate::destination) fn replaced_sets(&self) -> Result<ReplacedSets> {
+        ReplacedSets::read(&self.side, self.staging.as_ref())
     }
 
     /// The folder with the manifests of a partition's type.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use rustix::fs::FileType;
 
-use super::claim::DirectoryClaim;
+use super::claimed::Claimed;
 use super::folder::Folder;
 use super::replaced_name::ReplacedName;
-use super::{Shared, layout, replaced};
+use super::shared::Shared;
+use super::{layout, replaced};
 use crate::error::{ErrorKind, Result};
 use crate::export::{Partition, TypeName, day_of_folder};
 
@@ -26,7 +27,7 @@ pub(super) fn recover(shared: &Arc<Shared>) {
     let mut begun: Vec<Partition> = begun.into_iter().collect();
     begun.sort_by(|one, other| (&one.type_name, one.date).cmp(&(&other.type_name, other.date)));
     for partition in begun {
-        match DirectoryClaim::take(shared, &partition) {
+        match Claimed::take(shared, &partition) {
             Ok(claim) => drop(claim),
             // Another run is at it this very moment.
             Err(error) if error.kind() == ErrorKind::Held => {}

@@ -4,13 +4,13 @@
 use jiff::SignedDuration;
 use rustix::fs::FileType;
 
-use super::Shared;
 use super::folder::Folder;
 use super::layout;
 use super::publication_record::link_or_copy;
 use super::removal::{Remover, Rest, remove_emptied};
 use super::replaced_name::{Fate, ReplacedName, folder_beside, manifest_beside};
 use super::set_manifest::SetManifest;
+use super::shared::Shared;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, SEGMENT_BYTES_MAX, TypeName};
 

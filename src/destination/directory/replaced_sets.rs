@@ -6,7 +6,6 @@ use jiff::Timestamp;
 
 use super::folder::Folder;
 use super::layout;
-use super::read_only::ReadOnlyDirectory;
 use super::replaced_name::{Fate, ReplacedName, folder_beside};
 use crate::error::{Error, Result};
 
@@ -48,17 +47,17 @@ impl ReplacedSet {
     }
 }
 
-impl ReadOnlyDirectory {
+impl ReplacedSets {
     /// The replaced sets that are not deleted yet.
-    pub(in crate::destination) fn replaced_sets(&self) -> Result<ReplacedSets> {
-        let mut sets = ReplacedSets::default();
-        let replaced = self.side.child(layout::REPLACED);
+    pub(super) fn read(side: &Folder, staging: Option<&Folder>) -> Result<Self> {
+        let mut sets = Self::default();
+        let replaced = side.child(layout::REPLACED);
         sets.failure = replaced
             .and_then(|replaced| {
                 replaced.map_or(Ok(()), |folder| for_each_folder(&folder, |folder| read_waiting(folder, &mut sets)))
             })
             .err();
-        if let Some(staging) = &self.staging {
+        if let Some(staging) = staging {
             for_each_folder(staging, |folder| for_each_folder(folder, |day| read_staged(day, &mut sets)))?;
         }
         sets.waiting.sort_by_key(|set| set.replaced_at);

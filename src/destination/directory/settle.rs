@@ -7,9 +7,10 @@ use super::layout;
 use super::publication_record::{PublicationRecord, digest_of, link_or_copy};
 use super::replaced::{retry_staged, set_aside};
 use super::replaced_name::{Fate, ReplacedName};
+use super::set_files::published_size_bytes;
 use super::set_manifest::{Opened, SetManifest};
+use super::shared::Shared;
 use super::walk::Walk;
-use super::{Shared, assemble};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, SUCCESS_MARKER};
 
@@ -195,7 +196,7 @@ fn holds_others(set: Folder, manifest: &Opened) -> Result<bool> {
     let mut ours = 0_u64;
     if let Some(manifest) = manifest.whole() {
         for entry in manifest.entries()? {
-            ours += u64::from(assemble::published_size_bytes(&set, entry?.file_path()).is_some());
+            ours += u64::from(published_size_bytes(&set, entry?.file_path()).is_some());
         }
     }
     let mut files = 0_u64;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::folder::Folder;
 use super::ledger::Ledger;
-use super::of_partition;
+use super::shared::of_partition;
 use crate::destination::failure::failed;
 use crate::destination::record::{Place, Record};
 use crate::destination::{ObjectWriter, Work};

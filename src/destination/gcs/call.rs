@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::failure::Failure;
+use super::tried::Failure;
 use crate::export::{Base64, printable};
 
 tokio::task_local! {

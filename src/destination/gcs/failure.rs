@@ -3,6 +3,7 @@
 use http::{HeaderMap, StatusCode};
 
 use super::call::{Call, Operation};
+use super::tried::Failure;
 use crate::destination::bucket::RETENTION_HINT;
 use crate::error::{Error, ErrorKind};
 use crate::export::printable;
@@ -10,30 +11,6 @@ use crate::net::{self, RefusalBody};
 
 /// The most of an error's body that is read, in bytes.
 pub(super) const ERROR_BODY_BYTES_MAX: usize = 16 * 1024;
-
-/// A failed request, with what the server said as far as callers tell cases apart by it.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// The answer's status, where there was an answer.
-    pub status: Option<u16>,
-    /// The error as it is shown.
-    pub error: Error,
-}
-
-/// The outcome of a request.
-pub(super) type Tried<T> = std::result::Result<T, Failure>;
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        failure.error
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { status: None, error }
-    }
-}
 
 /// The failure behind an answer that is no success.
 pub(super) fn of_answer(call: &Call, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {

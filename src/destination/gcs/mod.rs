@@ -8,13 +8,14 @@ mod failure;
 mod listing;
 mod policies;
 mod requests;
+mod settings;
 mod tokens;
 mod transport;
+mod tried;
 mod upload;
 
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{HeaderValue, header};
@@ -23,58 +24,20 @@ use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::path::Path;
 use object_store::{BackoffConfig, CredentialProvider as _, RetryConfig};
 use reqwest::Url;
-use secrecy::SecretString;
 
 use self::call::{Call, Operation};
 use self::credentials::TokenIssuer;
-use self::failure::Tried;
+pub use self::settings::{GcsAccess, GcsStoreSettings};
 use self::tokens::Tokens;
 use self::transport::Transport;
+use self::tried::Tried;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, printable};
-use crate::net::{self, NetSettings};
+use crate::net;
 
 /// Google's own address.
 const ENDPOINT: &str = "https://storage.googleapis.com";
-
-/// How a bucket at Google Cloud Storage is reached and written.
-#[derive(Clone, Debug)]
-pub struct GcsStoreSettings {
-    /// The bucket's name.
-    pub bucket: String,
-    /// Another server than Google's.
-    pub endpoint_url: Option<Url>,
-    /// Who the user is.
-    pub access: GcsAccess,
-    /// The storage class of data objects.
-    pub storage_class: Option<String>,
-    /// How connections are made.
-    pub net: NetSettings,
-}
-
-/// Where the credentials for the user's own bucket come from.
-#[derive(Clone, Debug)]
-pub enum GcsAccess {
-    /// A bearer token that somebody else obtained. It ends, and nothing takes its place.
-    Token(SecretString),
-    /// A command line for the system's shell that prints a bearer token; it is run again when the
-    /// bucket refuses the last one.
-    Command(String),
-    /// A JSON file of any of Google's kinds: a service account's key, a login, federation with another
-    /// provider, impersonation.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Whether a file that names a program for its token may have it run.
-        runs_programs: bool,
-    },
-    /// The metadata server of the machine that this runs on.
-    Machine {
-        /// Another `HOST[:PORT]` than Google's.
-        host: Option<String>,
-    },
-}
 
 /// A bucket at Google Cloud Storage.
 pub struct GcsStore {

@@ -10,7 +10,8 @@ use object_store::{
 use reqwest::Url;
 
 use super::call::Operation;
-use super::failure::{self, Tried};
+use super::failure;
+use super::tried::Tried;
 use super::{GcsStore, is_header, listing};
 use crate::destination::bucket::{
     BucketChecksum, Condition, Described, Fetched, Part, Payload, Policies, Put, PutTerms, Store, StoredPage, Upload,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use object_store::CredentialProvider;
@@ -10,34 +10,9 @@ use object_store::gcp::GcpCredential;
 use tokio::sync::Mutex;
 
 use super::call::Call;
-use super::credentials::TokenIssuer;
+use super::credentials::{Token, TokenIssuer};
 use super::transport::Noted;
 use crate::error::{Error, Result};
-
-/// A token is replaced so long before it ends; Google's metadata server keeps its own until then.
-const MARGIN_MAX: Duration = Duration::from_secs(4 * 60);
-
-/// Of a short life, this part is left when the token is replaced.
-const MARGIN_PART: u32 = 5;
-
-/// A bearer token that Google issued.
-pub(super) struct Token {
-    /// The token.
-    pub credential: Arc<GcpCredential>,
-    /// When it was issued.
-    pub issued_at: Instant,
-    /// How long it lives from then on; `None` where only a refusal tells that it has ended.
-    pub lifetime: Option<Duration>,
-}
-
-impl Token {
-    fn is_fresh(&self) -> bool {
-        self.lifetime.is_none_or(|lifetime| {
-            let margin = MARGIN_MAX.min(lifetime / MARGIN_PART);
-            self.issued_at.elapsed() + margin < lifetime
-        })
-    }
-}
 
 /// The token of the moment, renewed by one request no matter how many calls wait for it.
 ///

@@ -16,7 +16,8 @@ use reqwest::{Client, Response, StatusCode, Url};
 
 use super::body::{ReceivedBody, SentBody, Stalled};
 use super::call::{Call, Operation};
-use super::failure::{self, ERROR_BODY_BYTES_MAX, Failure, Tried};
+use super::failure::{self, ERROR_BODY_BYTES_MAX};
+use super::tried::{Failure, Tried};
 use crate::error::{Error, ErrorKind};
 use crate::export::Base64;
 use crate::net::xml::Element;

@@ -9,7 +9,7 @@ use aws_sdk_s3::config::{Builder, Config, IdentityCache, RequestChecksumCalculat
 use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::Mutex;
 
-use super::S3StoreSettings;
+use super::settings::S3StoreSettings;
 use crate::clock::Clock;
 use crate::credentials::{AwsCredentials, AwsSettings, well_formed};
 use crate::error::{Error, ErrorKind, Result};

@@ -9,6 +9,7 @@ mod list;
 mod policies;
 mod put;
 mod read;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -17,10 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
-use reqwest::Url;
 
 use self::client::Sessions;
 use self::conditions::Conditions;
+pub use self::settings::S3StoreSettings;
 use crate::clock::Clock;
 use crate::credentials::AwsCredentials;
 use crate::destination::bucket::{
@@ -28,35 +29,7 @@ use crate::destination::bucket::{
 };
 use crate::error::Result;
 use crate::export::Checksums;
-use crate::net::NetSettings;
 use crate::plan::listing_check::PageToken;
-
-/// How a bucket at S3 is reached and written.
-#[derive(Clone, Debug)]
-pub struct S3StoreSettings {
-    /// The bucket's name.
-    pub bucket: String,
-    /// The bucket's region; `None` for the one that the user's AWS settings name.
-    pub region: Option<String>,
-    /// Another server than AWS; its buckets are addressed by path.
-    pub endpoint_url: Option<Url>,
-    /// The profile of the user's AWS files; `None` for the default chain of credentials.
-    pub profile: Option<String>,
-    /// The server-side encryption to ask for: `AES256`, `aws:kms` or `aws:kms:dsse`.
-    pub sse: Option<String>,
-    /// The KMS key to encrypt with.
-    pub sse_kms_key_id: Option<String>,
-    /// The storage class of data objects.
-    pub storage_class: Option<String>,
-    /// Tags of data objects.
-    pub tags: Vec<(String, String)>,
-    /// The canned access control list of every object, as in `bucket-owner-full-control`.
-    pub acl: Option<String>,
-    /// Whether these credentials' account pays for requests and traffic, where the bucket demands that.
-    pub pays_requests: bool,
-    /// How connections are made.
-    pub net: NetSettings,
-}
 
 /// A bucket at S3, with the credentials of the user's own AWS settings.
 pub struct S3Store {

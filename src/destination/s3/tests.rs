@@ -13,6 +13,7 @@ use super::*;
 use crate::destination::bucket::Version;
 use crate::error::{Error, ErrorKind};
 use crate::export::Base64;
+use crate::net::NetSettings;
 
 const SECRET: &str = "a/secret+that/nobody+may/see";
 

@@ -9,7 +9,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::Asker;
+use super::token::Asker;
 use crate::credentials::AwsSettings;
 use crate::error::{Error, ErrorKind, Result};
 

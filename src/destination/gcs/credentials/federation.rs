@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::impersonation::ImpersonatedAccount;
 use super::subject_token::{SubjectSource, SubjectTokenSource};
+use super::token::{Asker, Bearer, SCOPE};
 use super::token_server::{TokenAnswer, ask, post_form, secret_url};
-use super::{Asker, Bearer, SCOPE};
 use crate::error::Result;
 
 /// What the token is for that is only shown to act as a service account.

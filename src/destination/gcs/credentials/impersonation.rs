@@ -6,8 +6,8 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::token::{Asker, Bearer, SCOPE};
 use super::token_server::{ask, secret_url};
-use super::{Asker, Bearer, SCOPE};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The life that is asked for where the file does not say; more needs a policy of the organisation.

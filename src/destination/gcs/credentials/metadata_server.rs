@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
+use super::token::{Asker, Bearer};
 use super::token_server::{TokenAnswer, answer, refusal};
-use super::{Asker, Bearer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 

@@ -8,10 +8,11 @@ mod metadata_server;
 mod refresh_token;
 mod service_account;
 mod subject_token;
+mod token;
 mod token_server;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -20,43 +21,14 @@ use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::credentials_file::Identity;
-use super::GcsAccess;
-use super::tokens::Token;
+pub(super) use self::token::Token;
+use self::token::{Asker, Bearer};
+use super::settings::GcsAccess;
 use crate::clock::Clock;
-use crate::credentials::TokenSource;
+use crate::credentials::SecretSource;
 use crate::credentials::well_formed::{self, Form};
 use crate::error::{ErrorKind, Result};
 use crate::net::NetSettings;
-
-/// What tokens are for. Google decides by the account's permissions what they may do.
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
-
-/// The longest life that is believed, in seconds.
-const LIFETIME_SECONDS_MAX: u64 = 86_400;
-
-/// A token as it was issued.
-struct Bearer {
-    text: SecretString,
-    /// How long it lives from now on; `None` where nobody says.
-    lifetime: Option<Duration>,
-}
-
-impl Bearer {
-    fn new(text: String, lifetime_seconds: u64) -> Self {
-        let lifetime = Duration::from_secs(lifetime_seconds.min(LIFETIME_SECONDS_MAX));
-        Self { text: text.into(), lifetime: Some(lifetime) }
-    }
-}
-
-/// What is needed to ask for tokens.
-struct Asker {
-    client: Client,
-    /// How connections to AWS are made, where an identity there is the proof.
-    net: NetSettings,
-    clock: Arc<Clock>,
-    /// Where a Google user's refresh token is exchanged.
-    token_url: String,
-}
 
 /// Issues tokens to whom the settings name.
 pub(super) struct TokenIssuer {
@@ -66,7 +38,7 @@ pub(super) struct TokenIssuer {
 
 enum Origin {
     Fixed(SecretString),
-    Command(TokenSource),
+    Command(SecretSource),
     Machine(metadata_server::MetadataServer),
     File(Identity),
 }
@@ -79,7 +51,7 @@ impl TokenIssuer {
     pub fn new(access: &GcsAccess, client: Client, net: &NetSettings, clock: Arc<Clock>) -> Result<Self> {
         let origin = match access {
             GcsAccess::Token(token) => Origin::Fixed(token.clone()),
-            GcsAccess::Command(command) => Origin::Command(TokenSource::Command(command.clone())),
+            GcsAccess::Command(command) => Origin::Command(SecretSource::Command(command.clone())),
             GcsAccess::Machine { host } => Origin::Machine(metadata_server::MetadataServer::at(host.as_deref())?),
             GcsAccess::File { path, runs_programs } => {
                 Origin::File(credentials_file::read(path, *runs_programs, &client)?)
@@ -107,7 +79,7 @@ impl TokenIssuer {
             Origin::Fixed(token) => Bearer { text: token.clone(), lifetime: None },
             // How long the token lives only a refusal tells.
             Origin::Command(command) => {
-                let text = command.read_secret().await.map_err(|error| error.within("--dest-token-command"))?;
+                let text = command.read().await.map_err(|error| error.within("--dest-token-command"))?;
                 Bearer { text, lifetime: None }
             }
             Origin::Machine(server) => server.issue(&self.asker).await?,

@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use super::token::{Asker, Bearer};
 use super::token_server::{TokenAnswer, ask, post_form, secret_url};
-use super::{Asker, Bearer};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where Google exchanges a user's refresh token.

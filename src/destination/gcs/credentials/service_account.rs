@@ -7,7 +7,7 @@ use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::super::transport::Transport;
-use super::Bearer;
+use super::token::Bearer;
 use crate::error::{Error, ErrorKind, Result};
 
 /// object_store signs a token for one hour.

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::process::Command;
 
+use super::aws_identity;
+use super::token::Asker;
 use super::token_server::{answer, refusal};
-use super::{Asker, aws_identity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 use crate::net;

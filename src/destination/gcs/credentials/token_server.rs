@@ -7,7 +7,7 @@ use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::Bearer;
+use super::token::Bearer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 use crate::net::{self, RawAnswer, RefusalBody};

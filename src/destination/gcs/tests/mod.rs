@@ -12,6 +12,7 @@ use self::server::{Reply, Server};
 use super::*;
 use crate::destination::bucket::{Condition, Part, Payload, Put, PutTerms, Store as _, Upload, Version};
 use crate::export::Checksums;
+use crate::net::NetSettings;
 use crate::plan::listing_check::PageToken;
 
 const TOKEN: &str = "ya29.secret-of-the-tests";

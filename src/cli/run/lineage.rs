@@ -15,9 +15,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::decide::plain_address;
-use super::environment;
-use super::network;
+use crate::cli::decide::plain_address;
+use crate::cli::environment;
+use crate::cli::network;
 
 const SCHEMA_URL: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
 const STATISTICS_SCHEMA_URL: &str = "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json";

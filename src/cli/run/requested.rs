@@ -7,17 +7,17 @@ use e3sync::source::CloudChoice;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::commands::sync::Decided;
-use super::decide::plain_address;
+use super::settings::RunSettings;
+use crate::cli::decide::plain_address;
 
 /// What a run was asked for, and what its decisions rest on.
-pub fn asked(decided: &Decided) -> Value {
-    let Selection { types, days, scope } = &decided.request.selection;
+pub fn requested(settings: &RunSettings) -> Value {
+    let Selection { types, days, scope } = &settings.request.selection;
     let types: Vec<&str> = types.iter().map(|name| name.as_str()).collect();
-    let PlanOptions { ready, grace, lookback_from, accept_shrink, now: _ } = &decided.request.options;
+    let PlanOptions { ready, grace, lookback_from, accept_shrink, now: _ } = &settings.request.options;
     json!({
-        "destination": plain_address(&decided.destination.address), "types": types, "days": days_of(days),
-        "selection": scope_of(scope), "source": source_of(decided.source.cloud), "profile": decided.profile,
+        "destination": plain_address(&settings.destination.address), "types": types, "days": days_of(days),
+        "selection": scope_of(scope), "source": source_of(settings.source.cloud), "profile": settings.profile,
         "ready": ready_of(*ready), "grace_seconds": grace.as_secs(), "accept_shrink": accept_shrink,
         "lookback_from": Some(lookback_from).filter(|date| **date > Date::MIN).map(ToString::to_string),
     })

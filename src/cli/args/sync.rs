@@ -1,9 +1,9 @@
-//! The verbs that read the export.
+//! The arguments of `sync`.
 
 use std::path::PathBuf;
 
+use clap::Args;
 use clap::builder::FalseyValueParser;
-use clap::{Args, ValueEnum};
 
 use super::{DestinationArgs, OutputArgs, PlanningArgs, SelectionArgs, SourceArgs, TransferArgs};
 use crate::cli::units::Span;
@@ -50,74 +50,4 @@ pub struct SyncArgs {
     /// Write the run's numbers to this file for Prometheus's textfile collector. A dry run writes none
     #[arg(long, value_name = "FILE", env = "E3SYNC_METRICS_FILE")]
     pub metrics_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  e3sync plan ./events                      what the next daily run would do, day by day
-  e3sync plan ./events --last 30d --json    the same of 30 days, for a program
-  e3sync plan ./events --exit-code --quiet  ends with 10 if there is something to do")]
-pub struct PlanArgs {
-    #[command(flatten)]
-    pub destination: DestinationArgs,
-    #[command(flatten)]
-    pub selection: SelectionArgs,
-    #[command(flatten)]
-    pub planning: PlanningArgs,
-    #[command(flatten)]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    pub output: OutputArgs,
-    /// Exit with 10 if there are changes
-    #[arg(long)]
-    pub exit_code: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  e3sync ls --last 7d                       a line for each day of each type
-  e3sync ls --date yesterday --type events --paths
-  e3sync ls --last 30d --event 'check*' --json")]
-pub struct LsArgs {
-    #[command(flatten)]
-    pub selection: SelectionArgs,
-    #[command(flatten)]
-    pub source: SourceArgs,
-    /// Print the address of every object with data, one on each line
-    #[arg(long, help_heading = "Output")]
-    pub paths: bool,
-    /// Print one JSON document on each line
-    #[arg(long, help_heading = "Output", env = "E3SYNC_JSON", value_parser = FalseyValueParser::new(), conflicts_with = "paths")]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  eval \"$(e3sync auth)\"                     for the shell; then: aws s3 ls \"$S3_BASE_PATH\"
-  e3sync auth --format dotenv > .env
-In ~/.aws/config, so that aws-cli and boto3 renew through e3sync:
-  [profile optimizely]
-  region = us-east-1
-  credential_process = e3sync auth --format credential-process")]
-pub struct AuthArgs {
-    #[command(flatten)]
-    pub source: SourceArgs,
-    /// The form to print them in
-    #[arg(long, help_heading = "Output", value_enum, default_value_t = AuthFormat::Env, env = "E3SYNC_AUTH_FORMAT")]
-    pub format: AuthFormat,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum AuthFormat {
-    /// `export NAME=VALUE` lines for a shell
-    Env,
-    /// One JSON document
-    Json,
-    /// NAME=VALUE lines
-    Dotenv,
-    /// What aws-cli and boto3 expect of a credential_process
-    CredentialProcess,
 }

@@ -1,4 +1,4 @@
-//! The verbs that look at a mirror and at what it needs.
+//! The arguments of `status`.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,8 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 use e3sync::export::DaySpec;
 
+use super::DestinationArgs;
 use super::parsers::{parse_day, parse_days};
-use super::{DestinationArgs, SourceArgs};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -29,28 +29,6 @@ pub struct StatusArgs {
     /// The day to count as today [default: the present day in UTC]
     #[arg(long, help_heading = "Selection", value_name = "DAY", value_parser = parse_day, env = "E3SYNC_TODAY")]
     pub today: Option<DaySpec>,
-    /// Print one JSON document on each line
-    #[arg(long, help_heading = "Output", env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  e3sync doctor                             the token and the export
-  e3sync doctor ./events                    and a directory: room, leftovers
-  e3sync doctor s3://my-lake/optimizely     and a bucket: permissions, unfinished uploads
-  e3sync doctor --bundle diagnosis.json     how the vendor's servers answer, without secrets
-Exits with what a run would end with that meets the first failure; 0 where all is well. What is away
-is asked again once at most, whatever --retries and --outage say.")]
-pub struct DoctorArgs {
-    #[command(flatten)]
-    pub destination: DestinationArgs,
-    #[command(flatten)]
-    pub source: SourceArgs,
-    /// Write how the servers answer to this file, for a maintainer; secrets, account and events are masked
-    #[arg(long, help_heading = "Output", value_name = "FILE")]
-    pub bundle: Option<PathBuf>,
     /// Print one JSON document on each line
     #[arg(long, help_heading = "Output", env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,

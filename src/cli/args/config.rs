@@ -1,11 +1,9 @@
-//! The arguments of the verbs that are about e3sync itself.
+//! The arguments of `config`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use clap_complete::Shell;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -28,27 +26,4 @@ pub struct ConfigArgs {
     /// A verb, and what would be typed behind it [default: sync]
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     pub call: Vec<OsString>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  e3sync completions bash > ~/.local/share/bash-completion/completions/e3sync
-  e3sync completions zsh > ~/.zfunc/_e3sync     with ~/.zfunc in $fpath
-  e3sync completions fish > ~/.config/fish/completions/e3sync.fish")]
-pub struct CompletionsArgs {
-    /// The shell
-    #[arg(value_enum)]
-    pub shell: Shell,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  e3sync man ~/.local/share/man/man1        then: man e3sync-sync
-  e3sync man /usr/local/share/man/man1      for all users of the machine")]
-pub struct ManArgs {
-    /// The directory to write into; it is made if it is not there
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
 }
