@@ -17,7 +17,7 @@ pub use source::examine_source;
 /// Receives findings as they come.
 pub type Tell<'a> = &'a mut (dyn FnMut(Finding) + Send);
 
-/// A request that fails is repeated once, and the exchange asked again for so long: somebody waits
+/// Retry policy: a request that fails is repeated once, the exchange is asked again for this time. Somebody waits
 /// for the answer.
 const REPEATS: u32 = 1;
 const OUTAGE_MAX: Duration = Duration::from_secs(2);

@@ -16,6 +16,7 @@ type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 /// What kind of failure an [`Error`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// Arguments or settings that cannot be used.
     Usage,
@@ -315,6 +316,16 @@ impl ErrorKind {
 ///
 /// Displayed as one lower-case fragment without the hint; the hint stands apart ([`Error::hint`]).
 /// No constructor takes a secret, and causes come from libraries that print none.
+///
+/// ```
+/// use e3sync::error::{ErrorKind, Retry};
+/// use e3sync::export::TypeName;
+///
+/// let error = TypeName::parse("../decisions").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Usage);
+/// assert_eq!(error.retry(), Retry::Never);
+/// eprintln!("{error}; {}", error.hint().unwrap_or_default());
+/// ```
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 

@@ -11,6 +11,7 @@ use crate::manifest::Entry;
 
 /// A form that other tools take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Form {
     /// A path or address on each line.
     Uris,
@@ -27,7 +28,7 @@ pub enum Form {
     Json,
 }
 
-/// So many files one `COPY INTO` of Snowflake's takes.
+/// Maximum number of files in one `COPY INTO` of Snowflake's.
 const SNOWFLAKE_FILES_MAX: u64 = 1000;
 
 /// What went wrong while exporting.

@@ -1,5 +1,7 @@
 //! Hashing an object's bytes once, on their way through (design.md promise 4).
 
+use std::collections::BTreeMap;
+
 use crc_fast::{CrcAlgorithm, Digest as CrcDigest};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
@@ -7,19 +9,72 @@ use sha2::digest::common::hazmat::SerializableState as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Base64, Checksums, printable};
+use crate::export::{Checksum, ChecksumAlgorithm, Checksums, printable};
 use crate::manifest::{from_hex_bytes, to_hex};
 
 /// Computes SHA-256, and with it each checksum that the source offers.
+///
+/// ```
+/// use e3sync::export::{ChecksumAlgorithm, Checksums};
+/// use e3sync::hash::ObjectHasher;
+///
+/// let mut hasher = ObjectHasher::for_checksums(&Checksums::default()).with(ChecksumAlgorithm::Crc32c);
+/// hasher.update(b"1234");
+/// hasher.update(b"56789");
+/// let (_, checksums) = hasher.finish();
+/// assert_eq!(checksums.get(ChecksumAlgorithm::Crc32c).unwrap().to_string(), "4waSgw==");
+/// ```
 #[derive(Clone)]
 pub struct ObjectHasher {
     sha256: Sha256,
-    crc64nvme: Option<CrcDigest>,
-    crc32c: Option<CrcDigest>,
-    crc32: Option<CrcDigest>,
-    sha1: Option<Sha1>,
-    md5: Option<md5::Md5>,
+    others: Vec<(ChecksumAlgorithm, Digest)>,
     length_bytes: u64,
+}
+
+/// A checksum that is being computed.
+#[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "most are CRCs, and an object has one or two")]
+enum Digest {
+    Crc(CrcAlgorithm, CrcDigest),
+    Sha1(Sha1),
+    Md5(md5::Md5),
+}
+
+/// The state of an algorithm before the first byte; `None` for the SHA-256, which is computed of everything.
+fn digest(algorithm: ChecksumAlgorithm) -> Option<Digest> {
+    match algorithm {
+        ChecksumAlgorithm::Sha256 => None,
+        ChecksumAlgorithm::Sha1 => Some(Digest::Sha1(Sha1::new())),
+        ChecksumAlgorithm::Md5 => Some(Digest::Md5(md5::Md5::new())),
+        ChecksumAlgorithm::Crc64Nvme => Some(Digest::crc(CrcAlgorithm::Crc64Nvme)),
+        ChecksumAlgorithm::Crc32c => Some(Digest::crc(CrcAlgorithm::Crc32Iscsi)),
+        ChecksumAlgorithm::Crc32 => Some(Digest::crc(CrcAlgorithm::Crc32IsoHdlc)),
+    }
+}
+
+impl Digest {
+    fn crc(algorithm: CrcAlgorithm) -> Self {
+        Self::Crc(algorithm, CrcDigest::new(algorithm))
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Crc(_, crc) => crc.update(bytes),
+            Self::Sha1(sha1) => sha1.update(bytes),
+            Self::Md5(md5) => md5.update(bytes),
+        }
+    }
+
+    fn finish(self, algorithm: ChecksumAlgorithm) -> Option<Checksum> {
+        match self {
+            Self::Crc(_, crc) => {
+                let value = crc.finalize().to_be_bytes();
+                Checksum::new(algorithm, value.get(value.len() - algorithm.length_bytes()..)?)
+            }
+            Self::Sha1(sha1) => Checksum::new(algorithm, &sha1.finalize()),
+            Self::Md5(md5) => Checksum::new(algorithm, &md5.finalize()),
+        }
+    }
 }
 
 impl ObjectHasher {
@@ -27,85 +82,47 @@ impl ObjectHasher {
     ///
     /// MD5 costs three times what SHA-256 does and is computed only where nothing else is offered.
     pub fn for_checksums(offered: &Checksums) -> Self {
-        let crc = |is_offered: bool, algorithm| is_offered.then(|| CrcDigest::new(algorithm));
-        let has_crc = offered.crc64nvme.is_some() || offered.crc32c.is_some() || offered.crc32.is_some();
-        let has_other = has_crc || offered.sha256.is_some() || offered.sha1.is_some();
-        Self {
-            sha256: Sha256::new(),
-            crc64nvme: crc(offered.crc64nvme.is_some(), CrcAlgorithm::Crc64Nvme),
-            crc32c: crc(offered.crc32c.is_some(), CrcAlgorithm::Crc32Iscsi),
-            crc32: crc(offered.crc32.is_some(), CrcAlgorithm::Crc32IsoHdlc),
-            sha1: offered.sha1.is_some().then(Sha1::new),
-            md5: (offered.md5.is_some() && !has_other).then(md5::Md5::new),
-            length_bytes: 0,
-        }
+        let has_other = offered.iter().any(|(algorithm, _)| algorithm != ChecksumAlgorithm::Md5);
+        let is_computed = |algorithm| offered.has(algorithm) && !(algorithm == ChecksumAlgorithm::Md5 && has_other);
+        let computed = ChecksumAlgorithm::ALL.into_iter().filter(|algorithm| is_computed(*algorithm));
+        let others = computed.filter_map(|algorithm| Some((algorithm, digest(algorithm)?))).collect();
+        Self { sha256: Sha256::new(), others, length_bytes: 0 }
     }
 
-    /// The same hasher, which computes CRC-64/NVME too.
+    /// The same hasher, which computes this checksum too.
     #[must_use]
-    pub fn with_crc64nvme(mut self) -> Self {
-        if self.length_bytes == 0 {
-            self.crc64nvme = Some(CrcDigest::new(CrcAlgorithm::Crc64Nvme));
-        }
-        self
-    }
-
-    /// The same hasher, which computes CRC-32C too.
-    #[must_use]
-    pub fn with_crc32c(mut self) -> Self {
-        if self.length_bytes == 0 {
-            self.crc32c = Some(CrcDigest::new(CrcAlgorithm::Crc32Iscsi));
-        }
+    pub fn with(mut self, algorithm: ChecksumAlgorithm) -> Self {
+        let is_new = self.length_bytes == 0 && self.others.iter().all(|(other, _)| *other != algorithm);
+        self.others.extend(digest(algorithm).filter(|_| is_new).map(|digest| (algorithm, digest)));
         self
     }
 
     /// The hasher's state, to be restored by another run; `None` where SHA-1 or MD5 is computed too.
     pub fn save(&self) -> Option<HasherState> {
-        if self.sha1.is_some() || self.md5.is_some() {
-            return None;
-        }
-        let state = |crc: &Option<CrcDigest>| crc.as_ref().map(CrcDigest::get_state);
-        Some(HasherState {
-            length_bytes: self.length_bytes,
-            sha256: to_hex(&self.sha256.serialize()),
-            crc64nvme: state(&self.crc64nvme),
-            crc32c: state(&self.crc32c),
-            crc32: state(&self.crc32),
-        })
+        let state = |(algorithm, digest): &(ChecksumAlgorithm, Digest)| match digest {
+            Digest::Crc(_, crc) => Some((algorithm.name().to_owned(), crc.get_state())),
+            Digest::Sha1(_) | Digest::Md5(_) => None,
+        };
+        let crcs = self.others.iter().map(state).collect::<Option<_>>()?;
+        Some(HasherState { length_bytes: self.length_bytes, sha256: to_hex(&self.sha256.serialize()), crcs })
     }
 
     /// This fresh hasher in a saved state; `None` unless the state is of the same checksums.
-    pub fn restore(self, state: &HasherState) -> Option<Self> {
-        let is_same = self.sha1.is_none()
-            && self.md5.is_none()
-            && self.crc64nvme.is_some() == state.crc64nvme.is_some()
-            && self.crc32c.is_some() == state.crc32c.is_some()
-            && self.crc32.is_some() == state.crc32.is_some();
-        let serialized = from_hex_bytes(&state.sha256).filter(|_| is_same)?;
-        let crc = |algorithm, saved: Option<u64>| saved.map(|saved| CrcDigest::new_with_init_state(algorithm, saved));
-        Some(Self {
-            sha256: Sha256::deserialize(serialized.as_slice().try_into().ok()?).ok()?,
-            crc64nvme: crc(CrcAlgorithm::Crc64Nvme, state.crc64nvme),
-            crc32c: crc(CrcAlgorithm::Crc32Iscsi, state.crc32c),
-            crc32: crc(CrcAlgorithm::Crc32IsoHdlc, state.crc32),
-            sha1: None,
-            md5: None,
-            length_bytes: state.length_bytes,
-        })
+    pub fn restore(mut self, state: &HasherState) -> Option<Self> {
+        let serialized = from_hex_bytes(&state.sha256)?;
+        self.sha256 = Sha256::deserialize(serialized.as_slice().try_into().ok()?).ok()?;
+        self.length_bytes = state.length_bytes;
+        for (algorithm, digest) in &mut self.others {
+            let Digest::Crc(kind, crc) = digest else { return None };
+            *crc = CrcDigest::new_with_init_state(*kind, *state.crcs.get(algorithm.name())?);
+        }
+        (self.others.len() == state.crcs.len()).then_some(self)
     }
 
     /// Takes the next bytes in.
     pub fn update(&mut self, bytes: &[u8]) {
         self.sha256.update(bytes);
-        for crc in [&mut self.crc64nvme, &mut self.crc32c, &mut self.crc32].into_iter().flatten() {
-            crc.update(bytes);
-        }
-        if let Some(sha1) = &mut self.sha1 {
-            sha1.update(bytes);
-        }
-        if let Some(md5) = &mut self.md5 {
-            md5.update(bytes);
-        }
+        self.others.iter_mut().for_each(|(_, digest)| digest.update(bytes));
         self.length_bytes += bytes.len() as u64;
     }
 
@@ -122,15 +139,12 @@ impl ObjectHasher {
     /// The SHA-256, and the computed form of every checksum that was asked for.
     pub fn finish(self) -> ([u8; 32], Checksums) {
         let sha256: [u8; 32] = self.sha256.finalize().into();
-        let crc32 = |crc: CrcDigest| Base64(u32::try_from(crc.finalize()).unwrap_or_default().to_be_bytes());
-        let checksums = Checksums {
-            crc64nvme: self.crc64nvme.map(|crc| Base64(crc.finalize().to_be_bytes())),
-            crc32c: self.crc32c.map(crc32),
-            crc32: self.crc32.map(crc32),
-            sha256: Some(Base64(sha256)),
-            sha1: self.sha1.map(|sha1| Base64(sha1.finalize().into())),
-            md5: self.md5.map(|md5| Base64(md5.finalize().into())),
-        };
+        let checksums =
+            Checksums::default().with(ChecksumAlgorithm::Sha256, Checksum::new(ChecksumAlgorithm::Sha256, &sha256));
+        let checksums = self
+            .others
+            .into_iter()
+            .fold(checksums, |checksums, (algorithm, digest)| checksums.with(algorithm, digest.finish(algorithm)));
         (sha256, checksums)
     }
 }
@@ -142,12 +156,9 @@ pub struct HasherState {
     /// How many bytes were taken in.
     pub length_bytes: u64,
     sha256: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    crc64nvme: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    crc32c: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    crc32: Option<u64>,
+    /// The state of each CRC, by the checksum's name.
+    #[serde(flatten)]
+    crcs: BTreeMap<String, u64>,
 }
 
 /// Compares the checksums that were computed with those that the source offers, and gives those
@@ -157,18 +168,13 @@ pub struct HasherState {
 /// [`ErrorKind::ChecksumMismatch`] when any differs.
 pub fn compare(computed: &Checksums, offered: &Checksums, key: &str) -> Result<Checksums> {
     let mut compared = Checksums::default();
-    macro_rules! compare_each {
-        ($($name:ident),*) => {$(
-            match (computed.$name, offered.$name) {
-                (Some(computed), Some(offered)) if computed != offered => {
-                    return Err(mismatch(key, stringify!($name)));
-                }
-                (Some(computed), Some(_)) => compared.$name = Some(computed),
-                _ => {}
-            }
-        )*};
+    for (algorithm, value) in computed.iter() {
+        match offered.get(algorithm) {
+            Some(offered) if offered != value => return Err(mismatch(key, algorithm.name())),
+            Some(_) => compared = compared.with(algorithm, Some(value)),
+            None => {}
+        }
     }
-    compare_each!(crc64nvme, crc32c, crc32, sha256, sha1, md5);
     Ok(compared)
 }
 
@@ -181,29 +187,25 @@ fn mismatch(key: &str, name: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn offered(name: &str) -> Checksums {
-        // The check values of "123456789" from the catalogue of parametrised CRC algorithms, RFC 1321
-        // style tools, and FIPS 180.
-        match name {
-            "crc64nvme" => {
-                Checksums { crc64nvme: Some(Base64(0xae8b_1486_0a79_9888_u64.to_be_bytes())), ..Default::default() }
-            }
-            "crc32c" => Checksums { crc32c: Some(Base64(0xe306_9283_u32.to_be_bytes())), ..Default::default() },
-            "crc32" => Checksums { crc32: Some(Base64(0xcbf4_3926_u32.to_be_bytes())), ..Default::default() },
-            "sha1" => Checksums { sha1: Base64::parse("98O8HYCOBHMq32eZZczDTKeuNEE="), ..Default::default() },
-            "sha256" => Checksums {
-                sha256: Base64::parse("FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
-                ..Default::default()
-            },
-            "md5" => Checksums { md5: Base64::parse("JfnnlDI7RTiF9RgfG2JNCw=="), ..Default::default() },
-            _ => unreachable!(),
-        }
+    /// The check values of "123456789" from the catalogue of parametrised CRC algorithms, RFC 1321
+    /// style tools, and FIPS 180.
+    fn offered(algorithm: ChecksumAlgorithm) -> Checksums {
+        let value = match algorithm {
+            ChecksumAlgorithm::Crc64Nvme => "rosUhgp5mIg=",
+            ChecksumAlgorithm::Crc32c => "4waSgw==",
+            ChecksumAlgorithm::Crc32 => "y/Q5Jg==",
+            ChecksumAlgorithm::Sha1 => "98O8HYCOBHMq32eZZczDTKeuNEE=",
+            ChecksumAlgorithm::Sha256 => "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=",
+            ChecksumAlgorithm::Md5 => "JfnnlDI7RTiF9RgfG2JNCw==",
+        };
+        Checksums::default().with(algorithm, Checksum::parse(algorithm, value))
     }
 
     #[test]
     fn every_checksum_agrees_with_its_published_check_value_and_notices_a_flipped_bit() {
-        for name in ["crc64nvme", "crc32c", "crc32", "sha1", "sha256", "md5"] {
-            let offered = offered(name);
+        for algorithm in ChecksumAlgorithm::ALL {
+            let name = algorithm.name();
+            let offered = offered(algorithm);
             let check = |bytes: &[u8]| {
                 let mut hasher = ObjectHasher::for_checksums(&offered);
                 bytes.chunks(4).for_each(|chunk| hasher.update(chunk));
@@ -218,7 +220,11 @@ mod tests {
     #[test]
     fn a_saved_hasher_goes_on_where_it_was() {
         let bytes: Vec<u8> = (0..=255).cycle().take(100_001).collect();
-        let fresh = || ObjectHasher::for_checksums(&offered("crc32")).with_crc64nvme().with_crc32c();
+        let fresh = || {
+            ObjectHasher::for_checksums(&offered(ChecksumAlgorithm::Crc32))
+                .with(ChecksumAlgorithm::Crc64Nvme)
+                .with(ChecksumAlgorithm::Crc32c)
+        };
         let mut whole = fresh();
         whole.update(&bytes);
         for cut in [0, 1, 63, 64, 65, 4096, 100_001] {
@@ -230,9 +236,9 @@ mod tests {
             second.update(&bytes[cut..]);
             assert_eq!(second.finish(), whole.clone().finish(), "cut at {cut}");
         }
-        let other = ObjectHasher::for_checksums(&offered("crc32"));
+        let other = ObjectHasher::for_checksums(&offered(ChecksumAlgorithm::Crc32));
         assert!(other.restore(&fresh().save().unwrap()).is_none(), "other checksums");
-        assert!(ObjectHasher::for_checksums(&offered("sha1")).save().is_none());
+        assert!(ObjectHasher::for_checksums(&offered(ChecksumAlgorithm::Sha1)).save().is_none());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod export_manifest;
 pub mod finding;
 pub mod hash;
 pub mod manifest;
+mod mirror;
 pub mod net;
 pub mod plan;
 pub mod progress;
@@ -32,3 +33,5 @@ pub mod status;
 pub mod sync;
 pub mod transfer;
 pub mod verify;
+
+pub use mirror::Mirror;

@@ -154,10 +154,27 @@ pub enum Event<'a> {
     },
 }
 
-/// Receives events. Called from many tasks; must return at once.
+/// Receives events. Called from many tasks; must return at once. A closure is an observer too.
+///
+/// ```
+/// use e3sync::progress::{Event, Observer};
+///
+/// let observer = |event: &Event<'_>| {
+///     if let Event::PartitionPublished { partition, objects, .. } = event {
+///         println!("{partition}: {objects} objects");
+///     }
+/// };
+/// observer.observe(&Event::Notice { message: "not printed by this one" });
+/// ```
 pub trait Observer: Send + Sync {
     /// Notes an event.
     fn observe(&self, event: &Event<'_>);
+}
+
+impl<F: Fn(&Event<'_>) + Send + Sync> Observer for F {
+    fn observe(&self, event: &Event<'_>) {
+        self(event);
+    }
 }
 
 /// An observer that ignores everything.

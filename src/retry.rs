@@ -9,6 +9,9 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Retry};
 
+/// How often a failing request is repeated, unless the settings say otherwise.
+pub const ATTEMPTS_MAX_DEFAULT: u32 = 8;
+
 /// Exponential backoff with full jitter: each pause is drawn evenly between nothing and a ceiling
 /// that doubles, so that many waiters do not return together.
 #[derive(Clone, Debug)]
@@ -44,7 +47,7 @@ impl Backoff {
 
 /// How long one object or one page is tried.
 #[derive(Clone, Debug)]
-pub struct Patience {
+pub struct RetryPolicy {
     attempts_max: u32,
     attempts: u32,
     /// Requests that the server asked to repeat later; they are no failures of the object.
@@ -54,11 +57,11 @@ pub struct Patience {
     backoff: Backoff,
 }
 
-impl Patience {
-    /// Bytes that differ from their checksum, and listings that are none, are fetched so often.
+impl RetryPolicy {
+    /// Maximum number of times that bytes with a wrong checksum, and listings that are none, are fetched.
     const REFETCHES_MAX: u32 = 3;
 
-    /// A server that asks for patience gets at least this much (reliability.md section 1).
+    /// A server that asks to be left alone for a while gets at least this much (reliability.md section 1).
     const STORM_MAX: Duration = Duration::from_secs(600);
 
     /// Repeats a failing request `attempts_max` times without progress.
@@ -123,40 +126,40 @@ mod tests {
     async fn a_storm_is_sat_out_and_a_permanent_error_is_not_retried() {
         let throttled = Error::new(ErrorKind::Throttled, "slow down");
         let began = Instant::now();
-        let mut patience = Patience::new(5);
-        while let Some(pause) = patience.after(&throttled) {
+        let mut retry_policy = RetryPolicy::new(5);
+        while let Some(pause) = retry_policy.after(&throttled) {
             tokio::time::sleep(pause).await;
         }
         assert!(began.elapsed() >= Duration::from_secs(600));
-        assert_eq!(Patience::new(5).after(&Error::new(ErrorKind::AccessDenied, "no")), None);
+        assert_eq!(RetryPolicy::new(5).after(&Error::new(ErrorKind::AccessDenied, "no")), None);
     }
 
     #[tokio::test]
     async fn a_failure_in_a_storm_is_not_the_last_straw() {
-        let mut patience = Patience::new(2);
+        let mut retry_policy = RetryPolicy::new(2);
         for _ in 0..20 {
-            assert!(patience.after(&Error::new(ErrorKind::Throttled, "slow down")).is_some());
+            assert!(retry_policy.after(&Error::new(ErrorKind::Throttled, "slow down")).is_some());
         }
         let failed = Error::new(ErrorKind::Unavailable, "500");
-        assert!(patience.after(&failed).is_some() && patience.after(&failed).is_some());
-        assert!(patience.after(&failed).is_none());
+        assert!(retry_policy.after(&failed).is_some() && retry_policy.after(&failed).is_some());
+        assert!(retry_policy.after(&failed).is_none());
     }
 
     #[tokio::test]
     async fn failures_are_counted_anew_after_progress() {
         let cut = Error::new(ErrorKind::Unavailable, "cut");
-        let mut patience = Patience::new(2);
-        assert!(patience.after(&cut).is_some() && patience.after(&cut).is_some());
-        patience.progressed();
-        assert!(patience.after(&cut).is_some() && patience.after(&cut).is_some());
-        assert!(patience.after(&cut).is_none());
+        let mut retry_policy = RetryPolicy::new(2);
+        assert!(retry_policy.after(&cut).is_some() && retry_policy.after(&cut).is_some());
+        retry_policy.progressed();
+        assert!(retry_policy.after(&cut).is_some() && retry_policy.after(&cut).is_some());
+        assert!(retry_policy.after(&cut).is_none());
     }
 
     #[tokio::test]
     async fn flipped_bits_are_fetched_three_times_in_all() {
         let flipped = Error::new(ErrorKind::ChecksumMismatch, "differs");
-        let mut patience = Patience::new(9);
-        assert!(patience.after(&flipped).is_some() && patience.after(&flipped).is_some());
-        assert!(patience.after(&flipped).is_none());
+        let mut retry_policy = RetryPolicy::new(9);
+        assert!(retry_policy.after(&flipped).is_some() && retry_policy.after(&flipped).is_some());
+        assert!(retry_policy.after(&flipped).is_none());
     }
 }

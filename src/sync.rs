@@ -12,9 +12,8 @@ use crate::destination::{Destination, PublishedDays, PublishedSets};
 use crate::error::{Error, ErrorKind, ExitCode, Result};
 use crate::export::{Partition, Strays};
 use crate::plan::{Action, DaysWanted, PartitionPlan, PlanOptions, Selected, Selection, Surveyor, Vanished};
-use crate::progress::{Counters, Event, Observer};
-
-use crate::source::{AbsentCloud, Clouds};
+use crate::progress::{Counters, Event, Observer, Silent};
+use crate::source::{AbsentCloud, Clouds, Watch};
 use crate::transfer::{Engine, PartitionOutcome, RunOutcome, TransferSettings};
 
 /// What a run is asked to do.
@@ -42,6 +41,20 @@ pub struct RunHandles {
     pub clock: Arc<Clock>,
     /// A value ends the run early.
     pub stop: watch::Receiver<Option<ErrorKind>>,
+}
+
+impl RunHandles {
+    /// Handles of a run that tells nobody and that nothing stops.
+    pub fn silent(clock: Arc<Clock>) -> Self {
+        let (_, stop) = watch::channel(None);
+        Self { observer: Arc::new(Silent), counters: Arc::default(), clock, stop }
+    }
+
+    /// The same for connections.
+    pub fn watch(&self) -> Watch {
+        let (clock, observer, counters) = (self.clock.clone(), self.observer.clone(), self.counters.clone());
+        Watch { clock, observer, counters }
+    }
 }
 
 /// Brings `destination` up to date with the export in `clouds`. Whoever has
@@ -177,7 +190,7 @@ pub async fn plan(
     mut show: impl FnMut(Result<PartitionPlan>),
 ) -> Result<PlanOutcome> {
     use futures::StreamExt as _;
-    /// So many partitions are listed at once.
+    /// Maximum number of partitions listed concurrently.
     const LISTED_AT_ONCE: usize = 8;
     let days = published.days().await?;
     let selected = select(&request, clouds, &days, observer).await?;

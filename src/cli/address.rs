@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use e3sync::credentials::well_formed::{self, Form};
+use e3sync::credentials::well_formed::{self, Syntax};
 use e3sync::destination::Address;
 use e3sync::destination::gcs::{GcsAccess, GcsStoreSettings};
 use e3sync::destination::s3::S3StoreSettings;
@@ -236,7 +236,7 @@ fn gcs(rest: &str, arguments: &BucketArgs) -> Result<Address> {
         ));
     }
     if let Some(token) = environment::variable("GOOGLE_OAUTH_ACCESS_TOKEN") {
-        well_formed::check("the token", "GOOGLE_OAUTH_ACCESS_TOKEN", &token, Form::Header)?;
+        well_formed::check("the token", "GOOGLE_OAUTH_ACCESS_TOKEN", &token, Syntax::Header)?;
     }
     let store = GcsStoreSettings {
         bucket: bucket.to_owned(),

@@ -30,9 +30,6 @@ pub const TOKEN_VARIABLES: [&str; 2] = ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"
 /// What both clouds ask of every part of a multipart upload but the last.
 const BUCKET_PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
 
-/// How long replaced sets stay for readers where no option says otherwise.
-pub const KEEP_REPLACED_DEFAULT: Duration = Duration::from_secs(3600);
-
 fn usage(what: impl Into<String>, hint: &'static str) -> Error {
     Error::new(ErrorKind::Usage, what).with_hint(hint)
 }
@@ -78,16 +75,20 @@ pub fn destination(
     retries: u32,
 ) -> Result<DestinationSettings> {
     Ok(DestinationSettings {
-        address: address::destination(arguments)?,
-        holder: holder(present),
         keep_superseded,
-        keep_replaced: KEEP_REPLACED_DEFAULT,
         attempts_max: retries,
-        temporary_folder: std::env::temp_dir(),
         lease: lease(arguments),
-        damage: Arc::default(),
-        locks: true,
+        ..used_by(present, address::destination(arguments)?)
     })
+}
+
+/// A destination as this run uses it where no option says otherwise.
+pub fn used_by(present: &Present, address: Address) -> DestinationSettings {
+    DestinationSettings {
+        holder: holder(present),
+        temporary_folder: std::env::temp_dir(),
+        ..DestinationSettings::new(address)
+    }
 }
 
 /// The same without locks, where that is wanted.
@@ -316,7 +317,7 @@ fn token_value(bytes: Vec<u8>, origin: &str) -> Result<TokenSource> {
 }
 
 /// Who this run is, for another run that finds a partition locked.
-pub fn holder(present: &Present) -> String {
+fn holder(present: &Present) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("process {} on {host} since {:.0}", std::process::id(), present.clock.now())
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use e3sync::credentials::oauth::{Application, ClientAuthentication, Grant, Login, OAuthTokens};
-use e3sync::credentials::well_formed::{self, Form};
+use e3sync::credentials::well_formed::{self, Syntax};
 use e3sync::credentials::{SecretSource, TokenSource};
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::net;
@@ -26,7 +26,7 @@ fn usage(what: impl Into<String>, hint: &'static str) -> Error {
 
 /// The application with this id, which is asked at this token endpoint.
 fn application_of(arguments: &ApplicationArgs, client_id: &str, token_url: &str) -> Result<Application> {
-    well_formed::check("the application's id", "--oauth-client-id", client_id, Form::Header)?;
+    well_formed::check("the application's id", "--oauth-client-id", client_id, Syntax::Header)?;
     let secret = match (&arguments.oauth_client_secret_file, &arguments.oauth_client_secret_command) {
         (Some(path), _) => Some(SecretSource::File(path.clone())),
         (None, Some(command)) => Some(SecretSource::Command(command.clone())),

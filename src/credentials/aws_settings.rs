@@ -58,7 +58,7 @@ impl AwsSettings {
         let region = self.find_region(is_at_aws).await;
         if let Some(region) = &region {
             let origin = "AWS_REGION, AWS_DEFAULT_REGION or the AWS profile";
-            well_formed::check("the region", origin, region.as_ref(), well_formed::Form::HostPart)?;
+            well_formed::check("the region", origin, region.as_ref(), well_formed::Syntax::HostPart)?;
         }
         Ok(region)
     }

@@ -15,7 +15,7 @@ pub mod well_formed;
 pub use ambient::AmbientAwsIssuer;
 pub use aws::AwsCredentials;
 pub(crate) use aws_settings::AwsSettings;
-pub use exchange::{AwsExchange, ExchangeSettings, GcpExchange};
+pub use exchange::{API_URL, AwsExchange, ExchangeSettings, GcpExchange};
 pub use gcp::GcpToken;
 pub use renewer::{Grant, Issued, Issuer, RenewalSettings, Renewer};
 pub use secret::SecretSource;

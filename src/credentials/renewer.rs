@@ -121,7 +121,7 @@ impl<C: Send + Sync + 'static> Renewer<C> {
     /// token (domain.md section 1), or with an answer that cannot be used.
     const ANSWERS_MAX: u32 = 3;
 
-    /// One request outlives so many refusals of its credentials. A server that refuses every time,
+    /// Maximum number of refusals of its credentials that one request survives. A server that refuses every time,
     /// while another request with the same credentials goes through, would refuse for ever.
     const RENEWALS_OF_REQUEST_MAX: u32 = 2;
 
@@ -150,7 +150,7 @@ impl<C: Send + Sync + 'static> Renewer<C> {
     ///
     /// # Errors
     /// What the exchange answers for good, or [`ErrorKind::ExchangeUnavailable`] when it stays away
-    /// longer than the settings bear.
+    /// longer than the settings tolerate.
     pub async fn current(&self) -> Result<Arc<Issued<C>>> {
         match self.peek() {
             Some(issued) if issued.is_alive() => Ok(issued),
@@ -268,7 +268,7 @@ impl<C: Send + Sync + 'static> Renewer<C> {
                 Err(error) => error,
             };
             answers += u32::from(is_answer(&error));
-            if !self.bears(&error, answers, began.elapsed()) {
+            if !self.tolerates(&error, answers, began.elapsed()) {
                 return Err(error);
             }
             // The last attempt falls on the end of the budget, not behind it.
@@ -284,7 +284,7 @@ impl<C: Send + Sync + 'static> Renewer<C> {
     /// answers ([`is_answer`]). Where it has given credentials before, all was set up well, and whatever
     /// else fails now may pass: a token file that is being replaced, a command that fails, a login page
     /// in between.
-    fn bears(&self, error: &Error, answers: u32, elapsed: Duration) -> bool {
+    fn tolerates(&self, error: &Error, answers: u32, elapsed: Duration) -> bool {
         let is_first = self.peek().is_none();
         match error.kind() {
             ErrorKind::TokenRefused => !is_first && answers < Self::ANSWERS_MAX,

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
-use super::well_formed::{self, Form};
+use super::well_formed::{self, Syntax};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 
@@ -21,6 +21,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 /// Where a secret comes from. It is read again whenever it is needed, so that one that somebody else
 /// renews stays of use.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum SecretSource {
     /// The secret itself, from the environment or standard input.
     Value(SecretString),
@@ -55,7 +56,7 @@ impl SecretSource {
             return Err(Error::new(ErrorKind::Usage, format!("the token from {origin} is empty"))
                 .with_hint("put a Personal Access Token into OPTIMIZELY_API_TOKEN, or name a file with --token-file"));
         }
-        well_formed::check("the token", origin, token, Form::Header)?;
+        well_formed::check("the token", origin, token, Syntax::Header)?;
         Ok(SecretString::from(token))
     }
 }

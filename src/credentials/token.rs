@@ -12,6 +12,7 @@ use crate::error::Result;
 /// Where the vendor's token comes from. Read again at every exchange, which serves OAuth users
 /// whose access tokens change (domain.md section 1).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum TokenSource {
     /// A Personal Access Token, or an access token that somebody else obtains.
     Secret(SecretSource),

@@ -16,7 +16,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What a value is used for, which decides how it may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum Syntax {
     /// It stands in a header as it is: a token, the id of an access key, a project.
     Header,
     /// It only signs. Servers other than AWS let users choose it, so blanks and quotes may stand inside.
@@ -93,10 +93,10 @@ impl Flaw {
 }
 
 /// What is wrong with a value, if anything. Nothing is taken off: callers trim where that is meant.
-pub fn flaw(value: &str, form: Form) -> Option<Flaw> {
+pub fn flaw(value: &str, form: Syntax) -> Option<Flaw> {
     let has_quotes = match form {
-        Form::SigningKey => value.starts_with(is_quote) || value.ends_with(is_quote),
-        Form::Header | Form::HostPart => value.contains(is_quote),
+        Syntax::SigningKey => value.starts_with(is_quote) || value.ends_with(is_quote),
+        Syntax::Header | Syntax::HostPart => value.contains(is_quote),
     };
     if value.trim().is_empty() {
         Some(Flaw::Empty)
@@ -114,11 +114,11 @@ pub fn flaw(value: &str, form: Form) -> Option<Flaw> {
         Some(Flaw::LineEnd)
     } else if value.contains(char::is_control) {
         Some(Flaw::Control)
-    } else if value.trim() != value || (form != Form::SigningKey && value.contains(' ')) {
+    } else if value.trim() != value || (form != Syntax::SigningKey && value.contains(' ')) {
         Some(Flaw::Blank)
-    } else if form != Form::SigningKey && !value.is_ascii() {
+    } else if form != Syntax::SigningKey && !value.is_ascii() {
         Some(Flaw::NotAscii)
-    } else if form == Form::HostPart && !value.bytes().all(is_of_host) {
+    } else if form == Syntax::HostPart && !value.bytes().all(is_of_host) {
         Some(Flaw::NotHostPart)
     } else {
         None
@@ -130,7 +130,7 @@ pub fn flaw(value: &str, form: Form) -> Option<Flaw> {
 ///
 /// # Errors
 /// [`ErrorKind::Usage`], with what is wrong and what to do; the value itself is not in it.
-pub fn check(what: &str, origin: &str, value: &str, form: Form) -> Result<()> {
+pub fn check(what: &str, origin: &str, value: &str, form: Syntax) -> Result<()> {
     flaw(value, form).map_or(Ok(()), |flaw| Err(refusal(what, origin, flaw)))
 }
 
@@ -156,10 +156,10 @@ pub fn check_aws(credentials: &AwsCredentials, origin: &str) -> Result<()> {
 
 /// The same for parts that each have an origin of their own: id, secret key, session token.
 pub(crate) fn check_aws_of(credentials: &AwsCredentials, [id, key, session]: [&str; 3]) -> Result<()> {
-    check("the access key id", id, &credentials.access_key_id, Form::Header)?;
-    check("the secret access key", key, credentials.secret_access_key.expose_secret(), Form::SigningKey)?;
+    check("the access key id", id, &credentials.access_key_id, Syntax::Header)?;
+    check("the secret access key", key, credentials.secret_access_key.expose_secret(), Syntax::SigningKey)?;
     match &credentials.session_token {
-        Some(token) => check("the session token", session, token.expose_secret(), Form::Header),
+        Some(token) => check("the session token", session, token.expose_secret(), Syntax::Header),
         None => Ok(()),
     }
 }
@@ -190,7 +190,7 @@ fn is_of_host(byte: u8) -> bool {
 }
 
 /// Whether a name and `=` stand in front of the value. What ends with `=` is base64.
-fn is_assignment(value: &str, form: Form) -> bool {
+fn is_assignment(value: &str, form: Syntax) -> bool {
     let line = value.trim_start();
     let Some((name, rest)) = line.split_once('=') else { return false };
     let (name, is_exported) = match name.strip_prefix("export ") {
@@ -201,7 +201,7 @@ fn is_assignment(value: &str, form: Form) -> bool {
         && !name.starts_with(|first: char| first.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     // A key that a user chose may look like one; a variable's or a profile's name has several words.
-    let is_believed = is_exported || form != Form::SigningKey || name.contains('_');
+    let is_believed = is_exported || form != Syntax::SigningKey || name.contains('_');
     is_name && is_believed && !rest.trim_start_matches('=').trim().is_empty()
 }
 
@@ -219,18 +219,18 @@ mod tests {
     #[test]
     fn what_clouds_and_vendors_issue_is_well_formed() {
         for (value, form) in [
-            ("2:7FbU0T9y_4k-AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQrrSSttUUvv", Form::Header),
-            ("ya29.c.b0Aaekm1K_x-y...", Form::Header),
-            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", Form::Header),
-            ("AKIAIOSFODNN7EXAMPLE", Form::Header),
-            ("FwoGZXIvYXdzEBYaDJq+/Kf0==", Form::Header),
-            ("IQoJb3JpZ2luX2VjEA=", Form::Header),
-            ("arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", Form::Header),
-            ("example.com:my-project", Form::Header),
-            ("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", Form::SigningKey),
-            ("a user's own pass=word, größer", Form::SigningKey),
-            ("us-gov-west-1", Form::HostPart),
-            ("my_bucket.of-mine", Form::HostPart),
+            ("2:7FbU0T9y_4k-AAbbCCddEEffGGhhIIjjKKllMMnnOOppQQrrSSttUUvv", Syntax::Header),
+            ("ya29.c.b0Aaekm1K_x-y...", Syntax::Header),
+            ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", Syntax::Header),
+            ("AKIAIOSFODNN7EXAMPLE", Syntax::Header),
+            ("FwoGZXIvYXdzEBYaDJq+/Kf0==", Syntax::Header),
+            ("IQoJb3JpZ2luX2VjEA=", Syntax::Header),
+            ("arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", Syntax::Header),
+            ("example.com:my-project", Syntax::Header),
+            ("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", Syntax::SigningKey),
+            ("a user's own pass=word, größer", Syntax::SigningKey),
+            ("us-gov-west-1", Syntax::HostPart),
+            ("my_bucket.of-mine", Syntax::HostPart),
         ] {
             assert_eq!(flaw(value, form), None, "{value}");
         }
@@ -239,35 +239,35 @@ mod tests {
     #[test]
     fn what_went_wrong_on_the_way_is_told_apart() {
         for (value, form, expected) in [
-            ("", Form::Header, Flaw::Empty),
-            (" \n", Form::SigningKey, Flaw::Empty),
-            ("\u{feff}2:abc", Form::Header, Flaw::ByteOrderMark),
-            ("2\0:\0a\0", Form::Header, Flaw::Utf16),
-            ("OPTIMIZELY_API_TOKEN=2:abc", Form::Header, Flaw::Assignment),
-            ("export TOKEN='2:abc'", Form::Header, Flaw::Assignment),
-            ("token = 2:abc", Form::Header, Flaw::Assignment),
-            ("A=1\nB=2", Form::Header, Flaw::Assignment),
-            ("aws_secret_access_key = abc", Form::SigningKey, Flaw::Assignment),
-            ("export KEY=abc", Form::SigningKey, Flaw::Assignment),
-            ("AWS_REGION=us-east-1", Form::HostPart, Flaw::Assignment),
-            ("Bearer 2:abc", Form::Header, Flaw::Scheme),
-            ("authorization: bearer 2:abc", Form::Header, Flaw::Scheme),
-            ("\"2:abc\"", Form::Header, Flaw::Quotes),
-            ("'2:abc'", Form::Header, Flaw::Quotes),
-            ("\u{201c}2:abc\u{201d}", Form::Header, Flaw::Quotes),
-            ("abc'", Form::SigningKey, Flaw::Quotes),
-            ("AKIA\n", Form::Header, Flaw::LineEnd),
-            ("AKIA\r", Form::Header, Flaw::LineEnd),
-            ("ab\ncd", Form::SigningKey, Flaw::LineEnd),
-            ("ab\u{1b}[0mcd", Form::Header, Flaw::Control),
-            ("ab\tcd", Form::SigningKey, Flaw::Control),
-            ("ab\0cd", Form::Header, Flaw::Control),
-            (" AKIA", Form::Header, Flaw::Blank),
-            ("AK IA", Form::Header, Flaw::Blank),
-            ("abc ", Form::SigningKey, Flaw::Blank),
-            ("2:ab\u{a0}c", Form::Header, Flaw::NotAscii),
-            ("eu-west-1/../x", Form::HostPart, Flaw::NotHostPart),
-            ("us-east-1,x", Form::HostPart, Flaw::NotHostPart),
+            ("", Syntax::Header, Flaw::Empty),
+            (" \n", Syntax::SigningKey, Flaw::Empty),
+            ("\u{feff}2:abc", Syntax::Header, Flaw::ByteOrderMark),
+            ("2\0:\0a\0", Syntax::Header, Flaw::Utf16),
+            ("OPTIMIZELY_API_TOKEN=2:abc", Syntax::Header, Flaw::Assignment),
+            ("export TOKEN='2:abc'", Syntax::Header, Flaw::Assignment),
+            ("token = 2:abc", Syntax::Header, Flaw::Assignment),
+            ("A=1\nB=2", Syntax::Header, Flaw::Assignment),
+            ("aws_secret_access_key = abc", Syntax::SigningKey, Flaw::Assignment),
+            ("export KEY=abc", Syntax::SigningKey, Flaw::Assignment),
+            ("AWS_REGION=us-east-1", Syntax::HostPart, Flaw::Assignment),
+            ("Bearer 2:abc", Syntax::Header, Flaw::Scheme),
+            ("authorization: bearer 2:abc", Syntax::Header, Flaw::Scheme),
+            ("\"2:abc\"", Syntax::Header, Flaw::Quotes),
+            ("'2:abc'", Syntax::Header, Flaw::Quotes),
+            ("\u{201c}2:abc\u{201d}", Syntax::Header, Flaw::Quotes),
+            ("abc'", Syntax::SigningKey, Flaw::Quotes),
+            ("AKIA\n", Syntax::Header, Flaw::LineEnd),
+            ("AKIA\r", Syntax::Header, Flaw::LineEnd),
+            ("ab\ncd", Syntax::SigningKey, Flaw::LineEnd),
+            ("ab\u{1b}[0mcd", Syntax::Header, Flaw::Control),
+            ("ab\tcd", Syntax::SigningKey, Flaw::Control),
+            ("ab\0cd", Syntax::Header, Flaw::Control),
+            (" AKIA", Syntax::Header, Flaw::Blank),
+            ("AK IA", Syntax::Header, Flaw::Blank),
+            ("abc ", Syntax::SigningKey, Flaw::Blank),
+            ("2:ab\u{a0}c", Syntax::Header, Flaw::NotAscii),
+            ("eu-west-1/../x", Syntax::HostPart, Flaw::NotHostPart),
+            ("us-east-1,x", Syntax::HostPart, Flaw::NotHostPart),
         ] {
             assert_eq!(flaw(value, form), Some(expected), "{value:?}");
         }

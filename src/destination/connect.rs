@@ -13,6 +13,7 @@ use super::{Damage, Destination, NothingPublished, PublishedFiles, directory};
 use crate::error::Result;
 use crate::export::AccountId;
 use crate::progress::Event;
+use crate::retry::ATTEMPTS_MAX_DEFAULT;
 use crate::source::Watch;
 
 /// What a run without locks is told each time.
@@ -68,7 +69,7 @@ pub struct DestinationSettings {
     pub keep_replaced: Duration,
     /// How often a failing request to a bucket is repeated.
     pub attempts_max: u32,
-    /// A folder for long listings, where the destination is a bucket.
+    /// A folder for long listings, where the destination is a bucket; `/tmp` by default.
     pub temporary_folder: PathBuf,
     /// When another run on a bucket counts as dead.
     pub lease: LeaseSettings,
@@ -78,7 +79,25 @@ pub struct DestinationSettings {
     pub locks: bool,
 }
 
+/// How long replaced sets of a directory stay for readers, unless the settings say otherwise.
+pub const KEEP_REPLACED_DEFAULT: Duration = Duration::from_secs(3600);
+
 impl DestinationSettings {
+    /// A destination that is used as usual.
+    pub fn new(address: Address) -> Self {
+        Self {
+            address,
+            holder: format!("process {}", std::process::id()),
+            keep_superseded: false,
+            keep_replaced: KEEP_REPLACED_DEFAULT,
+            attempts_max: ATTEMPTS_MAX_DEFAULT,
+            temporary_folder: PathBuf::from("/tmp"),
+            lease: LeaseSettings::default(),
+            damage: Arc::default(),
+            locks: true,
+        }
+    }
+
     /// Where long listings are kept while they are needed.
     pub fn spill_folder(&self) -> PathBuf {
         match &self.address {
@@ -92,9 +111,9 @@ impl DestinationSettings {
     /// # Errors
     /// [`crate::error::ErrorKind::DestinationForeign`] for another account's mirror; what keeps it from being used.
     pub async fn open(&self, account_id: &AccountId, watch: &Watch) -> Result<Arc<dyn Destination>> {
-        let (store, prefix) = match self.medium(watch).await? {
-            Medium::Bucket(store, prefix) => (store, prefix),
-            Medium::Directory(path) => {
+        let (store, prefix) = match self.backend(watch).await? {
+            Backend::Bucket(store, prefix) => (store, prefix),
+            Backend::Directory(path) => {
                 let settings = DirectorySettings {
                     path: path.clone(),
                     holder: self.holder.clone(),
@@ -123,25 +142,25 @@ impl DestinationSettings {
     /// # Errors
     /// What keeps it from being read.
     pub async fn look(&self, watch: &Watch) -> Result<Arc<dyn PublishedFiles>> {
-        let (store, prefix) = match self.medium(watch).await? {
-            Medium::Bucket(store, prefix) => (store, prefix),
-            Medium::Directory(path) => return look_at_directory(path, self.locks),
+        let (store, prefix) = match self.backend(watch).await? {
+            Backend::Bucket(store, prefix) => (store, prefix),
+            Backend::Directory(path) => return look_at_directory(path, self.locks),
         };
         let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
         let settings = self.bucket_settings(prefix);
         Ok(Arc::new(BucketDestination::read_only(store, &settings, observer, counters).await?))
     }
 
-    pub(super) async fn medium(&self, watch: &Watch) -> Result<Medium<'_>> {
+    pub(super) async fn backend(&self, watch: &Watch) -> Result<Backend<'_>> {
         Ok(match &self.address {
-            Address::Directory(path) => Medium::Directory(path),
+            Address::Directory(path) => Backend::Directory(path),
             Address::S3 { store, prefix } => {
                 let store = S3Store::connect(store.clone(), watch.clock.clone()).await?;
-                Medium::Bucket(Arc::new(store), prefix)
+                Backend::Bucket(Arc::new(store), prefix)
             }
             Address::Gcs { store, prefix } => {
                 let store = GcsStore::connect(store.clone(), watch.clock.clone())?;
-                Medium::Bucket(Arc::new(store), prefix)
+                Backend::Bucket(Arc::new(store), prefix)
             }
         })
     }
@@ -160,7 +179,7 @@ impl DestinationSettings {
 }
 
 /// What a mirror is kept in.
-pub(super) enum Medium<'a> {
+pub(super) enum Backend<'a> {
     Directory(&'a PathBuf),
     /// A bucket, and the prefix of its keys.
     Bucket(Arc<dyn Store>, &'a str),

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::PublishedSets;
 use super::bucket::{BucketDestination, Examined, Policies, in_words};
-use super::connect::{Address, DestinationSettings, Medium};
+use super::connect::{Address, Backend, DestinationSettings};
 use super::directory::{DirectoryDestination, ReplacedSets, SIDE_FOLDER};
 use super::failure::failed;
 use super::identity::check_account;
@@ -31,9 +31,9 @@ impl DestinationSettings {
     /// # Errors
     /// What keeps runs from using a bucket; of a directory that is a finding among the others.
     pub async fn examine(&self, account_id: Option<&AccountId>, watch: &Watch) -> Result<Vec<Finding>> {
-        let mut findings = match self.medium(watch).await? {
-            Medium::Directory(path) => examine_directory(path, account_id, watch.clock.now()).await,
-            Medium::Bucket(store, prefix) => {
+        let mut findings = match self.backend(watch).await? {
+            Backend::Directory(path) => examine_directory(path, account_id, watch.clock.now()).await,
+            Backend::Bucket(store, prefix) => {
                 let settings = self.bucket_settings(prefix);
                 let (observer, counters) = (watch.observer.clone(), watch.counters.clone());
                 // Why there is no answer, the other requests tell.

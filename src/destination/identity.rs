@@ -7,13 +7,13 @@ use crate::export::AccountId;
 
 /// The content of `destination.json`.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Identity {
+pub(super) struct MirrorIdentity {
     format: String,
     version: String,
     pub account_id: String,
 }
 
-impl Identity {
+impl MirrorIdentity {
     const FORMAT: &str = "e3sync-destination";
     const MAJOR_VERSION: &str = "1";
 

@@ -51,7 +51,7 @@ pub(super) struct Ledger<F> {
 
 /// What the finished objects of a set amount to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Totals {
+pub(super) struct SetTotals {
     /// The listing that they make up.
     pub listing: ListingSummary,
     /// `None` when a file is not Parquet.
@@ -165,7 +165,7 @@ impl<F: RandomAccess> Ledger<F> {
     }
 
     /// What the finished objects amount to.
-    pub fn totals(&self, run: u64) -> Result<Totals> {
+    pub fn totals(&self, run: u64) -> Result<SetTotals> {
         let (mut tally, mut rows, mut objects_gone_at_source) = (ListingTally::default(), Some(0_u64), 0);
         for finished in self.finished(run) {
             let (object, _, content) = finished?;
@@ -173,7 +173,7 @@ impl<F: RandomAccess> Ledger<F> {
             objects_gone_at_source += u64::from(object.gone_at_source.is_some());
             rows = rows.zip(content.rows).map(|(sum, rows)| sum.saturating_add(rows));
         }
-        Ok(Totals { listing: tally.finish(), rows, objects_gone_at_source })
+        Ok(SetTotals { listing: tally.finish(), rows, objects_gone_at_source })
     }
 }
 

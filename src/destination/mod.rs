@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-pub use connect::{Address, DestinationSettings};
+pub use connect::{Address, DestinationSettings, KEEP_REPLACED_DEFAULT};
 pub use identity::check_account;
 pub use published::{
     ByteTaker, Damage, Entries, Manifests, NothingPublished, Published, PublishedDays, PublishedFiles,

@@ -1,6 +1,6 @@
 //! What publishing means the same everywhere.
 
-use super::ledger::{Ledger, RandomAccess, Totals};
+use super::ledger::{Ledger, RandomAccess, SetTotals};
 use super::record::Place;
 use super::{PublishTerms, PublishedManifest};
 use crate::error::{Error, ErrorKind, Result};
@@ -70,7 +70,7 @@ pub(super) fn check_kept(object: &Object, place: Place, partition: &Partition) -
 
 /// The header of a published set's manifest when only its marks change: when the set was published, and
 /// what verifications found of it since, stays true.
-pub(super) fn marked_header(published: &Header, totals: &Totals, terms: &PublishTerms) -> Header {
+pub(super) fn marked_header(published: &Header, totals: &SetTotals, terms: &PublishTerms) -> Header {
     Header {
         version: FORMAT_VERSION.to_owned(),
         listing_digest: terms.listing_digest,
@@ -80,7 +80,12 @@ pub(super) fn marked_header(published: &Header, totals: &Totals, terms: &Publish
 }
 
 /// The header of the manifest that a set is published with.
-pub(super) fn header(account_id: &AccountId, partition: &Partition, totals: &Totals, terms: &PublishTerms) -> Header {
+pub(super) fn header(
+    account_id: &AccountId,
+    partition: &Partition,
+    totals: &SetTotals,
+    terms: &PublishTerms,
+) -> Header {
     Header {
         format: FORMAT_NAME.to_owned(),
         version: FORMAT_VERSION.to_owned(),

@@ -109,7 +109,7 @@ pub struct DamagedDay {
 }
 
 impl DamagedDay {
-    /// A day of which a look at `found_at` found so many differences of each kind in the set that was
+    /// A day of which a look at `found_at` found these numbers of differences of each kind in the set that was
     /// published at `published_at`, if there was one with a manifest that could be read.
     pub fn new(
         partition: &Partition,

@@ -12,10 +12,10 @@ use crate::finding::{Finding, State};
 use crate::plan::has_success_marker;
 use crate::source::{AbsentCloud, Access, Cloud, CloudChoice, ReadRequest, SourceSettings, TypeDays, Watch};
 
-/// So many of a type's newest days are asked whether they are complete.
+/// Number of a type's newest days that are checked for completeness.
 const DAYS_ASKED: usize = 5;
 
-/// So many bytes of an object are read.
+/// Number of bytes read of an object.
 const BYTES_READ: u64 = 4;
 
 /// What one cloud came to.
@@ -85,7 +85,7 @@ pub(super) fn clouds_of(settings: &SourceSettings) -> Vec<CloudChoice> {
     }
 }
 
-/// The settings for one cloud, with little patience.
+/// The settings for one cloud, with few retries.
 fn hasty(settings: &SourceSettings, cloud: CloudChoice) -> SourceSettings {
     let renewal = RenewalSettings {
         first_outage_max: settings.renewal.first_outage_max.min(OUTAGE_MAX),

@@ -9,6 +9,17 @@ use jiff::civil::Date;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A range of UTC days, both ends included.
+///
+/// ```
+/// use e3sync::export::Days;
+/// use jiff::civil::date;
+///
+/// let days = Days::new(date(2026, 2, 27), date(2026, 3, 2))?;
+/// assert_eq!(days.iter().count(), 4);
+/// assert!(days.contains(date(2026, 2, 28)));
+/// assert!(Days::new(days.to, days.from).is_err());
+/// # Ok::<(), e3sync::error::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Days {
     /// The first day.
@@ -48,12 +59,24 @@ impl Days {
 /// A hundred years; the export is younger.
 const DAYS_AGO_MAX: u32 = 36_500;
 
-/// A day as a person writes it: `2026-11-20`, `today`, `yesterday`, or `7d` (so many days ago).
+/// A day as a person writes it.
+///
+/// ```
+/// use e3sync::export::DaySpec;
+/// use jiff::civil::date;
+///
+/// let today = date(2026, 11, 21);
+/// let yesterday: DaySpec = "yesterday".parse()?;
+/// assert_eq!(yesterday.resolve(today)?, date(2026, 11, 20));
+/// # Ok::<(), e3sync::error::Error>(())
+/// ```
+///
+/// It is written as `2026-11-20`, `today`, `yesterday`, or `7d` (seven days ago).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DaySpec {
     /// A calendar day.
     Day(Date),
-    /// So many days before today.
+    /// Number of days before today.
     DaysAgo(u32),
 }
 

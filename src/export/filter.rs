@@ -54,6 +54,15 @@ impl NamePattern {
 /// Which sub-partitions of a partition are wanted.
 ///
 /// Nothing included means everything is; an exclusion always wins.
+///
+/// ```
+/// use e3sync::Mirror;
+/// use e3sync::export::{Filter, NamePattern, Scope};
+///
+/// let filter = Filter { events: vec![NamePattern::parse("add_to_*")?], ..Filter::default() };
+/// let mirror = Mirror::in_directory("./events", jiff::Timestamp::now()).scope(Scope::of_filter(filter));
+/// # Ok::<(), e3sync::error::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Filter {
     /// Experiment ids, matched whole: `12` is not `123`.

@@ -12,7 +12,7 @@ mod path;
 mod strays;
 
 pub use account::AccountId;
-pub use checksums::{Base64, Checksums};
+pub use checksums::{Base64, Checksum, ChecksumAlgorithm, Checksums};
 pub use days::{DaySpec, Days};
 pub use escape::{hive_escape, hive_unescape, printable};
 pub use filter::{Filter, NamePattern, Scope};

@@ -53,6 +53,15 @@ impl fmt::Display for TypeName {
 }
 
 /// One `type=T/date=D/` folder: the unit of planning, transfer, publication and resume.
+///
+/// ```
+/// use e3sync::export::{Partition, TypeName};
+///
+/// let partition =
+///     Partition { type_name: TypeName::parse("decisions")?, date: jiff::civil::date(2026, 11, 20) };
+/// assert_eq!(partition.to_string(), "type=decisions/date=2026-11-20");
+/// # Ok::<(), e3sync::error::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Partition {
     /// The type.

@@ -17,17 +17,7 @@ impl VerifiedContent {
     /// What the bytes were compared with besides their number: the names of the source's
     /// checksums joined by `+`, or `size` where the source offered none.
     pub fn verified_against(&self) -> String {
-        let Checksums { crc64nvme, crc32c, crc32, sha256, sha1, md5 } = &self.checksums;
-        let offered = [
-            ("crc64nvme", crc64nvme.is_some()),
-            ("crc32c", crc32c.is_some()),
-            ("crc32", crc32.is_some()),
-            ("sha256", sha256.is_some()),
-            ("sha1", sha1.is_some()),
-            ("md5", md5.is_some()),
-        ];
-        let names: Vec<&str> =
-            offered.into_iter().filter_map(|(name, is_offered)| is_offered.then_some(name)).collect();
+        let names: Vec<&str> = self.checksums.iter().map(|(algorithm, _)| algorithm.name()).collect();
         if names.is_empty() { "size".to_owned() } else { names.join("+") }
     }
 }

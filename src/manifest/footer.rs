@@ -17,7 +17,7 @@ const DEPTH_MAX: u32 = 32;
 /// What the end of an object says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParquetFooter {
-    /// A Parquet file with so many rows.
+    /// A Parquet file with this number of rows.
     Rows(u64),
     /// A Parquet file whose footer is encrypted or larger than the tail that was kept.
     RowsUnknown,

@@ -13,7 +13,7 @@ pub(crate) struct RateWatch {
 }
 
 impl RateWatch {
-    /// Watches for less than so many bytes a second; 0 is never undercut.
+    /// Watches for a rate below this many bytes per second; 0 disables it.
     pub fn new(min_bytes_per_second: u64) -> Self {
         Self { min_bytes_per_second, waited: Duration::ZERO, bytes: 0 }
     }

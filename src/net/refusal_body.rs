@@ -15,7 +15,7 @@ const CODE_CHARACTERS_MAX: usize = 100;
 /// What stands in place of a secret that a server repeats.
 const MASK: &str = "***";
 
-/// Tokens have at least so many characters behind the mark that they begin with.
+/// Minimum number of characters of a token behind its prefix.
 const TOKEN_CHARACTERS_MIN: usize = 20;
 
 /// A Personal Access Token has about 52 behind its mark, which is short enough to occur elsewhere.

@@ -29,9 +29,9 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A client's own limit on connecting may be reached before the time for an answer begins.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A request's body is handed to the connection in pieces of at most so many bytes. A line has to
+/// Maximum size of the pieces in which a request's body is handed to the connection, in bytes. A line has to
 /// take one piece per stall timeout to count as alive, so pieces must be small.
 const PIECE_BYTES_MAX: usize = 64 * 1024;
 
@@ -106,16 +106,16 @@ impl SdkTransport {
         mut sending: watch::Receiver<()>,
     ) -> Result<Response, ConnectorError> {
         let mut answering = std::pin::pin!(self.client.execute(request));
-        let (mut is_open, mut patience) = (true, self.answer_timeout);
+        let (mut is_open, mut timeout) = (true, self.answer_timeout);
         loop {
             tokio::select! {
                 answer = &mut answering => return answer.map_err(connector_error),
                 moved = sending.changed(), if is_open => {
                     // The sender goes with the body, once all of it is taken or none is wanted.
                     is_open = moved.is_ok();
-                    patience = if is_open { self.stall_timeout } else { self.answer_timeout };
+                    timeout = if is_open { self.stall_timeout } else { self.answer_timeout };
                 }
-                () = tokio::time::sleep(patience) => {
+                () = tokio::time::sleep(timeout) => {
                     self.has_stalled.store(true, Ordering::Relaxed);
                     return Err(ConnectorError::timeout(Box::new(Stalled)));
                 }
@@ -240,8 +240,8 @@ impl HttpClient for SdkTransport {
         let mut connector = self.clone();
         // The metadata server of a machine answers at once or never.
         if let Some(timeout) = settings.read_timeout() {
-            let patience = CONNECT_PATIENCE + timeout;
-            connector.answer_timeout = connector.answer_timeout.min(patience);
+            let answer_timeout = CONNECT_TIMEOUT + timeout;
+            connector.answer_timeout = connector.answer_timeout.min(answer_timeout);
         }
         SharedHttpConnector::new(connector)
     }
@@ -331,10 +331,10 @@ mod tests {
         address
     }
 
-    async fn send_to(address: &str, length_bytes: usize, patience: Duration) -> Result<Response, ConnectorError> {
+    async fn send_to(address: &str, length_bytes: usize, timeout: Duration) -> Result<Response, ConnectorError> {
         let client = crate::net::build_client(&crate::net::NetSettings::default()).unwrap();
         let transport =
-            SdkTransport::new(client, AnswerCheck::Any).with_stall_timeout(patience).with_answer_timeout(patience);
+            SdkTransport::new(client, AnswerCheck::Any).with_stall_timeout(timeout).with_answer_timeout(timeout);
         let body = SdkBody::from(Bytes::from(vec![7; length_bytes]));
         let request = http::Request::put(address).header(header::CONTENT_LENGTH, length_bytes).body(body).unwrap();
         let (request, sending) = prepare(request).unwrap();
@@ -343,13 +343,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_may_take_long_as_long_as_it_moves() {
-        let (length_bytes, patience) = (32 * 1024 * 1024, Duration::from_millis(500));
+        let (length_bytes, timeout) = (32 * 1024 * 1024, Duration::from_millis(500));
         let address = slow_server(length_bytes, Duration::from_millis(40)).await;
         let started = std::time::Instant::now();
-        assert!(send_to(&address, length_bytes, patience).await.is_ok());
-        assert!(started.elapsed() > patience, "{:?}", started.elapsed());
+        assert!(send_to(&address, length_bytes, timeout).await.is_ok());
+        assert!(started.elapsed() > timeout, "{:?}", started.elapsed());
         let address = slow_server(length_bytes, Duration::from_secs(3600)).await;
-        let error = send_to(&address, length_bytes, patience).await.unwrap_err();
+        let error = send_to(&address, length_bytes, timeout).await.unwrap_err();
         assert!(error.is_timeout(), "{error}");
     }
 

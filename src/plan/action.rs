@@ -2,6 +2,7 @@
 
 /// What happens to a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Action {
     /// It is published for the first time.
     Create,

@@ -164,7 +164,7 @@ fn decide_change(header: &Header, facts: &Facts<'_>, options: &PlanOptions) -> O
 
 #[cfg(test)]
 pub(super) mod tests {
-    use jiff::{SignedDuration, Timestamp};
+    use jiff::Timestamp;
 
     use super::super::Amount;
     use super::*;
@@ -178,7 +178,7 @@ pub(super) mod tests {
     pub fn options(ready: Ready) -> PlanOptions {
         PlanOptions {
             ready,
-            grace: SignedDuration::from_hours(48),
+            grace: crate::plan::GRACE_DEFAULT,
             lookback_from: "2026-11-14".parse().unwrap(),
             accept_shrink: false,
             now: "2026-11-21T12:00:00Z".parse().unwrap(),

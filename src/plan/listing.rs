@@ -12,7 +12,7 @@ use crate::manifest::{ListingSummary, ListingTally};
 /// A listing is kept in memory up to this many bytes, and in a file without a name beyond.
 const MEMORY_BYTES_MAX: usize = 512 * 1024;
 
-/// So many refused keys are named; more are only counted.
+/// Maximum number of refused keys that are named; more are only counted.
 const REFUSED_NAMED_MAX: usize = 10;
 
 /// One partition's whole listing, page after page, without all of it in memory.

@@ -1,7 +1,8 @@
 //! The choices that decisions depend on.
 
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 /// When a day counts as complete (`--ready`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,4 +30,25 @@ pub struct PlanOptions {
     pub accept_shrink: bool,
     /// The present time.
     pub now: Timestamp,
+}
+
+/// How long after a day's end it counts as complete without `_SUCCESS`, unless the options say otherwise.
+pub const GRACE_DEFAULT: SignedDuration = SignedDuration::from_hours(48);
+
+/// Published days that are not older than this are listed again, unless the options say otherwise.
+pub const LOOKBACK_DAYS_DEFAULT: u32 = 7;
+
+impl PlanOptions {
+    /// The usual choices at the time `now`: days are complete with `_SUCCESS`, the last week's are listed
+    /// again, and nothing shrinks.
+    pub fn at(now: Timestamp) -> Self {
+        let today = now.to_zoned(TimeZone::UTC).date();
+        Self {
+            ready: Ready::Success,
+            grace: GRACE_DEFAULT,
+            lookback_from: today.checked_sub(i64::from(LOOKBACK_DAYS_DEFAULT).days()).unwrap_or(Date::MIN),
+            accept_shrink: false,
+            now,
+        }
+    }
 }

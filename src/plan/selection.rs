@@ -27,6 +27,18 @@ pub enum DaysWanted {
     Each(Vec<Partition>),
 }
 
+impl From<Days> for DaysWanted {
+    fn from(days: Days) -> Self {
+        Self::Range(days)
+    }
+}
+
+impl From<Date> for DaysWanted {
+    fn from(day: Date) -> Self {
+        Self::Dates(vec![day])
+    }
+}
+
 /// What a command is about.
 #[derive(Clone, Debug)]
 pub struct Selection {
@@ -36,6 +48,13 @@ pub struct Selection {
     pub days: DaysWanted,
     /// How much of each partition.
     pub scope: Scope,
+}
+
+impl Selection {
+    /// All documented types of these days, whole.
+    pub fn of(days: impl Into<DaysWanted>) -> Self {
+        Self { types: Vec::new(), days: days.into(), scope: Scope::All }
+    }
 }
 
 /// The selected partitions, and what the source has of their types.

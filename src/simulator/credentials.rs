@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Older credentials than the last so many are forgotten; a client then hears that they do not exist.
+/// Number of credentials that are remembered; a client with older ones hears that they do not exist.
 const ISSUED_MAX: usize = 4096;
 
 /// How long a Google access token lives (domain.md section 1).

@@ -75,7 +75,7 @@ impl Form {
         }
     }
 
-    /// A listing of the same beginning that repeats one key for about so many bytes.
+    /// A listing of the same beginning that repeats one key for about this number of bytes.
     pub(crate) fn bomb(&self, listing: &Listing, size_bytes: u64) -> Reply {
         match self {
             Self::S3(form) => form.bomb(listing, size_bytes),

@@ -4,7 +4,7 @@ use super::account::Cloud;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The log keeps the last so many requests.
+/// Number of requests that the log keeps, the last ones.
 pub const LOG_REQUESTS_MAX: usize = 10_000;
 
 /// What a request is for.

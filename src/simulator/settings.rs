@@ -16,7 +16,7 @@ pub const PAGE_KEYS_MAX: usize = 1000;
 /// The bytes of the data objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Real Snappy Parquet with the export's schemas (domain.md section 3), so many rows a file.
+    /// Real Snappy Parquet with the export's schemas (domain.md section 3), with this number of rows per file.
     Parquet {
         /// Rows of one file.
         rows: RangeInclusive<u32>,
@@ -66,7 +66,7 @@ pub struct Settings {
     pub today: Date,
     /// The number of exported days; the last one is the day before `today`.
     pub days: u32,
-    /// The newest so many days have no `_SUCCESS` yet.
+    /// Number of newest days that have no `_SUCCESS` yet.
     pub unfinished_days: u32,
     /// The `type=` folders. Types that begin with `decisions` hold decisions, all others conversions.
     pub types: Vec<String>,
@@ -120,7 +120,7 @@ pub struct Settings {
     pub page_keys: usize,
     /// The checksum kept beside each object.
     pub checksum: Checksum,
-    /// Waits so long before each answer.
+    /// Time to wait before each answer.
     pub latency: Option<Duration>,
     /// The most body bytes a second, all connections together; at least 1.
     pub bandwidth_bytes_per_second: Option<u64>,

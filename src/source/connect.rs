@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use reqwest::Url;
+
 use super::bucket::BucketSource;
 use super::gcs::{GcsProtocol, GcsSettings};
 use super::s3::{S3Protocol, S3Settings};
@@ -15,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation};
 use crate::net::{self, RawAnswer};
 use crate::progress::{Counters, Observer};
+use crate::retry::ATTEMPTS_MAX_DEFAULT;
 
 /// How the right to read the export is obtained.
 #[derive(Clone, Debug)]
@@ -58,6 +61,30 @@ pub struct SourceSettings {
     pub renewal: RenewalSettings,
     /// How often a failing request is repeated.
     pub attempts_max: u32,
+}
+
+impl SourceSettings {
+    /// The export that this gives the right to read, in whatever cloud it is.
+    pub fn new(access: Access) -> Self {
+        Self {
+            cloud: CloudChoice::Auto,
+            access,
+            s3: S3Settings::default(),
+            gcs: GcsSettings::default(),
+            renewal: RenewalSettings::default(),
+            attempts_max: ATTEMPTS_MAX_DEFAULT,
+        }
+    }
+
+    /// The same at another server than the vendor's, one that is the API and both clouds: a simulator.
+    #[must_use]
+    pub fn at_server(mut self, url: &Url) -> Self {
+        if let Access::Exchange(exchange) = &mut self.access {
+            exchange.api_url = url.clone();
+        }
+        (self.s3.endpoint_url, self.gcs.endpoint_url) = (Some(url.clone()), Some(url.clone()));
+        self
+    }
 }
 
 /// What watches over the connections of a run.

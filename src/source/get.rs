@@ -11,7 +11,7 @@ use reqwest::{Client, Response};
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Base64, Checksums, Object, printable};
+use crate::export::{Checksum, Checksums, Object, printable};
 use crate::net::{self, NetSettings, RateWatch};
 use crate::progress::Counters;
 use crate::source::OpenObject;
@@ -213,20 +213,10 @@ impl BodyState {
 
 /// The checksums of the whole object among the answer's headers.
 fn checksums(headers: &HeaderMap) -> Checksums {
-    fn read<const N: usize>(headers: &HeaderMap, name: &str) -> Option<Base64<N>> {
-        Base64::parse(text(headers, name)?)
-    }
     if text(headers, "x-amz-checksum-type") == Some("COMPOSITE") {
         return Checksums::default();
     }
-    Checksums {
-        crc64nvme: read(headers, "x-amz-checksum-crc64nvme"),
-        crc32c: read(headers, "x-amz-checksum-crc32c"),
-        crc32: read(headers, "x-amz-checksum-crc32"),
-        sha256: read(headers, "x-amz-checksum-sha256"),
-        sha1: read(headers, "x-amz-checksum-sha1"),
-        md5: read(headers, "x-amz-checksum-md5"),
-    }
+    Checksums::of(|algorithm| Checksum::parse(algorithm, text(headers, algorithm.s3_header())?))
 }
 
 /// A header's text, where it is text.

@@ -10,7 +10,7 @@ use super::{OpenObject, Page, PageToken, ReadRequest, Source, TypeDays};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{ExportLocation, Object, Partition, TypeName};
 use crate::progress::{Counters, Event, Observer};
-use crate::retry::Patience;
+use crate::retry::RetryPolicy;
 
 /// A source whose listings are repeated after passing failures.
 ///
@@ -30,13 +30,13 @@ impl<S: Source> Retrying<S> {
     }
 
     async fn retry<T, F: Future<Output = Result<T>>>(&self, request: impl Fn() -> F) -> Result<T> {
-        let mut patience = Patience::new(self.attempts_max);
+        let mut retry_policy = RetryPolicy::new(self.attempts_max);
         loop {
             let error = match request().await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            let Some(pause) = patience.after(&error) else { return Err(error) };
+            let Some(pause) = retry_policy.after(&error) else { return Err(error) };
             self.counters.retries.add(1);
             if error.kind() == ErrorKind::Throttled {
                 self.counters.throttles.add(1);

@@ -2,15 +2,15 @@
 
 use jiff::civil::{Date, date};
 
-use super::schema::Kind;
-use super::{Names, Table, listed, quote};
+use super::schema::ColumnKind;
+use super::{Table, TableNames, listed, quote};
 
 /// The first day that Athena looks for, unless an older one is published: rather too early, which
 /// costs a query without days some listings, than too late, which would hide data.
 const FIRST_DAY: Date = date(2020, 1, 1);
 
 /// What stands above all statements.
-pub fn header(names: &Names) -> String {
+pub fn header(names: &TableNames) -> String {
     let database = if names.schema.is_none() { "-- They go into the database that you have chosen.\n" } else { "" };
     format!(
         "-- Athena: run the statements one by one. The days are projected, so new ones are there at once,
@@ -71,16 +71,16 @@ FROM {files};
     )
 }
 
-fn kind(kind: Kind) -> String {
+fn kind(kind: ColumnKind) -> String {
     match kind {
-        Kind::Text => "string".to_owned(),
-        Kind::Instant => "timestamp".to_owned(),
-        Kind::Integer => "bigint".to_owned(),
-        Kind::Double => "double".to_owned(),
-        Kind::Boolean => "boolean".to_owned(),
-        Kind::Day => "date".to_owned(),
-        Kind::TextMap => "map<string,string>".to_owned(),
-        Kind::Structures(fields) => {
+        ColumnKind::Text => "string".to_owned(),
+        ColumnKind::Instant => "timestamp".to_owned(),
+        ColumnKind::Integer => "bigint".to_owned(),
+        ColumnKind::Double => "double".to_owned(),
+        ColumnKind::Boolean => "boolean".to_owned(),
+        ColumnKind::Day => "date".to_owned(),
+        ColumnKind::TextMap => "map<string,string>".to_owned(),
+        ColumnKind::Structures(fields) => {
             let fields = fields.iter().map(|field| format!("{}:{}", field.name, self::kind(field.kind)));
             format!("array<struct<{}>>", fields.collect::<Vec<_>>().join(","))
         }

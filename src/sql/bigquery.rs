@@ -1,13 +1,13 @@
 //! BigQuery: external tables over the files.
 
-use super::schema::{Column, Kind};
-use super::{Names, Table, listed, quote};
+use super::schema::{Column, ColumnKind};
+use super::{Table, TableNames, listed, quote};
 
 /// The data set where none is named: BigQuery has no default in a statement.
 const DATA_SET: &str = "YOUR_DATASET";
 
 /// What stands above all statements.
-pub fn header(names: &Names) -> String {
+pub fn header(names: &TableNames) -> String {
     let data_set =
         if names.schema.is_none() { "-- Put your data set in for YOUR_DATASET, or give --schema.\n" } else { "" };
     format!(
@@ -49,17 +49,17 @@ fn definition(column: &Column) -> String {
     format!("`{}` {}", column.name, kind(column.kind))
 }
 
-fn kind(kind: Kind) -> String {
+fn kind(kind: ColumnKind) -> String {
     match kind {
-        Kind::Text => "STRING".to_owned(),
-        Kind::Instant => "TIMESTAMP".to_owned(),
-        Kind::Integer => "INT64".to_owned(),
-        Kind::Double => "FLOAT64".to_owned(),
-        Kind::Boolean => "BOOL".to_owned(),
-        Kind::Day => "DATE".to_owned(),
+        ColumnKind::Text => "STRING".to_owned(),
+        ColumnKind::Instant => "TIMESTAMP".to_owned(),
+        ColumnKind::Integer => "INT64".to_owned(),
+        ColumnKind::Double => "FLOAT64".to_owned(),
+        ColumnKind::Boolean => "BOOL".to_owned(),
+        ColumnKind::Day => "DATE".to_owned(),
         // What BigQuery makes of a map in Parquet.
-        Kind::TextMap => "STRUCT<key_value ARRAY<STRUCT<key STRING, value STRING>>>".to_owned(),
-        Kind::Structures(fields) => {
+        ColumnKind::TextMap => "STRUCT<key_value ARRAY<STRUCT<key STRING, value STRING>>>".to_owned(),
+        ColumnKind::Structures(fields) => {
             format!("ARRAY<STRUCT<{}>>", fields.iter().map(definition).collect::<Vec<_>>().join(", "))
         }
     }

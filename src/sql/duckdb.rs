@@ -1,7 +1,7 @@
 //! DuckDB: views over the files.
 
 use super::place::Root;
-use super::schema::{Column, Kind};
+use super::schema::{Column, ColumnKind};
 use super::{Table, listed, quote};
 
 const HEADER: &str = "\
@@ -56,22 +56,22 @@ fn quoted(column: &Column) -> String {
 /// The types of the folders' values. An undocumented type may have no such folder below its days,
 /// and naming the type of a folder that is not there is an error.
 fn folder_types(table: &Table<'_>) -> String {
-    let is_certain = |column: &Column| table.layout.is_documented || column.kind == Kind::Day;
+    let is_certain = |column: &Column| table.layout.is_documented || column.kind == ColumnKind::Day;
     let columns = table.layout.folder_columns().into_iter().filter(is_certain);
     let types: Vec<String> = columns.map(|column| format!("'{}': {}", column.name, kind(column.kind))).collect();
     types.join(", ")
 }
 
-fn kind(kind: Kind) -> String {
+fn kind(kind: ColumnKind) -> String {
     match kind {
-        Kind::Text => "VARCHAR".to_owned(),
-        Kind::Instant => "TIMESTAMP".to_owned(),
-        Kind::Integer => "BIGINT".to_owned(),
-        Kind::Double => "DOUBLE".to_owned(),
-        Kind::Boolean => "BOOLEAN".to_owned(),
-        Kind::Day => "DATE".to_owned(),
-        Kind::TextMap => "MAP(VARCHAR, VARCHAR)".to_owned(),
-        Kind::Structures(fields) => {
+        ColumnKind::Text => "VARCHAR".to_owned(),
+        ColumnKind::Instant => "TIMESTAMP".to_owned(),
+        ColumnKind::Integer => "BIGINT".to_owned(),
+        ColumnKind::Double => "DOUBLE".to_owned(),
+        ColumnKind::Boolean => "BOOLEAN".to_owned(),
+        ColumnKind::Day => "DATE".to_owned(),
+        ColumnKind::TextMap => "MAP(VARCHAR, VARCHAR)".to_owned(),
+        ColumnKind::Structures(fields) => {
             let fields = fields.iter().map(|field| format!("{} {}", quoted(field), self::kind(field.kind)));
             format!("STRUCT({})[]", fields.collect::<Vec<_>>().join(", "))
         }

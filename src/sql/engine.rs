@@ -2,6 +2,7 @@
 
 /// What the statements are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Engine {
     /// DuckDB.
     DuckDb,

@@ -18,10 +18,10 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 pub use engine::Engine;
-pub use place::Place;
+pub use place::MirrorLocation;
 
 use self::place::Root;
-use self::schema::Layout;
+use self::schema::TableLayout;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{TypeName, printable};
 
@@ -36,12 +36,12 @@ pub struct MirroredType {
 
 /// What tables and views are called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
+pub struct TableNames {
     schema: Option<String>,
     prefix: String,
 }
 
-impl Names {
+impl TableNames {
     /// Names in a schema (Athena's database, BigQuery's data set) that begin with a prefix.
     ///
     /// # Errors
@@ -96,19 +96,19 @@ fn refused(flag: &str, text: &str, hint: &'static str) -> Error {
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Where the mirror is.
-    pub place: Place,
+    pub place: MirrorLocation,
     /// The types to make tables for.
     pub types: Vec<MirroredType>,
     /// What the tables are called.
-    pub names: Names,
+    pub names: TableNames,
 }
 
 /// One type's table, as an engine's file needs it.
 struct Table<'a> {
-    names: &'a Names,
+    names: &'a TableNames,
     name: String,
     mirrored: &'a MirroredType,
-    layout: Layout,
+    layout: TableLayout,
     root: &'a Root,
 }
 
@@ -136,6 +136,18 @@ impl Table<'_> {
 
 /// The statements for all types, each ended by a semicolon.
 ///
+/// ```
+/// use e3sync::export::TypeName;
+/// use e3sync::sql::{self, Engine, MirrorLocation, MirroredType, Request, TableNames};
+///
+/// let decisions = MirroredType { name: TypeName::parse("decisions")?, first_day: None };
+/// let location = MirrorLocation::S3 { bucket: "my-lake".to_owned(), prefix: "optimizely".to_owned() };
+/// let names = TableNames::new(Some("optimizely"), "")?;
+/// let statements = sql::statements(Engine::Athena, &Request { place: location, types: vec![decisions], names })?;
+/// assert!(statements.contains("s3://my-lake/optimizely/type=decisions/"));
+/// # Ok::<(), e3sync::error::Error>(())
+/// ```
+///
 /// # Errors
 /// [`ErrorKind::Usage`] for a place that the engine cannot read.
 pub fn statements(engine: Engine, request: &Request) -> Result<String> {
@@ -145,7 +157,7 @@ pub fn statements(engine: Engine, request: &Request) -> Result<String> {
         names: &request.names,
         name,
         mirrored,
-        layout: Layout::of(&mirrored.name),
+        layout: TableLayout::of(&mirrored.name),
         root: &root,
     });
     let (header, of_table): (String, fn(&Table<'_>) -> String) = match engine {
@@ -155,7 +167,7 @@ pub fn statements(engine: Engine, request: &Request) -> Result<String> {
         Engine::Snowflake => (snowflake::header(&root), snowflake::table),
         Engine::Spark => (spark::header(&root), spark::table),
     };
-    let missing = if request.place == Place::Unknown { place::FILL_IN } else { "" };
+    let missing = if request.place == MirrorLocation::Unknown { place::FILL_IN } else { "" };
     let mut text = format!("{missing}{header}");
     for table in tables {
         text.push('\n');

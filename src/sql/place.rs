@@ -8,7 +8,7 @@ pub const FILL_IN: &str = "-- Put your own bucket and prefix in, or name the des
 
 /// Where a mirror is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum MirrorLocation {
     /// In a directory: its absolute path.
     Directory(String),
     /// In a bucket at S3.
@@ -58,39 +58,41 @@ impl Root {
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] for a place that the engine cannot read.
-pub fn root(engine: Engine, place: &Place) -> Result<Root> {
+pub fn root(engine: Engine, place: &MirrorLocation) -> Result<Root> {
     match (engine, place) {
-        (Engine::BigQuery, Place::Unknown) => Ok(Root::Gcs("gs://YOUR-BUCKET/PREFIX".to_owned())),
-        (_, Place::Unknown) => Ok(Root::S3(format!("{}://YOUR-BUCKET/PREFIX", s3_scheme(engine)))),
-        (Engine::DuckDb, Place::Directory(text) | Place::S3 { prefix: text, .. } | Place::Gcs { prefix: text, .. })
-            if text.contains('\\') =>
-        {
-            Err(refused(
-                engine,
-                "a path with a backslash",
-                "DuckDB takes it for a separator; give the mirror another name, for example by a symbolic link",
-            ))
-        }
-        (Engine::DuckDb | Engine::Spark, Place::Directory(path)) => {
+        (Engine::BigQuery, MirrorLocation::Unknown) => Ok(Root::Gcs("gs://YOUR-BUCKET/PREFIX".to_owned())),
+        (_, MirrorLocation::Unknown) => Ok(Root::S3(format!("{}://YOUR-BUCKET/PREFIX", s3_scheme(engine)))),
+        (
+            Engine::DuckDb,
+            MirrorLocation::Directory(text)
+            | MirrorLocation::S3 { prefix: text, .. }
+            | MirrorLocation::Gcs { prefix: text, .. },
+        ) if text.contains('\\') => Err(refused(
+            engine,
+            "a path with a backslash",
+            "DuckDB takes it for a separator; give the mirror another name, for example by a symbolic link",
+        )),
+        (Engine::DuckDb | Engine::Spark, MirrorLocation::Directory(path)) => {
             Ok(Root::Directory(path.trim_end_matches('/').to_owned()))
         }
-        (Engine::DuckDb | Engine::Spark | Engine::Athena | Engine::Snowflake, Place::S3 { bucket, prefix }) => {
-            Ok(Root::S3(address(s3_scheme(engine), bucket, prefix)))
-        }
-        (Engine::BigQuery, Place::Gcs { prefix, .. }) if prefix.contains('*') => {
+        (
+            Engine::DuckDb | Engine::Spark | Engine::Athena | Engine::Snowflake,
+            MirrorLocation::S3 { bucket, prefix },
+        ) => Ok(Root::S3(address(s3_scheme(engine), bucket, prefix))),
+        (Engine::BigQuery, MirrorLocation::Gcs { prefix, .. }) if prefix.contains('*') => {
             Err(refused(engine, "a prefix with `*`", "BigQuery takes it for a pattern; mirror into another prefix"))
         }
-        (Engine::DuckDb | Engine::Spark | Engine::BigQuery, Place::Gcs { bucket, prefix }) => {
+        (Engine::DuckDb | Engine::Spark | Engine::BigQuery, MirrorLocation::Gcs { bucket, prefix }) => {
             Ok(Root::Gcs(address("gs", bucket, prefix)))
         }
-        (Engine::Snowflake, Place::Gcs { bucket, prefix }) => Ok(Root::Gcs(address("gcs", bucket, prefix))),
-        (Engine::Athena | Engine::BigQuery | Engine::Snowflake, Place::Directory(_)) => {
+        (Engine::Snowflake, MirrorLocation::Gcs { bucket, prefix }) => Ok(Root::Gcs(address("gcs", bucket, prefix))),
+        (Engine::Athena | Engine::BigQuery | Engine::Snowflake, MirrorLocation::Directory(_)) => {
             Err(refused(engine, "a directory", "mirror into a bucket of your own, or name no destination"))
         }
-        (Engine::Athena, Place::Gcs { .. }) => {
+        (Engine::Athena, MirrorLocation::Gcs { .. }) => {
             Err(refused(engine, "Google Cloud Storage", "mirror into a bucket at S3, as in s3://my-lake/optimizely"))
         }
-        (Engine::BigQuery, Place::S3 { .. }) => {
+        (Engine::BigQuery, MirrorLocation::S3 { .. }) => {
             Err(refused(engine, "S3", "mirror into a bucket at Google Cloud Storage, as in gs://my-lake/optimizely"))
         }
     }

@@ -4,7 +4,7 @@ use crate::export::TypeName;
 
 /// What a column holds, in no engine's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// Text. Ids are text: they may begin with zeros, and nobody adds them up.
     Text,
     /// An instant in UTC; the files have milliseconds in 64 bits.
@@ -29,70 +29,74 @@ pub struct Column {
     /// The name.
     pub name: &'static str,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: ColumnKind,
 }
 
-const fn column(name: &'static str, kind: Kind) -> Column {
+const fn column(name: &'static str, kind: ColumnKind) -> Column {
     Column { name, kind }
 }
 
-const ATTRIBUTE: &[Column] =
-    &[column("id", Kind::Text), column("name", Kind::Text), column("type", Kind::Text), column("value", Kind::Text)];
+const ATTRIBUTE: &[Column] = &[
+    column("id", ColumnKind::Text),
+    column("name", ColumnKind::Text),
+    column("type", ColumnKind::Text),
+    column("value", ColumnKind::Text),
+];
 
 const EXPERIMENT: &[Column] = &[
-    column("campaign_id", Kind::Text),
-    column("experiment_id", Kind::Text),
-    column("variation_id", Kind::Text),
-    column("is_holdback", Kind::Boolean),
+    column("campaign_id", ColumnKind::Text),
+    column("experiment_id", ColumnKind::Text),
+    column("variation_id", ColumnKind::Text),
+    column("is_holdback", ColumnKind::Boolean),
 ];
 
 const DECISIONS: &[Column] = &[
-    column("uuid", Kind::Text),
-    column("timestamp", Kind::Instant),
-    column("process_timestamp", Kind::Instant),
-    column("visitor_id", Kind::Text),
-    column("session_id", Kind::Text),
-    column("account_id", Kind::Text),
-    column("campaign_id", Kind::Text),
-    column("experiment_id", Kind::Text),
-    column("variation_id", Kind::Text),
-    column("attributes", Kind::Structures(ATTRIBUTE)),
-    column("user_ip", Kind::Text),
-    column("user_agent", Kind::Text),
-    column("referer", Kind::Text),
-    column("is_holdback", Kind::Boolean),
-    column("revision", Kind::Text),
-    column("client_engine", Kind::Text),
-    column("client_version", Kind::Text),
+    column("uuid", ColumnKind::Text),
+    column("timestamp", ColumnKind::Instant),
+    column("process_timestamp", ColumnKind::Instant),
+    column("visitor_id", ColumnKind::Text),
+    column("session_id", ColumnKind::Text),
+    column("account_id", ColumnKind::Text),
+    column("campaign_id", ColumnKind::Text),
+    column("experiment_id", ColumnKind::Text),
+    column("variation_id", ColumnKind::Text),
+    column("attributes", ColumnKind::Structures(ATTRIBUTE)),
+    column("user_ip", ColumnKind::Text),
+    column("user_agent", ColumnKind::Text),
+    column("referer", ColumnKind::Text),
+    column("is_holdback", ColumnKind::Boolean),
+    column("revision", ColumnKind::Text),
+    column("client_engine", ColumnKind::Text),
+    column("client_version", ColumnKind::Text),
 ];
 
 const CONVERSIONS: &[Column] = &[
-    column("uuid", Kind::Text),
-    column("timestamp", Kind::Instant),
-    column("process_timestamp", Kind::Instant),
-    column("visitor_id", Kind::Text),
-    column("session_id", Kind::Text),
-    column("account_id", Kind::Text),
-    column("experiments", Kind::Structures(EXPERIMENT)),
-    column("entity_id", Kind::Text),
-    column("attributes", Kind::Structures(ATTRIBUTE)),
-    column("user_ip", Kind::Text),
-    column("user_agent", Kind::Text),
-    column("referer", Kind::Text),
-    column("event_type", Kind::Text),
-    column("event_name", Kind::Text),
-    column("revenue", Kind::Integer),
-    column("value", Kind::Double),
-    column("quantity", Kind::Integer),
-    column("tags", Kind::TextMap),
-    column("revision", Kind::Text),
-    column("client_engine", Kind::Text),
-    column("client_version", Kind::Text),
+    column("uuid", ColumnKind::Text),
+    column("timestamp", ColumnKind::Instant),
+    column("process_timestamp", ColumnKind::Instant),
+    column("visitor_id", ColumnKind::Text),
+    column("session_id", ColumnKind::Text),
+    column("account_id", ColumnKind::Text),
+    column("experiments", ColumnKind::Structures(EXPERIMENT)),
+    column("entity_id", ColumnKind::Text),
+    column("attributes", ColumnKind::Structures(ATTRIBUTE)),
+    column("user_ip", ColumnKind::Text),
+    column("user_agent", ColumnKind::Text),
+    column("referer", ColumnKind::Text),
+    column("event_type", ColumnKind::Text),
+    column("event_name", ColumnKind::Text),
+    column("revenue", ColumnKind::Integer),
+    column("value", ColumnKind::Double),
+    column("quantity", ColumnKind::Integer),
+    column("tags", ColumnKind::TextMap),
+    column("revision", ColumnKind::Text),
+    column("client_engine", ColumnKind::Text),
+    column("client_version", ColumnKind::Text),
 ];
 
 /// What is known of the files of one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct TableLayout {
     /// The columns inside the files.
     pub columns: &'static [Column],
     /// The folder below the day, `experiment` or `event`, which is a column of text too.
@@ -101,7 +105,7 @@ pub struct Layout {
     pub is_documented: bool,
 }
 
-impl Layout {
+impl TableLayout {
     /// The layout of a type. `decisions-rerun` was seen and holds decisions; all else holds what
     /// `events` holds.
     pub fn of(type_name: &TypeName) -> Self {
@@ -120,6 +124,6 @@ impl Layout {
 
     /// The columns that only the folders' names have.
     pub fn folder_columns(&self) -> [Column; 2] {
-        [column("date", Kind::Day), column(self.sub_partition, Kind::Text)]
+        [column("date", ColumnKind::Day), column(self.sub_partition, ColumnKind::Text)]
     }
 }

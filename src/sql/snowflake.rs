@@ -1,7 +1,7 @@
 //! Snowflake: a storage integration to fill in, a stage and an external table for each type.
 
 use super::place::Root;
-use super::schema::{Column, Kind};
+use super::schema::{Column, ColumnKind};
 use super::{Table, listed, quote};
 
 /// What stands above all statements, the storage integration among it.
@@ -80,14 +80,14 @@ fn sub_partition_of_path(table: &Table<'_>) -> String {
     format!("SPLIT_PART(SPLIT_PART(metadata$filename, {before}, 2), '/', 1)")
 }
 
-fn kind(kind: Kind) -> &'static str {
+fn kind(kind: ColumnKind) -> &'static str {
     match kind {
-        Kind::Text => "VARCHAR",
-        Kind::Instant => "TIMESTAMP_NTZ",
-        Kind::Integer => "NUMBER(38, 0)",
-        Kind::Double => "DOUBLE",
-        Kind::Boolean => "BOOLEAN",
-        Kind::Day => "DATE",
-        Kind::Structures(_) | Kind::TextMap => "VARIANT",
+        ColumnKind::Text => "VARCHAR",
+        ColumnKind::Instant => "TIMESTAMP_NTZ",
+        ColumnKind::Integer => "NUMBER(38, 0)",
+        ColumnKind::Double => "DOUBLE",
+        ColumnKind::Boolean => "BOOLEAN",
+        ColumnKind::Day => "DATE",
+        ColumnKind::Structures(_) | ColumnKind::TextMap => "VARIANT",
     }
 }

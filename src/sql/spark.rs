@@ -1,7 +1,7 @@
 //! Spark: tables over the files, without partitions in a catalogue.
 
 use super::place::Root;
-use super::schema::{Column, Kind};
+use super::schema::{Column, ColumnKind};
 use super::{Table, listed, quote};
 
 const HEADER: &str = "\
@@ -41,16 +41,16 @@ fn definition(column: &Column, separator: char) -> String {
     format!("`{}`{separator}{}", column.name, kind(column.kind))
 }
 
-fn kind(kind: Kind) -> String {
+fn kind(kind: ColumnKind) -> String {
     match kind {
-        Kind::Text => "STRING".to_owned(),
-        Kind::Instant => "TIMESTAMP".to_owned(),
-        Kind::Integer => "BIGINT".to_owned(),
-        Kind::Double => "DOUBLE".to_owned(),
-        Kind::Boolean => "BOOLEAN".to_owned(),
-        Kind::Day => "DATE".to_owned(),
-        Kind::TextMap => "MAP<STRING, STRING>".to_owned(),
-        Kind::Structures(fields) => {
+        ColumnKind::Text => "STRING".to_owned(),
+        ColumnKind::Instant => "TIMESTAMP".to_owned(),
+        ColumnKind::Integer => "BIGINT".to_owned(),
+        ColumnKind::Double => "DOUBLE".to_owned(),
+        ColumnKind::Boolean => "BOOLEAN".to_owned(),
+        ColumnKind::Day => "DATE".to_owned(),
+        ColumnKind::TextMap => "MAP<STRING, STRING>".to_owned(),
+        ColumnKind::Structures(fields) => {
             let fields = fields.iter().map(|field| definition(field, ':'));
             format!("ARRAY<STRUCT<{}>>", fields.collect::<Vec<_>>().join(", "))
         }

@@ -2,16 +2,16 @@
 
 use super::*;
 
-fn request(place: Place, types: &[&str]) -> Request {
+fn request(place: MirrorLocation, types: &[&str]) -> Request {
     let types = types.iter().map(|name| MirroredType { name: TypeName::parse(name).unwrap(), first_day: None });
-    Request { place, types: types.collect(), names: Names::default() }
+    Request { place, types: types.collect(), names: TableNames::default() }
 }
 
 #[test]
 fn a_place_that_an_engine_cannot_read_is_refused_with_a_hint() {
-    let directory = Place::Directory("/data/events".into());
-    let s3 = Place::S3 { bucket: "lake".into(), prefix: String::new() };
-    let gcs = Place::Gcs { bucket: "lake".into(), prefix: "a*b".into() };
+    let directory = MirrorLocation::Directory("/data/events".into());
+    let s3 = MirrorLocation::S3 { bucket: "lake".into(), prefix: String::new() };
+    let gcs = MirrorLocation::Gcs { bucket: "lake".into(), prefix: "a*b".into() };
     for (engine, place) in [
         (Engine::Athena, &directory),
         (Engine::Athena, &gcs),
@@ -19,7 +19,7 @@ fn a_place_that_an_engine_cannot_read_is_refused_with_a_hint() {
         (Engine::BigQuery, &s3),
         (Engine::BigQuery, &gcs),
         (Engine::Snowflake, &directory),
-        (Engine::DuckDb, &Place::Directory("/a\\b".into())),
+        (Engine::DuckDb, &MirrorLocation::Directory("/a\\b".into())),
     ] {
         let error = statements(engine, &request(place.clone(), &["events"])).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
@@ -30,21 +30,21 @@ fn a_place_that_an_engine_cannot_read_is_refused_with_a_hint() {
 #[test]
 fn types_that_make_one_name_get_two() {
     let types = ["decisions-rerun", "decisions_rerun", "Decisions.rerun"];
-    let names = Names::new(None, "E3_").unwrap().of_types(&request(Place::Unknown, &types).types);
+    let names = TableNames::new(None, "E3_").unwrap().of_types(&request(MirrorLocation::Unknown, &types).types);
     assert_eq!(names, ["e3_decisions_rerun", "e3_decisions_rerun_2", "e3_decisions_rerun_3"]);
 }
 
 #[test]
 fn names_that_could_end_a_quotation_are_refused() {
     for (schema, prefix) in [(Some("a\"b"), ""), (Some("a..b"), ""), (Some(""), ""), (None, "a`"), (None, "a b")] {
-        assert_eq!(Names::new(schema, prefix).unwrap_err().kind(), ErrorKind::Usage);
+        assert_eq!(TableNames::new(schema, prefix).unwrap_err().kind(), ErrorKind::Usage);
     }
-    assert!(Names::new(Some("my-project.raw_1"), "opt_").is_ok());
+    assert!(TableNames::new(Some("my-project.raw_1"), "opt_").is_ok());
 }
 
 #[test]
 fn an_older_day_than_the_usual_first_one_is_not_hidden() {
-    let mut request = request(Place::Unknown, &["events"]);
+    let mut request = request(MirrorLocation::Unknown, &["events"]);
     assert!(statements(Engine::Athena, &request).unwrap().contains("'2020-01-01,NOW'"));
     request.types[0].first_day = Some(jiff::civil::date(2019, 5, 1));
     assert!(statements(Engine::Athena, &request).unwrap().contains("'2019-05-01,NOW'"));
@@ -59,7 +59,7 @@ fn ids_are_text_for_every_engine() {
         (Engine::Snowflake, "\"EXPERIMENT_ID\" VARCHAR"),
         (Engine::Spark, "`experiment_id` STRING"),
     ] {
-        let statements = statements(engine, &request(Place::Unknown, &["decisions"])).unwrap();
+        let statements = statements(engine, &request(MirrorLocation::Unknown, &["decisions"])).unwrap();
         assert!(statements.contains(text), "{statements}");
     }
 }

@@ -16,13 +16,13 @@ use crate::error::{Error, Result};
 use crate::export::{Days, Partition, Scope, TypeName};
 use crate::manifest::Header;
 
-/// So many of the last runs are looked at.
+/// Number of the last runs that are examined.
 pub const RUNS_MAX: usize = 30;
 
-/// A type's calendar has so many days at most: a hundred years; the export is younger.
+/// Maximum number of days in a type's calendar: a hundred years; the export is younger.
 const CALENDAR_DAYS_MAX: i64 = 36_500;
 
-/// A calendar ends so many days after the newest day asked for at most: a manifest's name may hold
+/// Maximum number of days that a calendar goes on behind the newest day asked for: a manifest's name may hold
 /// any day, and one of the year 9999 would leave no room for the real ones.
 const DAYS_AHEAD_MAX: i64 = 366;
 
@@ -143,7 +143,7 @@ pub struct Status {
     pub far_ahead: Vec<Partition>,
     /// The last runs, the newest first.
     pub runs: Vec<Run>,
-    /// So many reports of runs could not be read.
+    /// Number of run reports that could not be read.
     pub unreadable_reports: usize,
     /// The last verification.
     pub last_verification: Option<LastVerification>,
@@ -175,7 +175,7 @@ pub async fn look(published: &dyn PublishedSets, days: Option<Days>, until: Date
             let found = published.published(&partition).await;
             let published_at =
                 found.as_ref().ok().and_then(|found| found.header.as_ref()).map(|header| header.published_at);
-            let known = Known {
+            let known = DayFacts {
                 is_staged: staged.contains(&partition),
                 said: said.get(&(type_name.clone(), date)).copied(),
                 damage: verification.damage_of(&partition, published_at).map(DamagedDay::reason),
@@ -244,7 +244,7 @@ fn ranges(
 }
 
 /// What is known of a day besides its manifest.
-struct Known<'a> {
+struct DayFacts<'a> {
     is_staged: bool,
     /// What the last run that looked said of it, and when that run began.
     said: Option<(Timestamp, &'a RunDay)>,
@@ -252,7 +252,7 @@ struct Known<'a> {
     damage: Option<String>,
 }
 
-impl Known<'_> {
+impl DayFacts<'_> {
     fn day(&self, date: Date, found: Result<Published>) -> Day {
         let Published { header, is_unsettled, .. } = match found {
             Ok(published) => published,

@@ -19,7 +19,7 @@ impl Bandwidth {
         Self { bytes_per_second, booked_until: Mutex::new(Instant::now()) }
     }
 
-    /// Waits until so many bytes may have come.
+    /// Waits until this number of bytes may have come.
     pub async fn take(&self, bytes: u64) {
         let Some(bytes_per_second) = self.bytes_per_second else { return };
         let duration = Duration::from_secs_f64(bytes as f64 / bytes_per_second.max(1) as f64);

@@ -199,7 +199,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Lets the limiter know how the source bears the requests.
+    /// Lets the limiter know how the source copes with the requests.
     fn watch_the_source(&mut self) {
         let common = &self.context.common;
         let counters = &common.counters;

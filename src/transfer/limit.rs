@@ -1,4 +1,4 @@
-//! How many objects are in flight: adapts to what the source and the line bear.
+//! How many objects are in flight: adapts to what the source and the line can take.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ struct Troubles {
 }
 
 impl Window {
-    /// It lasts at least so long, and until twice as many objects ended as may be in flight: then
+    /// It lasts at least this time, and until twice as many objects ended as may be in flight: then
     /// the objects begun under a new limit have ended, with their connections' handshakes.
     const DURATION_MIN: Duration = Duration::from_millis(50);
 
@@ -125,7 +125,7 @@ impl Limiter {
     /// Where an adaptive limit begins.
     const START: usize = 16;
 
-    /// So many windows make the rate of a trial, or of the level that it is compared with.
+    /// Number of windows that make the rate of a trial, or of the level that it is compared with.
     const WINDOWS_OF_TRIAL: u32 = 10;
 
     /// The pause before a trial is at least this, and doubles after each trial that did not pay.
@@ -137,7 +137,7 @@ impl Limiter {
     /// One storm of refusals halves the limit once in this time.
     const HALVING_PAUSE: Duration = Duration::from_secs(1);
 
-    /// After a halving the limit stays for so long.
+    /// Time that the limit stays after a halving.
     const HOLD: Duration = Duration::from_secs(5);
 
     /// A server's refusal is tested again after this time.
@@ -336,7 +336,7 @@ mod tests {
             self.now.duration_since(self.began).as_secs_f64()
         }
 
-        /// Lets so many seconds pass; shows each limit to `see`.
+        /// Lets this number of seconds pass; shows each limit to `see`.
         fn run(&mut self, seconds: f64, mut rate_at: impl FnMut(usize) -> f64, mut see: impl FnMut(usize)) {
             let until = self.seconds() + seconds;
             while self.seconds() < until {

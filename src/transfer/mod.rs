@@ -10,6 +10,8 @@ mod partition;
 
 use std::time::Duration;
 
+use crate::retry::ATTEMPTS_MAX_DEFAULT;
+
 pub use dispatch::Engine;
 pub use limit::Concurrency;
 pub use outcome::{PartitionOutcome, RunOutcome};
@@ -40,7 +42,7 @@ impl Default for TransferSettings {
             part_size_bytes: 16 * 1024 * 1024,
             ranged_from_bytes: 64 * 1024 * 1024,
             memory_bytes_max: 256 * 1024 * 1024,
-            attempts_max: 8,
+            attempts_max: ATTEMPTS_MAX_DEFAULT,
             bandwidth_bytes_per_second: None,
             stop_grace: Duration::from_secs(10),
         }

@@ -18,13 +18,13 @@ use crate::export::{Checksums, Object, Partition, printable};
 use crate::hash::{self, ObjectHasher};
 use crate::manifest::{FooterTail, ParquetFooter, TAIL_BYTES_MAX, VerifiedContent};
 use crate::progress::{Counter, Counters, Event, Observer};
-use crate::retry::Patience;
+use crate::retry::RetryPolicy;
 use crate::source::{Cloud, OpenObject, ReadRequest};
 
-/// So many ranges of one large object are fetched at once, memory permitting.
+/// Maximum number of ranges of one large object fetched concurrently, memory permitting.
 const RANGES_MAX: usize = 4;
 
-/// Bytes that differ from a checksum are fetched so often in all.
+/// Maximum number of times that bytes which differ from a checksum are fetched in all.
 const FETCHES_MAX: u32 = 3;
 
 /// The memory of large objects is shared out in units of this many bytes.
@@ -36,10 +36,10 @@ const OTHER_MEMORY_BYTES: u64 = 64 * 1024 * 1024;
 /// An object comes in no more parts than a multipart upload can have.
 const PARTS_MAX: u64 = 10_000;
 
-/// A body waits so long for the destination; then it is given up, and asked for again when needed.
+/// Time that a body waits for the destination; then it is dropped, and requested again when needed.
 const BODY_IDLE_MAX: Duration = Duration::from_secs(1);
 
-/// The end of a body, behind its last byte, is waited for so long.
+/// Timeout for the end of a body behind its last byte.
 const BODY_END_MAX: Duration = Duration::from_secs(1);
 
 /// What all transfers of a run share.
@@ -77,8 +77,8 @@ impl Common {
         }
     }
 
-    fn pauses_before(&self, patience: &mut Patience, error: &Error) -> Option<Duration> {
-        let pause = patience.after(error)?;
+    fn pauses_before(&self, retry_policy: &mut RetryPolicy, error: &Error) -> Option<Duration> {
+        let pause = retry_policy.after(error)?;
         self.counters.retries.add(1);
         match error.kind() {
             ErrorKind::Throttled => self.counters.throttles.add(1),
@@ -177,12 +177,12 @@ impl ObjectTransfer {
         if self.work.object.size_bytes == 0 {
             return Ok(OpenObject { checksums: Checksums::default(), body: stream::empty().boxed() });
         }
-        let mut patience = Patience::new(self.common.settings.attempts_max);
+        let mut retry_policy = RetryPolicy::new(self.common.settings.attempts_max);
         loop {
             let request = ReadRequest { range: None, on_new_connection };
             match self.cloud.source.open(&self.partition, &self.work.object, request).await {
                 Ok(opened) => return Ok(opened),
-                Err(error) => match self.common.pauses_before(&mut patience, &error) {
+                Err(error) => match self.common.pauses_before(&mut retry_policy, &error) {
                     Some(pause) => tokio::time::sleep(pause).await,
                     None => return Err(error),
                 },
@@ -345,7 +345,7 @@ impl ObjectTransfer {
             body: opening.body,
             body_end: self.work.object.size_bytes,
             on_new_connection: opening.on_new_connection,
-            patience: Patience::new(self.common.settings.attempts_max),
+            retry_policy: RetryPolicy::new(self.common.settings.attempts_max),
         }
     }
 }
@@ -448,7 +448,7 @@ struct RangeReader<'a> {
     /// Where that body ends.
     body_end: u64,
     on_new_connection: bool,
-    patience: Patience,
+    retry_policy: RetryPolicy,
 }
 
 impl RangeReader<'_> {
@@ -462,7 +462,7 @@ impl RangeReader<'_> {
                     chunk.truncate(wanted);
                     let offset = self.offset;
                     self.offset += chunk.len() as u64;
-                    self.patience.progressed();
+                    self.retry_policy.progressed();
                     let common = &self.transfer.common;
                     common.counters.bytes_received.add(chunk.len() as u64);
                     common.bandwidth.take(chunk.len() as u64).await;
@@ -470,7 +470,7 @@ impl RangeReader<'_> {
                 }
                 Err(error) => {
                     self.body = None;
-                    match self.transfer.common.pauses_before(&mut self.patience, &error) {
+                    match self.transfer.common.pauses_before(&mut self.retry_policy, &error) {
                         Some(pause) => tokio::time::sleep(pause).await,
                         None => return Err(error),
                     }

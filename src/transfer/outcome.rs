@@ -10,6 +10,7 @@ use crate::source::AbsentCloud;
 
 /// What became of one partition.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct PartitionOutcome {
     /// The partition.
     pub partition: Partition,

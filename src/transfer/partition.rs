@@ -280,7 +280,7 @@ impl Active {
     }
 
     /// Notes that an object has failed for good. The others go on, unless the failure concerns them as
-    /// well or so many have failed in a row that it seems to.
+    /// well, or enough have failed in a row that it seems to.
     pub fn note_failure(&mut self, error: &Error) {
         self.outcome.objects_failed += 1;
         self.failure.get_or_insert(error.clone());
@@ -308,7 +308,7 @@ impl Active {
         (std::mem::take(&mut self.refused), self.given_up_by.take())
     }
 
-    /// Begins no further object once so many have failed in a row; gives the error that says so.
+    /// Begins no further object once too many have failed in a row; gives the error that says so.
     fn gives_up_after(&mut self, error: &Error) -> Option<Error> {
         self.failures_in_a_row += 1;
         if self.failures_in_a_row < OBJECT_FAILURES_IN_A_ROW_MAX || !self.has_work() {

@@ -16,7 +16,7 @@ use crate::export::Partition;
 use crate::manifest::{Entry, ListingDigest};
 use crate::progress::Counters;
 
-/// So many files are handed to a thread at once, since handing over costs as much as a small file.
+/// Number of files handed to a thread at once, since handing over costs as much as a small file.
 const BATCH_FILES_MAX: usize = 64;
 
 /// A batch ends with the file that makes it this large.

@@ -2,6 +2,7 @@
 
 /// In what way something differs from its manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum FindingKind {
     /// The manifest has the object, the destination does not.
     Missing,

@@ -75,7 +75,7 @@ impl Subject {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Line {
+struct JournalLine {
     #[serde(rename = "type")]
     type_name: String,
     date: jiff::civil::Date,
@@ -85,20 +85,20 @@ struct Line {
 }
 
 /// The partitions that are verified.
-pub(super) struct Journal {
+pub(super) struct VerificationJournal {
     path: PathBuf,
     /// Holds the lock for as long as it is open.
     file: File,
     /// Whether the file is a verification's, and not an empty one that was there before.
     is_own: bool,
-    verified: HashMap<(String, jiff::civil::Date), Line>,
+    verified: HashMap<(String, jiff::civil::Date), JournalLine>,
 }
 
-impl Journal {
+impl VerificationJournal {
     /// Opens the journal for requests about `subject` in a folder, which is made if it is not there.
     ///
     /// # Errors
-    /// As [`Journal::open`].
+    /// As [`VerificationJournal::open`].
     pub fn open_in(folder: &Path, subject: &Subject, is_fresh: bool, now: Timestamp) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|cause| unwritable(folder, cause))?;
         let name = subject.file_name().map_err(|cause| unwritable(folder, cause))?;
@@ -151,7 +151,7 @@ impl Journal {
 
     /// Notes a partition in which nothing differs. What cannot be noted is verified again.
     pub fn note(&mut self, header: &Header, now: Timestamp) {
-        let line = Line {
+        let line = JournalLine {
             type_name: header.type_name.clone(),
             date: header.date,
             listing_digest: header.listing_digest,
@@ -198,7 +198,7 @@ fn is_subject_of_any_request(first_line: &[u8]) -> bool {
     subject["verification"].is_u64() && subject["destination"].is_string() && subject["is_quick"].is_boolean()
 }
 
-type Verified = HashMap<(String, jiff::civil::Date), Line>;
+type Verified = HashMap<(String, jiff::civil::Date), JournalLine>;
 
 /// The first line, and the partitions of the others.
 fn read(file: &File, now: Timestamp) -> io::Result<(Vec<u8>, Verified)> {
@@ -211,7 +211,7 @@ fn read(file: &File, now: Timestamp) -> io::Result<(Vec<u8>, Verified)> {
     }
     for line in reader.split(b'\n') {
         // A line that was cut by a kill is as if it were not there.
-        let Ok(line) = serde_json::from_slice::<Line>(&line?) else { continue };
+        let Ok(line) = serde_json::from_slice::<JournalLine>(&line?) else { continue };
         if now.duration_since(line.verified_at) <= AGE_MAX {
             verified.insert((line.type_name.clone(), line.date), line);
         }
@@ -235,8 +235,8 @@ mod tests {
         }
     }
 
-    fn open(path: &Path) -> Result<Journal> {
-        Journal::open(path, &subject("all"), false, Timestamp::UNIX_EPOCH)
+    fn open(path: &Path) -> Result<VerificationJournal> {
+        VerificationJournal::open(path, &subject("all"), false, Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -246,7 +246,8 @@ mod tests {
         for text in ["mine", "\n", "{}\n", "{\"format\":\"e3sync-manifest\"}\n", &"x".repeat(2_000_000)] {
             std::fs::write(&path, text).unwrap();
             for is_fresh in [false, true] {
-                let error = Journal::open(&path, &subject("all"), is_fresh, Timestamp::UNIX_EPOCH).err().unwrap();
+                let error =
+                    VerificationJournal::open(&path, &subject("all"), is_fresh, Timestamp::UNIX_EPOCH).err().unwrap();
                 assert_eq!(error.kind(), ErrorKind::Usage);
                 assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
             }
@@ -291,7 +292,8 @@ mod tests {
     fn each_kind_of_request_has_a_file_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        let open = |subject: &Subject| Journal::open_in(&state, subject, false, Timestamp::UNIX_EPOCH).unwrap();
+        let open =
+            |subject: &Subject| VerificationJournal::open_in(&state, subject, false, Timestamp::UNIX_EPOCH).unwrap();
         let others = [
             subject("last 7d"),
             Subject { is_quick: true, ..subject("all") },

@@ -24,7 +24,7 @@ pub use request::{ProgressFile, VerifyRequest};
 pub use sample::Sample;
 
 use self::content::Hashing;
-use self::journal::{Journal, Subject};
+use self::journal::{Subject, VerificationJournal};
 use self::partition::{Checks, Report};
 use crate::destination::{DamagedDay, PublishedDays, PublishedFiles, VerificationRecord};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +32,7 @@ use crate::export::{Partition, Scope};
 use crate::progress::Event;
 use crate::sync::RunHandles;
 
-/// So many partitions are looked at together, so that small ones keep all threads busy.
+/// Number of partitions verified concurrently, so that small ones keep all threads busy.
 const PARTITIONS_AT_ONCE: usize = 8;
 
 /// Compares a destination with its manifests. Differences go to the observer as they are found, and
@@ -83,12 +83,12 @@ fn check_scope(request: &VerifyRequest, outcome: &VerifyOutcome) -> Result<()> {
 }
 
 /// A journal that nobody named is not worth refusing a verification for.
-fn open_journal(request: &VerifyRequest, handles: &RunHandles) -> Result<Option<Journal>> {
+fn open_journal(request: &VerifyRequest, handles: &RunHandles) -> Result<Option<VerificationJournal>> {
     let (subject, is_fresh, now) = (Subject::of(request), request.is_fresh, handles.clock.now());
     let opened = match &request.progress {
         None => return Ok(None),
-        Some(ProgressFile::Named(path)) => return Journal::open(path, &subject, is_fresh, now).map(Some),
-        Some(ProgressFile::InFolder(folder)) => Journal::open_in(folder, &subject, is_fresh, now),
+        Some(ProgressFile::Named(path)) => return VerificationJournal::open(path, &subject, is_fresh, now).map(Some),
+        Some(ProgressFile::InFolder(folder)) => VerificationJournal::open_in(folder, &subject, is_fresh, now),
     };
     if let Err(error) = &opened {
         let message = format!("how far this gets is not noted, and an interruption loses it: {error}");
@@ -142,7 +142,7 @@ struct Verification {
     /// What verifications before this one found.
     known: VerificationRecord,
     handles: RunHandles,
-    journal: Option<Journal>,
+    journal: Option<VerificationJournal>,
     outcome: VerifyOutcome,
 }
 

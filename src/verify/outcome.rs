@@ -11,6 +11,7 @@ use crate::export::Partition;
 
 /// What a verification found.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct VerifyOutcome {
     /// The days that were looked at.
     pub days: u64,

@@ -12,7 +12,7 @@ use crate::error::{ErrorKind, Result};
 use crate::export::{Partition, Scope};
 use crate::manifest::Header;
 
-/// A partition that a run publishes again while it is looked at is looked at so often.
+/// Maximum number of times that a partition is examined which a run publishes again meanwhile.
 const ROUNDS_MAX: u32 = 3;
 
 /// What checking partitions shares.

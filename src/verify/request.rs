@@ -18,7 +18,7 @@ pub struct VerifyRequest {
     pub is_quick: bool,
     /// The day that counts as today, for the sample.
     pub today: Date,
-    /// So many files are read at once.
+    /// Maximum number of files read concurrently.
     pub readers_max: usize,
     /// Where the destination is, for the journal.
     pub destination: String,
@@ -31,6 +31,25 @@ pub struct VerifyRequest {
     pub is_fresh: bool,
     /// Whether it is merely another look at days that were just repaired.
     pub is_recheck: bool,
+}
+
+impl VerifyRequest {
+    /// A verification of every byte of what is selected, seen from the day `today`. `destination` is its
+    /// address, for messages.
+    pub fn new(selection: Selection, destination: impl Into<String>, today: Date) -> Self {
+        Self {
+            selection,
+            sample: None,
+            is_quick: false,
+            today,
+            readers_max: std::thread::available_parallelism().map_or(2, usize::from),
+            destination: destination.into(),
+            days_asked: String::new(),
+            progress: None,
+            is_fresh: false,
+            is_recheck: false,
+        }
+    }
 }
 
 /// Where a verification notes what it has verified.

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A part of the days, another one every day: so many daily runs look at each day once.
+/// A part of the days, another one every day: N daily runs look at each day once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// Every how many-th day.

@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use e3sync::destination::bucket::{
-    BucketChecksum, Condition, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredObject, StoredPage,
-    Upload, Version,
+    Condition, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredObject, StoredPage, Upload, Version,
 };
 use e3sync::error::{Error, ErrorKind, Result};
-use e3sync::export::Checksums;
+use e3sync::export::{ChecksumAlgorithm, Checksums};
 use e3sync::source::PageToken;
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -114,8 +113,8 @@ impl Store for MemoryStore {
         "memory://bucket"
     }
 
-    fn checksum(&self) -> BucketChecksum {
-        BucketChecksum::Crc64Nvme
+    fn checksum(&self) -> ChecksumAlgorithm {
+        ChecksumAlgorithm::Crc64Nvme
     }
 
     async fn list(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {

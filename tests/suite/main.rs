@@ -26,6 +26,7 @@ mod google_client;
 mod google_identity;
 mod hostile;
 mod incremental;
+mod library;
 mod lineage;
 mod listings;
 mod machine;

@@ -10,7 +10,7 @@ use e3sync::destination::bucket::{Condition, DELETES_MAX, Part, Payload, Put, Pu
 use e3sync::destination::gcs::{GcsAccess, GcsStore, GcsStoreSettings};
 use e3sync::destination::s3::{S3Store, S3StoreSettings};
 use e3sync::error::{ErrorKind, Result};
-use e3sync::export::{Base64, Checksums};
+use e3sync::export::{ChecksumAlgorithm, Checksums};
 use e3sync::hash::ObjectHasher;
 use e3sync::net::NetSettings;
 use e3sync::simulator::{CustomerBucket, CustomerSettings};
@@ -451,8 +451,8 @@ fn payload_of(bytes: &[u8]) -> Payload {
 }
 
 fn checksums_of(bytes: &[u8]) -> Checksums {
-    let wanted = Checksums { crc64nvme: Some(Base64([0; 8])), crc32c: Some(Base64([0; 4])), ..Checksums::default() };
-    let mut hasher = ObjectHasher::for_checksums(&wanted);
+    let hasher = ObjectHasher::for_checksums(&Checksums::default());
+    let mut hasher = hasher.with(ChecksumAlgorithm::Crc64Nvme).with(ChecksumAlgorithm::Crc32c);
     hasher.update(bytes);
     hasher.finish().1
 }

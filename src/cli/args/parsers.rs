@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use e3sync::credentials::well_formed::{self, Form};
+use e3sync::credentials::well_formed::{self, Syntax};
 use e3sync::error::{self, Error};
 use e3sync::export::{AccountId, DaySpec, NamePattern, TypeName};
 use e3sync::transfer::Concurrency;
@@ -77,7 +77,7 @@ pub fn parse_min_rate(text: &str) -> Result<ByteRate, String> {
 }
 
 /// Reads a length of time that is not none.
-pub fn parse_patience(text: &str) -> Result<Span, String> {
+pub fn parse_timeout(text: &str) -> Result<Span, String> {
     match Span::from_str(text)? {
         Span(time) if time.is_zero() => Err("must be longer than no time".to_owned()),
         span => Ok(span),
@@ -86,20 +86,20 @@ pub fn parse_patience(text: &str) -> Result<Span, String> {
 
 /// Reads what becomes a part of a server's name.
 pub fn parse_host_part(text: &str) -> Result<String, String> {
-    parse_form(text, Form::HostPart)
+    parse_form(text, Syntax::HostPart)
 }
 
 /// Reads what stands in a header as it is.
 pub fn parse_header(text: &str) -> Result<String, String> {
-    parse_form(text, Form::Header)
+    parse_form(text, Syntax::Header)
 }
 
 /// Reads the name of a profile, in which people have blanks.
 pub fn parse_profile(text: &str) -> Result<String, String> {
-    parse_form(text, Form::SigningKey)
+    parse_form(text, Syntax::SigningKey)
 }
 
-fn parse_form(text: &str, form: Form) -> Result<String, String> {
+fn parse_form(text: &str, form: Syntax) -> Result<String, String> {
     match well_formed::flaw(text, form) {
         Some(flaw) => Err(format!("it {flaw}; {}", flaw.hint())),
         None => Ok(text.to_owned()),

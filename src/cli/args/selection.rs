@@ -19,7 +19,7 @@ pub struct SelectionArgs {
     /// A single day; repeatable
     #[arg(long, value_name = "DAY", value_delimiter = ',', conflicts_with_all = ["from", "to", "last"], value_parser = parse_day, env = "E3SYNC_DATE")]
     pub date: Vec<DaySpec>,
-    /// The last so many days, up to yesterday
+    /// The last N days, up to yesterday
     #[arg(long, value_name = "DAYS", value_parser = parse_days, conflicts_with_all = ["from", "to"], env = "E3SYNC_LAST")]
     pub last: Option<u32>,
     /// A type that the export has; repeatable [default: decisions and events]
@@ -42,7 +42,7 @@ pub struct SelectionArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Planning")]
 pub struct PlanningArgs {
-    /// List published days of the last so many days again, to find rewritten ones
+    /// List published days of the last N days again, to find rewritten ones
     #[arg(long, value_name = "DAYS", value_parser = parse_days, default_value = "7d", env = "E3SYNC_LOOKBACK")]
     pub lookback: u32,
     /// When a day counts as complete

@@ -19,10 +19,10 @@ pub struct SimulatorArgs {
     /// Decides all content
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// So many days up to yesterday
+    /// Number of days, up to yesterday
     #[arg(long, value_name = "NUMBER", default_value_t = 14)]
     pub days: u32,
-    /// Of these, so many newest days without _SUCCESS
+    /// Of these, the number of newest days without _SUCCESS
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     pub unfinished_days: u32,
     /// Objects of each type on each day

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
+use e3sync::credentials::API_URL;
 use e3sync::export::AccountId;
+use e3sync::retry::ATTEMPTS_MAX_DEFAULT;
+use e3sync::source::s3;
 
 use super::OAuthArgs;
 use super::parsers::{parse_account_id, parse_header, parse_host_part, parse_profile};
@@ -42,7 +45,7 @@ pub struct SourceArgs {
         env = "E3SYNC_SOURCE_AMBIENT"
     )]
     pub source_ambient: bool,
-    /// Ask for credentials that live so many minutes, 15 to 60
+    /// Lifetime of the credentials to ask for, 15 to 60 minutes
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u8).range(15..=60), env = "E3SYNC_CREDENTIAL_MINUTES")]
     pub credential_minutes: Option<u8>,
     /// How long the Authentication API may be away during a run
@@ -52,7 +55,7 @@ pub struct SourceArgs {
     #[arg(
         long,
         value_name = "URL",
-        default_value = "https://api.optimizely.com",
+        default_value = API_URL,
         env = "E3SYNC_API_URL",
         hide_short_help = true
     )]
@@ -67,7 +70,7 @@ pub struct SourceArgs {
     #[arg(
         long,
         value_name = "REGION",
-        default_value = "us-east-1",
+        default_value = s3::REGION,
         value_parser = parse_host_part,
         env = "E3SYNC_SOURCE_REGION",
         hide_short_help = true
@@ -76,8 +79,8 @@ pub struct SourceArgs {
     /// The project that pays for requests to Google Cloud Storage
     #[arg(long, value_name = "PROJECT", value_parser = parse_header, env = "E3SYNC_USER_PROJECT", hide_short_help = true)]
     pub user_project: Option<String>,
-    /// Repeat a failing request so often
-    #[arg(long, value_name = "NUMBER", default_value_t = 8, env = "E3SYNC_RETRIES")]
+    /// Maximum number of retries of a failing request
+    #[arg(long, value_name = "NUMBER", default_value_t = ATTEMPTS_MAX_DEFAULT, env = "E3SYNC_RETRIES")]
     pub retries: u32,
     #[command(flatten)]
     pub oauth: OAuthArgs,

@@ -20,7 +20,7 @@ Needs no token: it reads manifests and the reports of the last runs, never the s
 pub struct StatusArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,
-    /// Only so many days up to yesterday
+    /// Only the last N days, up to yesterday
     #[arg(long, help_heading = "Selection", value_name = "DAYS", value_parser = parse_days, env = "E3SYNC_LAST")]
     pub last: Option<u32>,
     /// Write one self-contained page to this file instead; - for standard output

@@ -19,7 +19,7 @@ pub struct TransferArgs {
     /// The memory that transfers may use
     #[arg(long, value_name = "SIZE", default_value = "256MiB", env = "E3SYNC_MEMORY")]
     pub memory: ByteSize,
-    /// At most so many bytes a second, as in 50MB/s
+    /// Maximum transfer rate, as in 50MB/s
     #[arg(long, value_name = "RATE", env = "E3SYNC_BWLIMIT")]
     pub bwlimit: Option<ByteRate>,
     /// Stop cleanly after this time, with exit code 75

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Outcome, success};
 use crate::cli::args::ConfigArgs;
-use crate::cli::settings::{self, Entry, Failure, Origin, Resolved, Seen};
+use crate::cli::settings::{self, Failure, Origin, Resolved, Seen, SettingEntry};
 use crate::cli::{address, decide, environment, output};
 
 /// What is shown of a value that may hold a secret.
@@ -27,7 +27,7 @@ struct Setting {
     value: Value,
     origin: &'static str,
     variable: Option<String>,
-    file: Option<Entry>,
+    file: Option<SettingEntry>,
 }
 
 /// Runs `e3sync config`: what the call of a verb would go by.

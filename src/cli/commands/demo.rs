@@ -1,24 +1,19 @@
 //! Runs `demo`: simulates an export, mirrors it and shows its calendar, in a temporary directory.
 
-use std::sync::Arc;
-
-use e3sync::credentials::{ExchangeSettings, RenewalSettings, SecretSource};
-use e3sync::destination::bucket::LeaseSettings;
+use e3sync::credentials::{ExchangeSettings, SecretSource};
+use e3sync::destination::Address;
 use e3sync::destination::directory::DirectoryDestination;
-use e3sync::destination::{Address, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, Result};
-use e3sync::export::{Days, Scope};
-use e3sync::net::{self, NetSettings};
-use e3sync::plan::{DaysWanted, Selection};
-use e3sync::plan::{PlanOptions, Ready};
+use e3sync::export::Days;
+use e3sync::net::{self};
+use e3sync::plan::PlanOptions;
+use e3sync::plan::Selection;
 use e3sync::simulator::Simulator;
-use e3sync::source::gcs::GcsSettings;
-use e3sync::source::s3::S3Settings;
-use e3sync::source::{Access, CloudChoice, SourceSettings};
+use e3sync::source::{Access, SourceSettings};
 use e3sync::status;
 use e3sync::sync::SyncRequest;
 use e3sync::transfer::TransferSettings;
-use jiff::{SignedDuration, ToSpan as _};
+use jiff::ToSpan as _;
 use secrecy::SecretString;
 
 use super::{Outcome, simulate};
@@ -75,41 +70,13 @@ fn settings(
     destination: &std::path::Path,
 ) -> Result<RunSettings> {
     let url = net::parse_endpoint("the simulator", &simulator.url())?;
-    let destination = DestinationSettings {
-        address: Address::Directory(destination.to_owned()),
-        holder: decide::holder(&present),
-        keep_superseded: false,
-        keep_replaced: decide::KEEP_REPLACED_DEFAULT,
-        attempts_max: 8,
-        temporary_folder: std::env::temp_dir(),
-        lease: LeaseSettings::default(),
-        damage: Arc::default(),
-        locks: true,
-    };
+    let destination = decide::used_by(&present, Address::Directory(destination.to_owned()));
+    let token = SecretSource::Value(SecretString::from(simulator.token()));
     Ok(RunSettings {
-        source: SourceSettings {
-            cloud: CloudChoice::Auto,
-            access: Access::Exchange(ExchangeSettings {
-                api_url: url.clone(),
-                token: SecretSource::Value(SecretString::from(simulator.token())).into(),
-                duration_minutes: None,
-                account_id: None,
-                bucket: None,
-            }),
-            gcs: GcsSettings { endpoint_url: Some(url.clone()), user_project: None, net: NetSettings::default() },
-            s3: S3Settings { region: "us-east-1".to_owned(), endpoint_url: Some(url), net: NetSettings::default() },
-            renewal: RenewalSettings::default(),
-            attempts_max: 8,
-        },
+        source: SourceSettings::new(Access::Exchange(ExchangeSettings::new(token)?)).at_server(&url),
         request: SyncRequest {
-            selection: Selection { types: Vec::new(), days: DaysWanted::Range(days), scope: Scope::All },
-            options: PlanOptions {
-                ready: Ready::Success,
-                grace: SignedDuration::from_hours(48),
-                lookback_from: days.from,
-                accept_shrink: false,
-                now: present.now,
-            },
+            selection: Selection::of(days),
+            options: PlanOptions { lookback_from: days.from, ..PlanOptions::at(present.now) },
             transfer: TransferSettings::default(),
             today: present.today,
             spill_folder: destination.spill_folder(),

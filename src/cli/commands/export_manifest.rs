@@ -8,9 +8,10 @@ use e3sync::error::{Error, ErrorKind};
 use e3sync::export_manifest::{self, ExportError};
 use e3sync::plan::DaysWanted;
 use e3sync::progress::Counters;
+use e3sync::retry::ATTEMPTS_MAX_DEFAULT;
 use e3sync::source::Watch;
 
-use super::{BUCKET_RETRIES, Outcome, success};
+use super::{Outcome, success};
 use crate::cli::args::{ExportManifestArgs, FormArg};
 use crate::cli::decide::{self, Present};
 use crate::cli::output;
@@ -19,7 +20,7 @@ use crate::cli::render::lines::Lines;
 /// Runs `e3sync export-manifest`.
 pub async fn run(arguments: &ExportManifestArgs) -> Outcome {
     let present = Present::read(arguments.selection.today)?;
-    let destination = decide::destination(&arguments.destination, &present, false, BUCKET_RETRIES)?;
+    let destination = decide::destination(&arguments.destination, &present, false, ATTEMPTS_MAX_DEFAULT)?;
     let selection = decide::selection(&arguments.selection, &present, DaysWanted::All)?;
     if arguments.format == FormArg::Redshift && !matches!(destination.address, Address::S3 { .. }) {
         return Err(Error::new(ErrorKind::Usage, format!("Redshift cannot load from {}", destination.address))

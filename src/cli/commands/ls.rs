@@ -20,7 +20,7 @@ use crate::cli::render::lines::Lines;
 use crate::cli::render::unmirrored;
 use crate::cli::units::{Bytes, Count};
 
-/// So many partitions are listed at once.
+/// Maximum number of partitions listed concurrently.
 const LISTED_AT_ONCE: usize = 8;
 
 /// Runs `e3sync ls`.

@@ -23,9 +23,6 @@ use e3sync::error::{ExitCode, Result};
 /// What a command ends with.
 pub type Outcome = Result<ExitCode>;
 
-/// A failing request to a bucket is repeated so often by commands that only look.
-const BUCKET_RETRIES: u32 = 8;
-
 /// Whether everything went well, as an exit code.
 fn success() -> Outcome {
     Ok(ExitCode::Success)

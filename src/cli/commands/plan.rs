@@ -58,7 +58,7 @@ pub async fn run(arguments: PlanArgs) -> Outcome {
     });
     let published = destination.look(&watch).await?;
     published.account_id().map_or(Ok(()), |held| check_account(held, account_id))?;
-    let mut totals = Totals::default();
+    let mut totals = PlanTotals::default();
     let outcome = sync::plan(request, &clouds, published.as_ref(), observer.as_ref(), |plan| match plan {
         Ok(plan) => {
             totals.add(&plan);
@@ -106,7 +106,7 @@ fn show(plan: &PartitionPlan, arguments: &PlanArgs, names_cloud: bool) {
 }
 
 #[derive(Default)]
-struct Totals {
+struct PlanTotals {
     changes: u64,
     partitions: u64,
     objects: u64,
@@ -115,7 +115,7 @@ struct Totals {
     is_partial: bool,
 }
 
-impl Totals {
+impl PlanTotals {
     fn add(&mut self, plan: &PartitionPlan) {
         self.partitions += 1;
         self.changes += u64::from(plan.action.is_change());

@@ -6,17 +6,15 @@ use e3sync::destination::Address;
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::export::TypeName;
 use e3sync::progress::{Counters, Silent};
+use e3sync::retry::ATTEMPTS_MAX_DEFAULT;
 use e3sync::source::Watch;
-use e3sync::sql::{self, Engine, MirroredType, Names, Place, Request};
+use e3sync::sql::{self, Engine, MirrorLocation, MirroredType, Request, TableNames};
 
 use super::{Outcome, success};
 use crate::cli::address;
 use crate::cli::args::{DestinationArgs, EngineArg, SqlArgs};
 use crate::cli::decide::{self, Present};
 use crate::cli::output;
-
-/// A failing request to a bucket is repeated so often.
-const RETRIES: u32 = 8;
 
 impl EngineArg {
     fn decided(self) -> Engine {
@@ -32,9 +30,9 @@ impl EngineArg {
 
 /// Runs `e3sync sql`.
 pub async fn run(arguments: SqlArgs) -> Outcome {
-    let names = Names::new(arguments.schema.as_deref(), &arguments.prefix)?;
+    let names = TableNames::new(arguments.schema.as_deref(), &arguments.prefix)?;
     let is_named = address::is_named(&arguments.destination);
-    let place = if is_named { place(&address::destination(&arguments.destination)?)? } else { Place::Unknown };
+    let place = if is_named { place(&address::destination(&arguments.destination)?)? } else { MirrorLocation::Unknown };
     let mut request = Request { place, types: Vec::new(), names };
     let engine = arguments.engine.decided();
     // What the engine cannot read is refused before the destination is asked anything.
@@ -49,10 +47,14 @@ pub async fn run(arguments: SqlArgs) -> Outcome {
 }
 
 /// The address in words that other programs understand.
-fn place(address: &Address) -> Result<Place> {
+fn place(address: &Address) -> Result<MirrorLocation> {
     match address {
-        Address::S3 { store, prefix } => Ok(Place::S3 { bucket: store.bucket.clone(), prefix: prefix.clone() }),
-        Address::Gcs { store, prefix } => Ok(Place::Gcs { bucket: store.bucket.clone(), prefix: prefix.clone() }),
+        Address::S3 { store, prefix } => {
+            Ok(MirrorLocation::S3 { bucket: store.bucket.clone(), prefix: prefix.clone() })
+        }
+        Address::Gcs { store, prefix } => {
+            Ok(MirrorLocation::Gcs { bucket: store.bucket.clone(), prefix: prefix.clone() })
+        }
         Address::Directory(path) => {
             let absolute = std::path::absolute(path).map_err(|cause| {
                 Error::new(ErrorKind::Usage, format!("{} has no absolute path", path.display())).with_cause(cause)
@@ -61,7 +63,7 @@ fn place(address: &Address) -> Result<Place> {
                 Error::new(ErrorKind::Usage, format!("{} is not UTF-8", path.display()))
                     .with_hint("SQL is text: give the mirror a name in UTF-8, for example by a symbolic link")
             })?;
-            Ok(Place::Directory(text))
+            Ok(MirrorLocation::Directory(text))
         }
     }
 }
@@ -77,7 +79,7 @@ fn documented() -> Result<Vec<MirroredType>> {
 /// The types that have published days; the documented ones where nothing is published yet.
 async fn published(arguments: &DestinationArgs) -> Result<Vec<MirroredType>> {
     let present = Present::read(None)?;
-    let destination = decide::destination(arguments, &present, false, RETRIES)?;
+    let destination = decide::destination(arguments, &present, false, ATTEMPTS_MAX_DEFAULT)?;
     let watch =
         Watch { clock: present.clock.clone(), observer: Arc::new(Silent), counters: Arc::new(Counters::default()) };
     let days = destination.look(&watch).await?.days().await?;

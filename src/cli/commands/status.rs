@@ -7,10 +7,11 @@ use e3sync::destination::Address;
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::export::{DaySpec, Days};
 use e3sync::progress::{Counters, Silent};
+use e3sync::retry::ATTEMPTS_MAX_DEFAULT;
 use e3sync::source::Watch;
 use e3sync::status::{self, Status};
 
-use super::{BUCKET_RETRIES, Outcome, success};
+use super::{Outcome, success};
 use crate::cli::args::StatusArgs;
 use crate::cli::decide::{self, Present};
 use crate::cli::file;
@@ -20,7 +21,7 @@ use crate::cli::render::{self, json};
 /// Runs `e3sync status`.
 pub async fn run(arguments: &StatusArgs) -> Outcome {
     let present = Present::read(arguments.today)?;
-    let destination = decide::destination(&arguments.destination, &present, false, BUCKET_RETRIES)?;
+    let destination = decide::destination(&arguments.destination, &present, false, ATTEMPTS_MAX_DEFAULT)?;
     if let Some(path) = &arguments.html {
         file::keep_off_mirror("--html", path, &destination.address)?;
     }

@@ -6,14 +6,13 @@ use std::time::Instant;
 use e3sync::destination::{Address, Damage, DestinationSettings};
 use e3sync::error::{ErrorKind, ExitCode, Result};
 use e3sync::export::{Partition, Scope};
+use e3sync::plan::PlanOptions;
 use e3sync::plan::{DaysWanted, Selection};
-use e3sync::plan::{PlanOptions, Ready};
 use e3sync::progress::{Counters, Event};
 use e3sync::source::{SourceSettings, Watch};
 use e3sync::sync::{RunHandles, SyncRequest};
 use e3sync::transfer::{PartitionOutcome, TransferSettings};
 use e3sync::verify::{self, ProgressFile, VerifyOutcome, VerifyRequest};
-use jiff::SignedDuration;
 use jiff::civil::Date;
 use tokio::sync::watch;
 
@@ -25,7 +24,7 @@ use crate::cli::run::{self, RecordSettings, RunSettings};
 use crate::cli::units::Counted;
 use crate::cli::{environment, file, output, signals};
 
-/// So many objects of a bucket are read at once.
+/// Maximum number of objects of a bucket read concurrently.
 const BUCKET_READERS: usize = 32;
 
 /// A `verify` as decided.
@@ -83,20 +82,19 @@ fn decide(arguments: VerifyArgs) -> Result<Decided> {
         file::keep_off_mirror("--progress-file", path, &destination.address)?;
     }
     let named = how.progress_file.map(ProgressFile::Named);
+    let selection = decide::selection(&arguments.selection, &present, DaysWanted::All)?;
+    let usual = VerifyRequest::new(selection, decide::plain_address(&destination.address), present.today);
     let request = VerifyRequest {
-        selection: decide::selection(&arguments.selection, &present, DaysWanted::All)?,
         sample: how.sample,
         is_quick: how.quick,
-        today: present.today,
         readers_max: match &destination.address {
-            Address::Directory(_) => std::thread::available_parallelism().map_or(2, usize::from),
+            Address::Directory(_) => usual.readers_max,
             Address::S3 { .. } | Address::Gcs { .. } => BUCKET_READERS,
         },
-        destination: decide::plain_address(&destination.address),
         days_asked: decide::days_asked(&arguments.selection),
         progress: named.or_else(|| environment::state_folder().map(ProgressFile::InFolder)),
         is_fresh: how.fresh,
-        is_recheck: false,
+        ..usual
     };
     let max_duration = arguments.transfer.max_duration.map(|span| span.0);
     Ok(Decided {
@@ -223,11 +221,9 @@ fn repairing_run(
         request: SyncRequest {
             selection,
             options: PlanOptions {
-                ready: Ready::Success,
-                grace: SignedDuration::from_hours(48),
                 lookback_from: Date::MIN,
                 accept_shrink: decided.accepts_shrink,
-                now: decided.present.now,
+                ..PlanOptions::at(decided.present.now)
             },
             transfer,
             today: decided.present.today,

@@ -18,7 +18,7 @@ const WEEK_COLUMNS: usize = 13;
 /// What stands between two types.
 const GAP_COLUMNS: usize = 5;
 
-/// The weeks of all types, Monday first, in lines of so many columns at most.
+/// The weeks of all types, Monday first, in lines of at most this number of columns.
 ///
 /// Types stand side by side where they fit, else in groups below each other.
 pub fn weeks(types: &BTreeMap<TypeName, Vec<Day>>, columns: usize, paint: Paint) -> Vec<String> {

@@ -12,7 +12,7 @@ use crate::cli::run::freshness::Freshness;
 
 /// The numbers as text; without those about the mirror where it could not be looked at.
 pub fn text(summary: &Summary<'_>, freshness: Option<&Freshness>, ended_at: Timestamp) -> String {
-    let mut output = Output(String::new());
+    let mut output = MetricsText(String::new());
     output.number("e3sync_run_ended_timestamp_seconds", "When the last run ended.", ended_at.as_second());
     output.number("e3sync_run_seconds", "How long the last run took.", summary.elapsed.as_secs_f64());
     output.number("e3sync_run_exit_code", "What the last run ended with.", summary.exit_code() as u8);
@@ -58,9 +58,9 @@ fn partitions(summary: &Summary<'_>) -> impl Iterator<Item = ([(&'static str, St
     outcomes.into_iter().map(|(outcome, count)| ([("outcome", outcome.to_owned())], count.cast_signed()))
 }
 
-struct Output(String);
+struct MetricsText(String);
 
-impl Output {
+impl MetricsText {
     fn head(&mut self, name: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} gauge");
     }

@@ -28,7 +28,7 @@ use super::args::OutputArgs;
 use super::output;
 
 /// Prints a sentence as a result: on a terminal in lines that end between its words, those after the
-/// first one behind so many spaces; elsewhere it stays one line.
+/// first one behind this number of spaces; elsewhere it stays one line.
 pub fn print_sentence(head: &str, indent: usize, text: &str) {
     match output::terminal_columns() {
         Some(columns) => text::wrapped(head, indent, text, columns).into_iter().all(output::line),

@@ -10,13 +10,13 @@ use super::text::{ago, flow, harmless, partitions, result, wrapped};
 use crate::cli::output::Paint;
 use crate::cli::units::{Bytes, Count, Counted};
 
-/// So many ranges of a type's days are shown; `--json` has every day.
+/// Maximum number of ranges of a type's days that are shown; `--json` has every day.
 const RANGES_MAX: usize = 8;
 
 /// On a narrower terminal a type's details begin further to the left.
 const DETAILS_INDENTED_FROM_COLUMNS: usize = 60;
 
-/// The status in lines of so many columns at most.
+/// The status in lines of at most this number of columns.
 pub fn lines(status: &Status, columns: usize, paint: Paint, now: Timestamp) -> Vec<String> {
     let mut lines = calendar::weeks(&status.types, columns, paint);
     if lines.is_empty() {

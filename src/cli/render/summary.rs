@@ -16,7 +16,7 @@ use super::json::{error_fields, names_of, strays_fields};
 use super::unmirrored;
 use crate::cli::units::{Bytes, Count, Counted, Elapsed};
 
-/// So many partitions that wait for the source are named.
+/// Maximum number of partitions waiting for the source that are named.
 const NAMES_SHOWN_MAX: usize = 4;
 
 /// A run in numbers.
@@ -41,22 +41,22 @@ impl Summary<'_> {
         self.outcome.partitions.iter().map(number).sum()
     }
 
-    /// So many partitions came to this.
+    /// Number of partitions with this outcome.
     pub fn with_action(&self, action: Action) -> u64 {
         self.count(|partition| partition.action == action && partition.error.is_none())
     }
 
-    /// So many partitions were published.
+    /// Number of partitions published.
     pub fn published(&self) -> u64 {
         self.count(|partition| partition.published.is_some())
     }
 
-    /// So many partitions failed.
+    /// Number of partitions that failed.
     pub fn failed(&self) -> u64 {
         self.count(|partition| partition.error.is_some())
     }
 
-    /// So many partitions wait for a person.
+    /// Number of partitions that wait for a person.
     pub fn held_count(&self) -> u64 {
         self.count(is_held)
     }

@@ -11,8 +11,8 @@ use crate::cli::units::{Count, Elapsed};
 /// A foreign message is shown up to here, in characters.
 const MESSAGE_CHARACTERS_MAX: usize = 300;
 
-/// Parts joined by a separator, in as few lines of so many columns as they need. The first line
-/// begins with `head`, the others with so many spaces.
+/// Parts joined by a separator, in as few lines of this width as they need. The first line
+/// begins with `head`, the others with this number of spaces.
 pub fn flow(head: &str, indent: usize, parts: &[String], separator: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = head.to_owned();
@@ -31,7 +31,7 @@ pub fn flow(head: &str, indent: usize, parts: &[String], separator: &str, column
     lines
 }
 
-/// A sentence in lines of so many columns; a word that is longer than a line is cut into pieces.
+/// A sentence in lines of this width, in columns; a word that is longer than a line is cut into pieces.
 pub fn wrapped(head: &str, indent: usize, text: &str, columns: usize) -> Vec<String> {
     let room = columns.saturating_sub(indent.max(columns_of(head))).max(8);
     let mut words = Vec::new();

@@ -23,10 +23,10 @@ const SCHEMA_URL: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$d
 const STATISTICS_SCHEMA_URL: &str = "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json";
 const PRODUCER: &str = concat!("urn:e3sync:", env!("CARGO_PKG_VERSION"));
 
-/// A server has so long to take an event.
+/// Timeout for sending an event.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A server has so long once the run is to stop: whoever stops it waits for its end.
+/// Timeout for sending an event once the run is to stop: whoever stops it waits for its end.
 const TIMEOUT_AFTER_STOP: Duration = Duration::from_secs(1);
 
 /// A value ends the run early.

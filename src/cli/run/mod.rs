@@ -18,7 +18,7 @@ use self::lineage::Lineage;
 pub use self::record::RecordSettings;
 use self::record::Run;
 use self::requested::requested;
-use self::session::Session;
+use self::session::RunSession;
 pub use self::settings::RunSettings;
 use super::args::OutputArgs;
 use super::output::{self, Level};
@@ -32,7 +32,7 @@ pub async fn execute(settings: RunSettings) -> Result<ExitCode> {
 /// The same, and gives what became of each partition.
 pub async fn carry_out(settings: RunSettings) -> Result<(ExitCode, Vec<PartitionOutcome>)> {
     settings.record.check(&settings.destination.address, settings.output.json)?;
-    let session = Session::begin(&settings);
+    let session = RunSession::begin(&settings);
     let requested = requested(&settings);
     let RunSettings { source, destination: destination_settings, request, record, output, .. } = settings;
     let connected = session.unless_stopped(source.connect(&session.watch())).await;
@@ -73,7 +73,7 @@ pub async fn carry_out(settings: RunSettings) -> Result<(ExitCode, Vec<Partition
 
 /// The end of a run: what it leaves behind.
 struct Ending<'a> {
-    session: &'a Session,
+    session: &'a RunSession,
     run: &'a Run,
     summary: &'a Summary<'a>,
     report: &'a Value,

@@ -106,7 +106,7 @@ impl Run {
         Self { id, started_at, asked, lineage_run_id }
     }
 
-    /// When it ended, after so long.
+    /// When it ended, by its duration.
     pub fn ended_at(&self, elapsed: Duration) -> Timestamp {
         self.started_at + elapsed
     }

@@ -19,7 +19,7 @@ use crate::cli::render::{self, Display, Summary};
 use crate::cli::signals;
 
 /// What a run has from its first moment on.
-pub struct Session {
+pub struct RunSession {
     began: Instant,
     counters: Arc<Counters>,
     pub display: Display,
@@ -28,7 +28,7 @@ pub struct Session {
     pub is_quiet: bool,
 }
 
-impl Session {
+impl RunSession {
     pub fn begin(settings: &RunSettings) -> Self {
         let counters = Arc::new(Counters::default());
         let display = Display::new(&settings.output, &counters);

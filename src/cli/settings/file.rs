@@ -19,7 +19,7 @@ const PROFILES: &str = "profile";
 
 /// A place for a settings file.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct SettingsLocation {
     /// Its path, as messages show it.
     pub path: PathBuf,
     /// Whether it lies in the working directory, whose author may be anybody.
@@ -28,7 +28,7 @@ pub struct Place {
 
 /// A setting as it stands in a file.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct SettingEntry {
     pub name: String,
     /// As they would be typed.
     pub values: Vec<String>,
@@ -42,13 +42,13 @@ pub struct Entry {
 
 /// A settings file whose every line is right.
 pub struct SettingsFile {
-    top: Vec<Entry>,
-    profiles: BTreeMap<String, Vec<Entry>>,
+    top: Vec<SettingEntry>,
+    profiles: BTreeMap<String, Vec<SettingEntry>>,
 }
 
 impl SettingsFile {
     /// Reads and checks a file, also what the present call has no use for.
-    pub fn parse(place: &Place, text: &str, catalog: &Catalog) -> Result<Self> {
+    pub fn parse(place: &SettingsLocation, text: &str, catalog: &Catalog) -> Result<Self> {
         let reader = Reader { place, text, catalog };
         let document = DeTable::parse(text).map_err(|error| {
             reader
@@ -77,7 +77,7 @@ impl SettingsFile {
     }
 
     /// Its layers, the highest first.
-    pub fn layers(&self, profile: Option<&str>) -> Vec<&[Entry]> {
+    pub fn layers(&self, profile: Option<&str>) -> Vec<&[SettingEntry]> {
         let profile = profile.and_then(|name| self.profiles.get(name));
         profile.into_iter().chain([&self.top]).map(Vec::as_slice).collect()
     }
@@ -93,7 +93,7 @@ fn in_order<'a, 'text>(table: &'a DeTable<'text>) -> Vec<Pair<'a, 'text>> {
 }
 
 struct Reader<'a> {
-    place: &'a Place,
+    place: &'a SettingsLocation,
     text: &'a str,
     catalog: &'a Catalog,
 }
@@ -117,8 +117,8 @@ impl Reader<'_> {
         })
     }
 
-    fn entries(&self, table: &DeTable<'_>, profile: Option<&str>) -> Result<Vec<Entry>> {
-        let mut entries: Vec<Entry> = Vec::new();
+    fn entries(&self, table: &DeTable<'_>, profile: Option<&str>) -> Result<Vec<SettingEntry>> {
+        let mut entries: Vec<SettingEntry> = Vec::new();
         for (key, value) in in_order(table) {
             if profile.is_some() || key.get_ref() != PROFILES {
                 let entry = self.entry(key, value, profile)?;
@@ -134,7 +134,7 @@ impl Reader<'_> {
         key: &Spanned<std::borrow::Cow<'_, str>>,
         value: &Spanned<DeValue<'_>>,
         profile: Option<&str>,
-    ) -> Result<Entry> {
+    ) -> Result<SettingEntry> {
         let name = key.get_ref().to_string();
         let Some(argument) = self.catalog.get(&name) else {
             let (reason, hint) = self.catalog.explain(&name);
@@ -150,11 +150,11 @@ impl Reader<'_> {
         }
         let is_off = values.is_empty() || (is_switch(argument) && values == ["false"]);
         let (path, line) = (self.place.path.display().to_string(), self.line(&key.span()));
-        Ok(Entry { name, values, is_off, path, line, profile: profile.map(str::to_owned) })
+        Ok(SettingEntry { name, values, is_off, path, line, profile: profile.map(str::to_owned) })
     }
 
     /// The parser compares only what is typed; in one table, one of two would be passed over in silence.
-    fn check_choice(&self, before: &[Entry], entry: &Entry, span: Range<usize>) -> Result<()> {
+    fn check_choice(&self, before: &[SettingEntry], entry: &SettingEntry, span: Range<usize>) -> Result<()> {
         let rivals = before.iter().filter(|other| !other.is_off && !entry.is_off);
         match rivals.into_iter().find(|other| self.catalog.exclude_each_other(&other.name, &entry.name)) {
             Some(other) => {

@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
 use super::catalog::{is_switch, name_of};
-use super::file::Entry;
+use super::file::SettingEntry;
 use crate::cli::environment;
 
 /// What the command line alone says.
@@ -55,7 +55,11 @@ fn typed_or_variable(matches: &ArgMatches, id: &str) -> Option<String> {
 
 /// Lets the files' values stand for defaults where no higher layer decides; gives the entries that
 /// do, by option.
-pub fn apply(command: &Command, typed: &Typed, layers: Vec<&[Entry]>) -> (Command, BTreeMap<String, Entry>) {
+pub fn apply(
+    command: &Command,
+    typed: &Typed,
+    layers: Vec<&[SettingEntry]>,
+) -> (Command, BTreeMap<String, SettingEntry>) {
     let Some(verb) = command.find_subcommand(&typed.verb) else { return (command.clone(), BTreeMap::new()) };
     let mut decided = Decided { rivals: rivals(verb), ..Decided::default() };
     decided.decide(typed.options.iter().map(|id| (id.clone(), false)).collect());

@@ -23,7 +23,7 @@ use e3sync::export::printable;
 use self::catalog::Catalog;
 pub use self::catalog::{is_list, is_switch, name_of};
 pub use self::failure::Failure;
-pub use self::file::Entry;
+pub use self::file::SettingEntry;
 use self::file::SettingsFile;
 use self::layers::Typed;
 pub use self::places::Seen;
@@ -41,7 +41,7 @@ pub struct Resolved {
     pub matches: ArgMatches,
     /// The files that were looked for.
     pub files: Vec<Seen>,
-    chosen: BTreeMap<String, Entry>,
+    chosen: BTreeMap<String, SettingEntry>,
 }
 
 /// Where an option's value comes from.
@@ -51,7 +51,7 @@ pub enum Origin<'a> {
     /// This variable.
     Variable(String),
     /// This line of a file.
-    File(&'a Entry),
+    File(&'a SettingEntry),
     /// Nobody said anything.
     Default,
 }

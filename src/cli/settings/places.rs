@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use e3sync::error::{Error, ErrorKind, Result};
 
 use super::catalog::Catalog;
-use super::file::{Place, SettingsFile};
+use super::file::{SettingsFile, SettingsLocation};
 use crate::cli::environment;
 
 /// A settings file has some lines; what is larger is something else.
@@ -21,20 +21,21 @@ const MODE_GROUP_WRITES: u32 = 0o020;
 
 /// A place that was looked at.
 pub struct Seen {
-    pub place: Place,
+    pub place: SettingsLocation,
     /// The file, where there is one.
     pub file: Option<SettingsFile>,
 }
 
 /// All places, the highest first.
-pub fn all() -> Vec<Place> {
-    let local = Place { path: PathBuf::from("./e3sync.toml"), is_local: true };
-    let own = environment::config_folder().map(|folder| Place { path: folder.join("config.toml"), is_local: false });
+pub fn all() -> Vec<SettingsLocation> {
+    let local = SettingsLocation { path: PathBuf::from("./e3sync.toml"), is_local: true };
+    let own = environment::config_folder()
+        .map(|folder| SettingsLocation { path: folder.join("config.toml"), is_local: false });
     std::iter::once(local).chain(own).collect()
 }
 
 /// Reads the file of a place, where there is one.
-pub fn look(place: Place, catalog: &Catalog) -> Result<Seen> {
+pub fn look(place: SettingsLocation, catalog: &Catalog) -> Result<Seen> {
     let file = match read(&place)? {
         Some(text) => Some(SettingsFile::parse(&place, &text, catalog)?),
         None => None,
@@ -42,7 +43,7 @@ pub fn look(place: Place, catalog: &Catalog) -> Result<Seen> {
     Ok(Seen { place, file })
 }
 
-fn read(place: &Place) -> Result<Option<String>> {
+fn read(place: &SettingsLocation) -> Result<Option<String>> {
     let refuse = |reason: &str, hint: String| {
         Error::new(ErrorKind::Usage, format!("the settings file {} {reason}", place.path.display())).with_hint(hint)
     };

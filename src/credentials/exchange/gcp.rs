@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{Exchange, ExchangeSettings};
 use crate::clock::Clock;
-use crate::credentials::well_formed::{self, Form};
+use crate::credentials::well_formed::{self, Syntax};
 use crate::credentials::{GCS_BUCKET_PREFIX, GcpToken, Grant, Issuer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation, printable};
@@ -73,7 +73,7 @@ impl Issuer for GcpExchange {
         let (_, body) = self.0.ask(None).await?;
         let answer = self.0.document(&body)?;
         let token = self.0.secret(&answer, "/token")?;
-        well_formed::check("the token", &self.0.origin(), token.expose_secret(), Form::Header)
+        well_formed::check("the token", &self.0.origin(), token.expose_secret(), Syntax::Header)
             .map_err(well_formed::of_server)?;
         Ok(Grant {
             credentials: GcpToken(token),

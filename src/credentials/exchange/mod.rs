@@ -31,6 +31,9 @@ const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pause after 429 and 503 where the answer asks for none (domain.md section 1).
 const THROTTLED_PAUSE: Duration = Duration::from_secs(60);
 
+/// The base address of the vendor's Authentication API (domain.md section 1).
+pub const API_URL: &str = "https://api.optimizely.com";
+
 /// How the Authentication API is asked.
 #[derive(Clone, Debug)]
 pub struct ExchangeSettings {
@@ -45,6 +48,18 @@ pub struct ExchangeSettings {
     pub account_id: Option<AccountId>,
     /// The bucket that the answer must name, where the user named another than the documented one.
     pub bucket: Option<String>,
+}
+
+impl ExchangeSettings {
+    /// The vendor's API, asked with this token.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] if the vendor's address were no URL.
+    pub fn new(token: impl Into<TokenSource>) -> Result<Self> {
+        let api_url =
+            Url::parse(API_URL).map_err(|_| Error::new(ErrorKind::Internal, "the vendor's address is no URL"))?;
+        Ok(Self { api_url, token: token.into(), duration_minutes: None, account_id: None, bucket: None })
+    }
 }
 
 /// The part of an exchange that is the same for both clouds.

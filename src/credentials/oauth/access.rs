@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-/// An access token is replaced so long before it ends, or a fifth of its life before it if that is later.
+/// Maximum time before its end at which an access token is replaced; a fifth of its lifetime if that is shorter.
 const MARGIN_MAX: Duration = Duration::from_secs(300);
 
 /// An access token.

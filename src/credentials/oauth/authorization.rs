@@ -8,7 +8,7 @@ use reqwest::Url;
 
 use super::Application;
 use super::endpoint::TokenEndpoint;
-use super::login_file::{Login, LoginFile, Place};
+use super::login_file::{Login, LoginFile, LoginLocation};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
@@ -77,7 +77,7 @@ impl Authorization {
     /// # Errors
     /// What the token endpoint answers; [`ErrorKind::Usage`] where the login cannot be kept.
     pub async fn finish(&self, code: &str, path: PathBuf, clock: &Clock) -> Result<()> {
-        let file = LoginFile::lock(Place::Login(path)).await?;
+        let file = LoginFile::lock(LoginLocation::Login(path)).await?;
         let room = file.reserve()?;
         let endpoint = TokenEndpoint::new(&self.application).await?;
         let granted = endpoint.authorization_code(code, &self.redirect_url).await?;

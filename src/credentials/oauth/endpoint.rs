@@ -14,7 +14,7 @@ use reqwest::{Client, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::application::{Application, ClientAuthentication};
-use crate::credentials::well_formed::{self, Form};
+use crate::credentials::well_formed::{self, Syntax};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 use crate::net::{self, RawAnswer, RefusalBody};
@@ -199,6 +199,6 @@ fn refusal(answer: &RawAnswer, request: &str) -> Error {
 
 /// Refuses what cannot stand in a header.
 fn check(what: &str, token: &SecretString) -> Result<()> {
-    well_formed::check(what, "the OAuth token endpoint", token.expose_secret(), Form::Header)
+    well_formed::check(what, "the OAuth token endpoint", token.expose_secret(), Syntax::Header)
         .map_err(well_formed::of_server)
 }

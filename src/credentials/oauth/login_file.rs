@@ -26,14 +26,14 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 const OTHERS: u32 = 0o077;
 
 /// Where a login is kept.
-pub(super) enum Place {
+pub(super) enum LoginLocation {
     /// In a file of ours alone.
     Login(PathBuf),
     /// A refresh token in a file of the user's; what took its place is in a file of ours.
     Seeded { seed: PathBuf, kept_in: PathBuf },
 }
 
-impl Place {
+impl LoginLocation {
     fn path(&self) -> &Path {
         match self {
             Self::Login(path) | Self::Seeded { kept_in: path, .. } => path,
@@ -139,7 +139,7 @@ impl Login {
 
 /// A login's file while this process alone may renew it.
 pub(super) struct LoginFile {
-    place: Place,
+    place: LoginLocation,
     /// The lock ends with it.
     _lock: File,
 }
@@ -149,7 +149,7 @@ impl LoginFile {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] where the file's folder cannot be used.
-    pub async fn lock(place: Place) -> Result<Self> {
+    pub async fn lock(place: LoginLocation) -> Result<Self> {
         let path = place.path().to_owned();
         let locking = tokio::task::spawn_blocking(move || lock(&path));
         let lock = locking.await.map_err(|_| Error::new(ErrorKind::Internal, "the login's lock broke off"))?;
@@ -166,8 +166,8 @@ impl LoginFile {
             login.client_id == application.client_id && login.token_url == application.token_url.as_str()
         };
         let path = match &self.place {
-            Place::Login(path) => path,
-            Place::Seeded { seed, .. } => {
+            LoginLocation::Login(path) => path,
+            LoginLocation::Seeded { seed, .. } => {
                 let bytes = read_private(seed)?.ok_or_else(|| unusable(seed, "is not there"))?;
                 let text = String::from_utf8(bytes).map_err(|_| unusable(seed, "is not text"))?;
                 let token = SecretSource::check(&text, &seed.display().to_string())?;

@@ -22,7 +22,7 @@ pub use redirect::RedirectListener;
 
 use self::access::Access;
 use self::endpoint::{Granted, TokenEndpoint};
-use self::login_file::{LoginFile, Place};
+use self::login_file::{LoginFile, LoginLocation};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -46,11 +46,11 @@ pub enum Grant {
 pub struct OAuthTokens {
     application: Application,
     grant: Grant,
-    held: Mutex<Held>,
+    held: Mutex<HeldAccess>,
 }
 
 #[derive(Default)]
-struct Held {
+struct HeldAccess {
     access: Option<Access>,
     /// The token that the API refused although it should live.
     refused: Option<String>,
@@ -123,8 +123,10 @@ impl OAuthTokens {
                 let granted = endpoint.client_credentials(self.application.scope.as_deref()).await?;
                 return Ok(access_of(&granted, clock.now()));
             }
-            Grant::Login(path) => Place::Login(path.clone()),
-            Grant::RefreshToken { path, kept_in } => Place::Seeded { seed: path.clone(), kept_in: kept_in.clone() },
+            Grant::Login(path) => LoginLocation::Login(path.clone()),
+            Grant::RefreshToken { path, kept_in } => {
+                LoginLocation::Seeded { seed: path.clone(), kept_in: kept_in.clone() }
+            }
         };
         // Another process may renew by the same refresh token, which may serve once only.
         let file = LoginFile::lock(place).await?;

@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::export::{Partition, TypeName};
 use crate::manifest::{self, Header};
 
-/// So many manifests are read at once.
+/// Maximum number of manifests read concurrently.
 const READ_AT_ONCE: usize = 32;
 
 /// A header is no longer than this; see the manifest's own bound on lines.
@@ -35,10 +35,10 @@ struct IndexLine {
 
 /// What is published, and what is begun.
 #[derive(Default)]
-pub(super) struct Catalog(Mutex<Known>);
+pub(super) struct Catalog(Mutex<CatalogState>);
 
 #[derive(Default)]
-struct Known {
+struct CatalogState {
     published: HashMap<Partition, KnownManifest>,
     /// Partitions that are claimed, by any run.
     claimed: HashSet<Partition>,
@@ -60,7 +60,7 @@ impl Catalog {
         let listed = list_manifests(requests, layout).await?;
         let mut indexed = read_index(requests, layout).await?;
         let indexed_before = indexed.len();
-        let (mut known, mut unknown) = (Known::default(), Vec::new());
+        let (mut known, mut unknown) = (CatalogState::default(), Vec::new());
         for (partition, object) in listed {
             let etag = object.etag.unwrap_or_default();
             match indexed.remove(&object.key).filter(|line| line.etag == etag && !etag.is_empty()) {
@@ -183,7 +183,7 @@ impl Catalog {
         requests.put_spooled(&layout.index(), &spool, Condition::None).await.map(drop)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> std::sync::MutexGuard<'_, CatalogState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

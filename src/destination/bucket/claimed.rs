@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use futures::TryStreamExt as _;
 use tokio::sync::OnceCell;
 
-use super::fragment::{self, FinishedLine, Line, Unfinished, UnfinishedUploads};
-use super::inventory::{Found, UNCONFIRMED, Walk};
+use super::fragment::{self, FinishedLine, FragmentLine, Unfinished, UnfinishedUploads};
+use super::inventory::{BucketWalk, Found, UNCONFIRMED};
 use super::journal::Journal;
 use super::layout::Layout;
 use super::lease::Inheritance;
@@ -34,7 +34,7 @@ const FRAGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// What a former run says that it stored counts once the bucket confirms it, and is else transferred again.
 pub(super) const RECHECKS: Recheck = Recheck::None;
 
-/// So many lines about another listing than the present one are matched with it at once.
+/// Number of lines about another listing than the present one that are matched with it at once.
 const MATCHED_AT_ONCE: usize = 10_000;
 
 /// What a claim and its writers share.
@@ -193,7 +193,7 @@ impl Claimed {
             None if self.inheritance.is_inherited => self.read_fragments(&ledger, listing).await?,
             None => {}
         }
-        let walk = Walk {
+        let walk = BucketWalk {
             requests: &self.shared.requests,
             layout: &self.shared.layout,
             partition: &self.partition,
@@ -244,9 +244,11 @@ impl Claimed {
             let is_same_listing = fragment.listing_digest == listing.summary.digest;
             for line in fragment.lines {
                 match line {
-                    Line::Finished(line) if is_same_listing => note_finished(ledger, line.index, &line)?,
-                    Line::Finished(line) => others.push(line),
-                    Line::Unfinished(line) => uploads.add(self.shared.key_of(&self.partition, &line.object.key), line),
+                    FragmentLine::Finished(line) if is_same_listing => note_finished(ledger, line.index, &line)?,
+                    FragmentLine::Finished(line) => others.push(line),
+                    FragmentLine::Unfinished(line) => {
+                        uploads.add(self.shared.key_of(&self.partition, &line.object.key), line)
+                    }
                 }
             }
             if others.len() >= MATCHED_AT_ONCE {

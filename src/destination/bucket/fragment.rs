@@ -26,7 +26,7 @@ struct FragmentHeader {
 /// Any other line.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Line {
+pub(super) enum FragmentLine {
     Finished(FinishedLine),
     Unfinished(UnfinishedLine),
 }
@@ -54,11 +54,11 @@ pub(super) struct UnfinishedLine {
 /// A fragment as it is read.
 pub(super) struct Fragment {
     pub listing_digest: ListingDigest,
-    pub lines: Vec<Line>,
+    pub lines: Vec<FragmentLine>,
 }
 
 /// Writes a fragment.
-pub(super) fn write(listing_digest: ListingDigest, lines: impl Iterator<Item = Line>) -> Vec<u8> {
+pub(super) fn write(listing_digest: ListingDigest, lines: impl Iterator<Item = FragmentLine>) -> Vec<u8> {
     let header = FragmentHeader { format: FORMAT.into(), version: VERSION.into(), listing_digest };
     let mut bytes = serde_json::to_vec(&header).unwrap_or_default();
     bytes.push(b'\n');
@@ -148,11 +148,11 @@ mod tests {
         let digest = ListingDigest([3; 32]);
         let mut uploads = UnfinishedUploads::default();
         for line in [unfinished(1, 10), unfinished(2, 20)] {
-            let bytes = write(digest, std::iter::once(Line::Unfinished(line)));
+            let bytes = write(digest, std::iter::once(FragmentLine::Unfinished(line)));
             let fragment = read(&bytes).unwrap();
             assert_eq!(fragment.listing_digest, digest);
             for line in fragment.lines {
-                let Line::Unfinished(line) = line else { panic!("another kind of line") };
+                let FragmentLine::Unfinished(line) = line else { panic!("another kind of line") };
                 uploads.add("key".into(), line);
             }
         }
@@ -174,7 +174,7 @@ mod tests {
         for text in ["", "{}", "<html>", "{\"format\":\"e3sync-fragment\",\"version\":\"2.0\"}"] {
             assert!(read(text.as_bytes()).is_none(), "{text}");
         }
-        let whole = write(ListingDigest([1; 32]), std::iter::once(Line::Unfinished(unfinished(1, 10))));
+        let whole = write(ListingDigest([1; 32]), std::iter::once(FragmentLine::Unfinished(unfinished(1, 10))));
         let torn = read(&whole[..whole.len() - 5]).unwrap();
         assert!(torn.lines.is_empty());
     }

@@ -107,7 +107,7 @@ impl HeldRequests {
         length_bytes: u64,
         condition: Condition<'_>,
     ) -> Result<(Put, Checksums)> {
-        let mut hasher = ObjectHasher::for_checksums(&Checksums::default()).with_crc64nvme().with_crc32c();
+        let mut hasher = ObjectHasher::for_checksums(&Checksums::default()).with(self.store.checksum());
         let mut parts = Vec::new();
         for (number, begin) in (1..).zip((0..length_bytes).step_by(MANIFEST_PART_BYTES as usize)) {
             let size_bytes = MANIFEST_PART_BYTES.min(length_bytes - begin);

@@ -30,7 +30,7 @@ pub(super) struct Found {
 }
 
 /// What a walk compares the bucket with.
-pub(super) struct Walk<'a> {
+pub(super) struct BucketWalk<'a> {
     pub requests: &'a HeldRequests,
     pub layout: &'a Layout,
     pub partition: &'a Partition,
@@ -52,7 +52,7 @@ pub(super) struct Walk<'a> {
 /// The number by which objects are marked that a former run says it stored, until the bucket says so.
 pub(super) const UNCONFIRMED: u64 = 0;
 
-impl Walk<'_> {
+impl BucketWalk<'_> {
     /// Marks in the ledger what is there, and finds what is there besides.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ impl Walk<'_> {
             None => Box::new(std::iter::empty()),
         };
         let listed = self.ledger.objects(Position::default()).zip(self.ledger.records(0));
-        let mut known = Known {
+        let mut known = Expected {
             listed: Ascending::new(Box::new(listed.map(|(object, record)| Ok((object?, record?))))),
             entries: Ascending::new(entries),
             previous: Ascending::new(previous),
@@ -95,7 +95,13 @@ impl Walk<'_> {
         Ok(found)
     }
 
-    async fn take(&self, stored: &StoredObject, prefix: &str, known: &mut Known<'_>, found: &mut Found) -> Result<()> {
+    async fn take(
+        &self,
+        stored: &StoredObject,
+        prefix: &str,
+        known: &mut Expected<'_>,
+        found: &mut Found,
+    ) -> Result<()> {
         let key = stored.key.strip_prefix(prefix).unwrap_or(&stored.key);
         // Folders that a console or EMR made are no data and do readers no harm.
         if is_folder_marker(key, stored.size_bytes) {
@@ -233,7 +239,7 @@ fn is_version(stored: &StoredObject, size_bytes: u64, known_etag: Option<&str>) 
 }
 
 /// The ascending lists that a walk goes along.
-struct Known<'a> {
+struct Expected<'a> {
     listed: Ascending<'a, (Object, Record)>,
     entries: Ascending<'a, Entry>,
     previous: Ascending<'a, Object>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::fragment::{self, FinishedLine, Line, UnfinishedLine};
+use super::fragment::{self, FinishedLine, FragmentLine, UnfinishedLine};
 use super::held::HeldRequests;
 use super::layout::Layout;
 use super::store::Condition;
@@ -18,7 +18,7 @@ use crate::manifest::ListingDigest;
 /// A killed run loses what it finished in this time.
 const WRITTEN_EVERY: Duration = Duration::from_secs(5);
 
-/// So many lines are kept back at most.
+/// Maximum number of lines kept back.
 const LINES_MAX: usize = 256;
 
 /// Writes the fragments of one partition: what this run has finished of it.
@@ -27,10 +27,10 @@ pub(super) struct Journal {
     layout: Layout,
     partition: Partition,
     run: u64,
-    state: Mutex<State>,
+    state: Mutex<JournalState>,
 }
 
-struct State {
+struct JournalState {
     listing_digest: ListingDigest,
     finished: Vec<FinishedLine>,
     /// By upload id; only what is new since the last fragment.
@@ -41,7 +41,7 @@ struct State {
 
 impl Journal {
     pub fn new(requests: Arc<HeldRequests>, layout: Layout, partition: Partition, run: u64) -> Self {
-        let state = State {
+        let state = JournalState {
             listing_digest: ListingDigest([0; 32]),
             finished: Vec::new(),
             unfinished: BTreeMap::new(),
@@ -81,7 +81,7 @@ impl Journal {
         self.write_if_due(&mut state).await
     }
 
-    async fn write_if_due(&self, state: &mut State) -> Result<()> {
+    async fn write_if_due(&self, state: &mut JournalState) -> Result<()> {
         let lines = state.finished.len() + state.unfinished.len();
         if state.written_at.elapsed() < WRITTEN_EVERY && lines < LINES_MAX {
             return Ok(());
@@ -94,13 +94,13 @@ impl Journal {
         self.write(&mut *self.state.lock().await).await
     }
 
-    async fn write(&self, state: &mut State) -> Result<()> {
+    async fn write(&self, state: &mut JournalState) -> Result<()> {
         state.written_at = Instant::now();
         if state.finished.is_empty() && state.unfinished.is_empty() {
             return Ok(());
         }
-        let unfinished = state.unfinished.values().cloned().map(Line::Unfinished);
-        let lines = state.finished.iter().cloned().map(Line::Finished).chain(unfinished);
+        let unfinished = state.unfinished.values().cloned().map(FragmentLine::Unfinished);
+        let lines = state.finished.iter().cloned().map(FragmentLine::Finished).chain(unfinished);
         let bytes = fragment::write(state.listing_digest, lines);
         let key = self.layout.fragment(&self.partition, self.run, state.fragments);
         self.requests.put_small(&key, bytes, Condition::None).await?;

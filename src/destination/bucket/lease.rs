@@ -26,7 +26,7 @@ const FORMER_RUNS_MAX: usize = 100;
 /// How long a run without a heartbeat still counts as alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseSettings {
-    /// After so long without a heartbeat a run counts as dead; whole seconds.
+    /// Time without a heartbeat after which a run counts as dead, in whole seconds.
     pub duration: Duration,
     /// The time between two heartbeats.
     pub interval: Duration,

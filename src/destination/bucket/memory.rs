@@ -10,11 +10,10 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::store::{
-    BucketChecksum, Condition, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredObject, StoredPage,
-    Upload, Version,
+    Condition, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredObject, StoredPage, Upload, Version,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::Checksums;
+use crate::export::{ChecksumAlgorithm, Checksums};
 use crate::hash::ObjectHasher;
 use crate::plan::listing_check::{PageToken, StatedPage};
 
@@ -142,8 +141,8 @@ impl Store for MemoryStore {
         "memory://bucket"
     }
 
-    fn checksum(&self) -> BucketChecksum {
-        BucketChecksum::Crc64Nvme
+    fn checksum(&self) -> ChecksumAlgorithm {
+        ChecksumAlgorithm::Crc64Nvme
     }
 
     async fn list(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {
@@ -193,7 +192,11 @@ impl Store for MemoryStore {
         let bytes = payload.chunks().concat();
         let mut hasher = ObjectHasher::for_checksums(&Checksums::default());
         hasher.update(&bytes);
-        assert_eq!(Some(hasher.sha256_so_far()), terms.checksums.sha256.map(|sha256| sha256.0), "checksum of {key}");
+        assert_eq!(
+            Some(hasher.sha256_so_far()),
+            terms.checksums.bytes(ChecksumAlgorithm::Sha256).map(|sha256| sha256.0),
+            "checksum of {key}"
+        );
         self.request(format!("PUT {key}"), |state| {
             if !state.allows(key, terms.condition) {
                 return Ok(Put::Refused);
@@ -274,9 +277,10 @@ impl Store for MemoryStore {
                 assert_eq!(part.size_bytes, stored.len() as u64, "part {} of {key}", part.number);
                 bytes.extend_from_slice(stored);
             }
-            let mut hasher = ObjectHasher::for_checksums(&Checksums::default()).with_crc64nvme();
+            let mut hasher = ObjectHasher::for_checksums(&Checksums::default()).with(ChecksumAlgorithm::Crc64Nvme);
             hasher.update(&bytes);
-            if hasher.finish().1.crc64nvme != computed.crc64nvme {
+            let crc = |checksums: &Checksums| checksums.get(ChecksumAlgorithm::Crc64Nvme);
+            if crc(&hasher.finish().1) != crc(computed) {
                 return Err(Error::new(ErrorKind::ChecksumMismatch, format!("checksum of {key}")));
             }
             assert!(!self.copies_into_place || condition == Condition::None, "a condition that nothing minds");

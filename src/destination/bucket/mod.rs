@@ -53,8 +53,8 @@ pub use policies::{Keeping, Policies};
 pub(in crate::destination) use policies::{RETENTION_HINT, in_words};
 pub use read_only::ReadOnlyBucket;
 pub use store::{
-    BucketChecksum, Condition, DELETES_MAX, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredObject,
-    StoredPage, Upload, Version,
+    Condition, DELETES_MAX, Described, Fetched, Part, Payload, Put, PutTerms, Store, StoredObject, StoredPage, Upload,
+    Version,
 };
 
 /// The end of a run does not wait longer for the bucket: it may be the bucket that has gone.

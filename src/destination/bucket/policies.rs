@@ -21,13 +21,13 @@ pub enum Policies {
 /// How a bucket keeps what was to be replaced or deleted in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keeping {
-    /// So long after its writing no object can be replaced or deleted.
+    /// Time after its writing during which no object can be replaced or deleted.
     pub retention: Option<Duration>,
     /// Whether that time can never be made shorter.
     pub is_retention_locked: bool,
     /// Whether new objects are held: they can be neither replaced nor deleted until somebody ends that.
     pub holds_new_objects: bool,
-    /// So long what is replaced or deleted can be restored, and is paid for.
+    /// Time during which what is replaced or deleted can be restored, and is paid for.
     pub soft_delete: Option<Duration>,
     /// Whether what is replaced or deleted stays as an old version.
     pub keeps_versions: bool,

@@ -5,14 +5,14 @@ use super::held::HeldRequests;
 use super::layout::Layout;
 use super::requests::{NoLease, Requests};
 use super::store::{Condition, Put};
-use crate::destination::identity::Identity;
+use crate::destination::identity::MirrorIdentity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::AccountId;
 
 /// Who the mirror is of, if there is one.
-pub(super) async fn read_identity(requests: &Requests, layout: &Layout) -> Result<Option<Identity>> {
+pub(super) async fn read_identity(requests: &Requests, layout: &Layout) -> Result<Option<MirrorIdentity>> {
     let key = layout.destination_file();
-    match requests.get_json::<Identity>(&key).await? {
+    match requests.get_json::<MirrorIdentity>(&key).await? {
         None => Ok(None),
         Some((Some(identity), _)) => Ok(Some(identity)),
         Some((None, _)) => {
@@ -35,7 +35,7 @@ pub(super) async fn bind(requests: &HeldRequests, layout: &Layout, account_id: &
     if let Some(identity) = read_identity(requests, layout).await? {
         return identity.check(account_id);
     }
-    let bytes = serde_json::to_vec_pretty(&Identity::of_account(account_id)).unwrap_or_default();
+    let bytes = serde_json::to_vec_pretty(&MirrorIdentity::of_account(account_id)).unwrap_or_default();
     requests.put_small(&layout.destination_file(), bytes, Condition::IfAbsent).await?;
     check_identity(requests, layout, account_id).await
 }

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use super::claimed::Claimed;
 use super::spool::{ObjectList, Spool};
 use super::store::{Condition, DELETES_MAX, Put, Version};
-use crate::destination::ledger::Totals;
+use crate::destination::ledger::SetTotals;
 use crate::destination::{Publication, PublishTerms, failure, publication};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Object;
@@ -57,7 +57,7 @@ async fn hold_back(claimed: &Claimed) -> Result<Publication> {
 }
 
 /// Whether a former run ended before it could tell that it was done: nothing but that is to do.
-fn is_as_published(claimed: &Claimed, header: &Header, totals: &Totals, terms: &PublishTerms) -> bool {
+fn is_as_published(claimed: &Claimed, header: &Header, totals: &SetTotals, terms: &PublishTerms) -> bool {
     let is_as_it_stands = claimed.staged().is_ok_and(|staged| {
         let has_surplus = !staged.found.replaced.is_empty() || !staged.found.leftover.is_empty();
         staged.objects_unchanged == totals.listing.objects && !has_surplus
@@ -74,7 +74,7 @@ fn is_as_published(claimed: &Claimed, header: &Header, totals: &Totals, terms: &
 }
 
 /// The new manifest, then the old set's objects go.
-async fn replace(claimed: &Claimed, totals: &Totals, terms: &PublishTerms) -> Result<Header> {
+async fn replace(claimed: &Claimed, totals: &SetTotals, terms: &PublishTerms) -> Result<Header> {
     let shared = &claimed.shared;
     let staged = claimed.staged()?;
     shared.bind_to_account().await?;

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, is_folder_marker};
 use crate::manifest;
 
-/// So often a document is changed anew that another process changed meanwhile.
+/// Maximum number of attempts to change a document that another process changed meanwhile.
 const CHANGES_MAX: u32 = 20;
 
 /// What is published in a bucket, for commands that change nothing.

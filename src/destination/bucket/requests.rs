@@ -13,19 +13,18 @@ use tokio::sync::Mutex;
 
 use super::spool::Spool;
 use super::store::{
-    BucketChecksum, Condition, DELETES_MAX, Described, Payload, Put, PutTerms, Store, StoredObject, StoredPage, Upload,
-    Version,
+    Condition, DELETES_MAX, Described, Payload, Put, PutTerms, Store, StoredObject, StoredPage, Upload, Version,
 };
 use crate::destination::ByteTaker;
 use crate::destination::failure::failed;
 use crate::destination::ledger::ReadFrom;
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::Checksums;
+use crate::export::{ChecksumAlgorithm, Checksums};
 use crate::hash::ObjectHasher;
 use crate::net::untrusted_listing;
 use crate::plan::listing_check::{PAGES_MAX, PageToken};
 use crate::progress::{Counters, Event, Observer};
-use crate::retry::Patience;
+use crate::retry::RetryPolicy;
 
 /// Our own small objects are read up to this size: nothing that is one is larger.
 const SMALL_BYTES_MAX: u64 = 64 * 1024;
@@ -75,7 +74,7 @@ impl Requests {
         bytes: Bytes,
         attempt: impl Fn() -> F,
     ) -> Result<T> {
-        let mut patience = Patience::new(self.attempts_max);
+        let mut retry_policy = RetryPolicy::new(self.attempts_max);
         loop {
             permit.assure().await?;
             self.counters.destination_requests.add(1);
@@ -86,7 +85,7 @@ impl Requests {
             if error.retry() == crate::error::Retry::Refetch && bytes == Bytes::Fetched {
                 return Err(error);
             }
-            let Some(pause) = patience.after(&error) else { return Err(error) };
+            let Some(pause) = retry_policy.after(&error) else { return Err(error) };
             self.counters.retries.add(1);
             if error.kind() == ErrorKind::Throttled {
                 self.counters.throttles.add(1);
@@ -226,12 +225,8 @@ impl Spool {
 }
 
 /// The checksums of bytes of our own making.
-fn checksums_of(payload: &Payload, checksum: BucketChecksum) -> Checksums {
-    let hasher = ObjectHasher::for_checksums(&Checksums::default());
-    let mut hasher = match checksum {
-        BucketChecksum::Crc64Nvme => hasher.with_crc64nvme(),
-        BucketChecksum::Crc32c => hasher.with_crc32c(),
-    };
+fn checksums_of(payload: &Payload, checksum: ChecksumAlgorithm) -> Checksums {
+    let mut hasher = ObjectHasher::for_checksums(&Checksums::default()).with(checksum);
     payload.chunks().iter().for_each(|chunk| hasher.update(chunk));
     hasher.finish().1
 }

@@ -1,12 +1,12 @@
 //! The port to a bucket's server: single requests, each tried once. Repeating them is the
-//! caller's business, which knows the run's patience.
+//! caller's business, which knows the run's retry policy.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::Checksums;
+use crate::export::{ChecksumAlgorithm, Checksums};
 use crate::plan::listing_check::PageToken;
 
 use super::policies::Policies;
@@ -20,7 +20,7 @@ pub trait Store: Send + Sync {
     fn url(&self) -> &str;
 
     /// Which checksum of the bytes, besides SHA-256, the bucket verifies.
-    fn checksum(&self) -> BucketChecksum;
+    fn checksum(&self) -> ChecksumAlgorithm;
 
     /// One page of the keys below `prefix` in ascending order of their bytes; `from` is where the
     /// page before said that it goes on.
@@ -106,17 +106,8 @@ pub trait Store: Send + Sync {
     }
 }
 
-/// So many objects are deleted by one request.
+/// Maximum number of objects deleted by one request.
 pub const DELETES_MAX: usize = 1000;
-
-/// Which checksum of a whole object a bucket computes, besides the ones that it is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BucketChecksum {
-    /// CRC-64/NVME: S3.
-    Crc64Nvme,
-    /// CRC-32C: Google Cloud Storage.
-    Crc32c,
-}
 
 /// Bytes to send, in the pieces that they came in: nothing is copied together.
 #[derive(Clone, Debug, Default)]

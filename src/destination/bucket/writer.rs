@@ -12,11 +12,11 @@ use super::claimed::{Claimed, Staged};
 use super::fragment::{FinishedLine, UnfinishedLine};
 use super::held::Begun;
 use super::layout;
-use super::store::{BucketChecksum, Condition, Part, Payload, Put, PutTerms, Upload, Version};
+use super::store::{Condition, Part, Payload, Put, PutTerms, Upload, Version};
 use crate::destination::record::{Place, Record, StoredEtag};
 use crate::destination::{ObjectWriter, Work};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::Checksums;
+use crate::export::{ChecksumAlgorithm, Checksums};
 use crate::hash::ObjectHasher;
 use crate::manifest::{Entry, VerifiedContent};
 
@@ -52,10 +52,9 @@ impl BucketWriter {
         let staged = claimed.staged()?;
         claimed.begin(&staged).await?;
         let fresh = match claimed.shared.requests.store.checksum() {
-            BucketChecksum::Crc64Nvme if part_size_bytes.is_some() => hasher.with_crc64nvme(),
             // A single PUT carries the SHA-256, which S3 verifies too.
-            BucketChecksum::Crc64Nvme => hasher,
-            BucketChecksum::Crc32c => hasher.with_crc32c(),
+            ChecksumAlgorithm::Crc64Nvme if part_size_bytes.is_none() => hasher,
+            checksum => hasher.with(checksum),
         };
         let mut writer = Self {
             key: claimed.shared.key_of(&claimed.partition, &work.object.key),

@@ -4,7 +4,7 @@ use std::io::BufReader;
 
 use super::folder::Folder;
 use super::{durable, layout};
-use crate::destination::identity::Identity;
+use crate::destination::identity::MirrorIdentity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::AccountId;
 
@@ -15,7 +15,7 @@ pub(super) fn claim_for_account(side: &Folder, account_id: &AccountId) -> Result
     }
     let name = format!("{}.{}", layout::DESTINATION_FILE, rand::random::<u64>());
     durable::write_file(side, &name, |mut output| {
-        serde_json::to_writer_pretty(&mut output, &Identity::of_account(account_id))?;
+        serde_json::to_writer_pretty(&mut output, &MirrorIdentity::of_account(account_id))?;
         Ok(output)
     })?;
     // Two first runs may come at once: only one of them names the account, both look at who it was.
@@ -30,7 +30,7 @@ pub(super) fn claim_for_account(side: &Folder, account_id: &AccountId) -> Result
 }
 
 /// The account that the directory belongs to, where one has published.
-pub(super) fn read_identity(side: &Folder) -> Result<Option<Identity>> {
+pub(super) fn read_identity(side: &Folder) -> Result<Option<MirrorIdentity>> {
     let Some(file) = side.file(layout::DESTINATION_FILE)? else { return Ok(None) };
     let path = side.path().join(layout::DESTINATION_FILE);
     serde_json::from_reader(BufReader::new(file)).map(Some).map_err(|cause| {

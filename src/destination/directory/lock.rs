@@ -25,10 +25,10 @@ pub(super) struct Locks {
 pub(super) struct Lock {
     /// The folder and the name of the lock file, and the open file that keeps the lock; nothing where
     /// locks are not taken.
-    _held: Option<Held>,
+    _held: Option<HeldLocks>,
 }
 
-struct Held {
+struct HeldLocks {
     folder: Arc<Folder>,
     name: String,
     _file: File,
@@ -79,7 +79,7 @@ impl Locks {
                 file.set_len(0).map_err(told)?;
                 file.write_all(holder.as_bytes()).map_err(told)?;
                 return Ok(Lock {
-                    _held: Some(Held { folder: self.folder.clone(), name: name.into_owned(), _file: file }),
+                    _held: Some(HeldLocks { folder: self.folder.clone(), name: name.into_owned(), _file: file }),
                 });
             }
         }
@@ -115,7 +115,7 @@ fn without_locks(folder: &Path) -> Error {
         )
 }
 
-impl Drop for Held {
+impl Drop for HeldLocks {
     fn drop(&mut self) {
         // A lock file that stays is harmless: it is the open file that holds, not the name.
         let _ = self.folder.remove_file(&self.name);

@@ -29,7 +29,7 @@ use crate::export::{NameRules, Partition, TypeName, day_of_folder};
 const BLOCK_BYTES: usize = 256 * 1024;
 
 /// How long another process is waited for that is writing the same small file.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 thread_local! {
@@ -191,7 +191,7 @@ impl PublishedFiles for ReadOnlyDirectory {
         // It is held while one small file is written, so that waiting for it is short.
         let _lock = loop {
             match locks.take_named("verification", "the record of verifications", "another verification") {
-                Err(error) if error.kind() == ErrorKind::Held && began.elapsed() < LOCK_PATIENCE => {
+                Err(error) if error.kind() == ErrorKind::Held && began.elapsed() < LOCK_TIMEOUT => {
                     tokio::time::sleep(LOCK_PAUSE).await;
                 }
                 taken => break taken?,

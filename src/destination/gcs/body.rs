@@ -107,7 +107,7 @@ impl Body for ReceivedBody {
     }
 }
 
-/// Nothing moved on a connection for so long.
+/// Nothing moved on a connection during this time.
 #[derive(Debug)]
 pub(super) struct Stalled(pub Duration);
 

@@ -17,7 +17,7 @@ const HIDDEN: Policies = Policies::Hidden("storage.buckets.get");
 /// The answer. Google writes numbers of 64 bits as texts.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct BucketResource {
     retention_policy: Option<RetentionPolicy>,
     soft_delete_policy: Option<SoftDeletePolicy>,
     versioning: Option<Versioning>,
@@ -60,7 +60,7 @@ impl GcsStore {
 }
 
 fn read(answer: &[u8]) -> Option<Keeping> {
-    let answer: Answer = serde_json::from_slice(answer).ok()?;
+    let answer: BucketResource = serde_json::from_slice(answer).ok()?;
     let time = |seconds: String| seconds.parse().map(Duration::from_secs).ok();
     let retention = answer.retention_policy;
     Some(Keeping {

@@ -14,11 +14,10 @@ use super::failure;
 use super::tried::Tried;
 use super::{GcsStore, is_header, listing};
 use crate::destination::bucket::{
-    BucketChecksum, Condition, Described, Fetched, Part, Payload, Policies, Put, PutTerms, Store, StoredPage, Upload,
-    Version,
+    Condition, Described, Fetched, Part, Payload, Policies, Put, PutTerms, Store, StoredPage, Upload, Version,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Base64, Checksums, printable};
+use crate::export::{Base64, ChecksumAlgorithm, Checksums, printable};
 use crate::plan::listing_check::PageToken;
 
 /// The metadata that holds [`PutTerms::origin`].
@@ -27,10 +26,10 @@ const ORIGIN: &str = "e3sync-origin";
 /// The ending of an object's name that is not in its place yet.
 const UNPLACED_ENDING: &str = ".unplaced";
 
-/// So many keys are asked for at once; the server gives no more.
+/// Number of keys requested per page; the server returns no more.
 const PAGE_KEYS_MAX: &str = "1000";
 
-/// The XML API deletes one object by one request; so many run side by side.
+/// Maximum number of concurrent deletions: the XML API deletes one object per request.
 const DELETES_IN_FLIGHT_MAX: usize = 16;
 
 #[async_trait]
@@ -39,8 +38,8 @@ impl Store for GcsStore {
         &self.url
     }
 
-    fn checksum(&self) -> BucketChecksum {
-        BucketChecksum::Crc32c
+    fn checksum(&self) -> ChecksumAlgorithm {
+        ChecksumAlgorithm::Crc32c
     }
 
     async fn list(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {
@@ -79,7 +78,7 @@ impl Store for GcsStore {
         };
         let attributes = self.attributes(key, terms.origin, terms.is_data)?;
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
-        let crc32c = terms.checksums.crc32c.unwrap_or_else(|| crc32c_of(payload));
+        let crc32c = terms.checksums.bytes(ChecksumAlgorithm::Crc32c).unwrap_or_else(|| crc32c_of(payload));
         let bytes = to_object_store(payload);
         let request = || self.store.put_opts(&path, bytes.clone(), options.clone());
         match self.run(Operation::Put, key, Some(crc32c), request).await {

@@ -20,11 +20,11 @@ use crate::error::{Error, Result};
 /// token that the bucket has refused.
 pub(super) struct Tokens {
     issuer: TokenIssuer,
-    held: Mutex<Held>,
+    held: Mutex<HeldToken>,
 }
 
 #[derive(Default)]
-struct Held {
+struct HeldToken {
     token: Option<Token>,
     generation: u64,
     failed: Option<(Instant, Error)>,

@@ -26,12 +26,12 @@ use crate::net::xml::Element;
 /// escaped at its worst, fits.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// So long the server may work before it answers a request of which Google says that it takes minutes.
+/// Timeout for the answer to a request that takes minutes by Google's own word.
 const SLOW_ANSWER_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// So many stall timeouts may pass while bytes are sent and nothing seems to move: on a slow line the
+/// Number of stall timeouts that may pass while bytes are sent and nothing seems to move: on a slow line the
 /// system's own buffer, some megabytes, takes that long to empty.
-const SEND_PATIENCE: u32 = 3;
+const SEND_STALLS_MAX: u32 = 3;
 
 const GOOG_HASH: &str = "x-goog-hash";
 
@@ -78,7 +78,7 @@ impl Transport {
     async fn send(&self, call: &Call, request: reqwest::Request, pieces: &AtomicU64) -> Tried<Response> {
         let timeout = match call.operation {
             operation if operation.is_slow() => SLOW_ANSWER_TIMEOUT,
-            operation if operation.sends_bytes() => self.stall_timeout * SEND_PATIENCE,
+            operation if operation.sends_bytes() => self.stall_timeout * SEND_STALLS_MAX,
             _ => self.stall_timeout,
         };
         let mut sending = std::pin::pin!(self.client.execute(request));

@@ -9,7 +9,7 @@ use super::call::Operation;
 use super::requests::{crc32c_of, to_object_store, version, version_of};
 use crate::destination::bucket::{Condition, Part, Payload, Put, Upload, Version};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Base64, Checksums, printable};
+use crate::export::{Base64, ChecksumAlgorithm, Checksums, printable};
 use crate::net;
 
 const COPY_SOURCE: &str = "x-goog-copy-source";
@@ -52,7 +52,7 @@ impl GcsStore {
         if parts.is_empty() || parts.iter().zip(1..).any(|(part, number)| part.number != number) {
             return Err(self.misnumbered(upload));
         }
-        let Some(crc32c) = computed.crc32c else {
+        let Some(crc32c) = computed.bytes(ChecksumAlgorithm::Crc32c) else {
             let what = format!("no checksum was computed of {}/{}", self.url, printable(&upload.key));
             return Err(Error::new(ErrorKind::Internal, what));
         };
@@ -102,10 +102,10 @@ impl GcsStore {
             Err(failure) if is_refused && failure.status == Some(404) => return Ok(Put::Refused),
             answer => answer?,
         };
-        if is_refused && (received.is_none() || received != computed.crc32c) {
+        if is_refused && (received.is_none() || received != computed.bytes(ChecksumAlgorithm::Crc32c)) {
             return Ok(Put::Refused);
         }
-        if let Some(crc32c) = computed.crc32c {
+        if let Some(crc32c) = computed.bytes(ChecksumAlgorithm::Crc32c) {
             self.compare(to, crc32c, received)?;
         }
         Ok(Put::Stored(version(found.meta.e_tag, found.meta.version.as_deref())))

@@ -123,7 +123,7 @@ impl Sessions {
 /// The bucket's region: the one that is given, else what the AWS settings say.
 async fn find_region(settings: &S3StoreSettings, aws: &AwsSettings) -> Result<Region> {
     if let Some(region) = &settings.region {
-        well_formed::check("the region", "the destination's settings", region, well_formed::Form::HostPart)?;
+        well_formed::check("the region", "the destination's settings", region, well_formed::Syntax::HostPart)?;
         return Ok(Region::new(region.clone()));
     }
     aws.region(settings.endpoint_url.is_none()).await?.ok_or_else(|| {

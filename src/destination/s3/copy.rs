@@ -10,7 +10,7 @@ use crate::destination::bucket::{Condition, Part, Put, Upload};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net;
 
-/// S3 copies up to so many bytes by one request.
+/// Maximum number of bytes that S3 copies by one request.
 const COPY_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
 
 /// Larger objects are copied in parts of this size: 5 TiB have 5,000 of at most 10,000.

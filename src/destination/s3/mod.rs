@@ -25,11 +25,14 @@ pub use self::settings::S3StoreSettings;
 use crate::clock::Clock;
 use crate::credentials::AwsCredentials;
 use crate::destination::bucket::{
-    BucketChecksum, Condition, Described, Fetched, Part, Payload, Policies, Put, PutTerms, Store, StoredPage, Upload,
+    Condition, Described, Fetched, Part, Payload, Policies, Put, PutTerms, Store, StoredPage, Upload,
 };
 use crate::error::Result;
-use crate::export::Checksums;
+use crate::export::{ChecksumAlgorithm, Checksums};
 use crate::plan::listing_check::PageToken;
+
+/// The checksum that S3 computes of an object made of parts.
+const CHECKSUM: ChecksumAlgorithm = ChecksumAlgorithm::Crc64Nvme;
 
 /// A bucket at S3, with the credentials of the user's own AWS settings.
 pub struct S3Store {
@@ -79,8 +82,8 @@ impl Store for S3Store {
         &self.url
     }
 
-    fn checksum(&self) -> BucketChecksum {
-        BucketChecksum::Crc64Nvme
+    fn checksum(&self) -> ChecksumAlgorithm {
+        CHECKSUM
     }
 
     async fn list(&self, prefix: &str, from: Option<&PageToken>) -> Result<StoredPage> {

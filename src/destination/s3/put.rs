@@ -16,13 +16,13 @@ use super::S3Store;
 use super::failure::{Operation, is_refused_condition, is_unknown_request};
 use crate::destination::bucket::{Condition, Payload, Put, PutTerms, Version};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::Base64;
+use crate::export::{Base64, ChecksumAlgorithm};
 
 /// The name of the metadata by which our own objects are known.
 pub(super) const ORIGIN: &str = "e3sync-origin";
 
 /// What became of an attempt to store an object.
-enum Answer {
+enum PutAnswer {
     Stored(Box<PutObjectOutput>),
     /// The condition does not hold.
     Refused,
@@ -49,7 +49,8 @@ impl S3Store {
     /// Stores an object; `None` where the server does not know conditions, which only its first answer to one
     /// can say: later ones must not undo what keeps runs apart.
     async fn try_put(&self, key: &str, payload: &Payload, terms: &PutTerms<'_>) -> Result<Option<Put>> {
-        let sha256 = terms.checksums.sha256.ok_or_else(|| missing_checksum("SHA-256"))?.to_string();
+        let sha256 =
+            terms.checksums.get(ChecksumAlgorithm::Sha256).ok_or_else(|| missing_checksum("SHA-256"))?.to_string();
         let length_bytes = signed(payload.length_bytes())?;
         let answer = self.sessions.run(async |session| {
             let request = session
@@ -73,22 +74,22 @@ impl S3Store {
             // The bucket verifies the SHA-256 that is sent along; a signature over the bytes would
             // only have them hashed once more.
             match request.customize().disable_payload_signing().send().await {
-                Err(error) if is_refused_condition(&error, terms.condition) => Ok(Answer::Refused),
+                Err(error) if is_refused_condition(&error, terms.condition) => Ok(PutAnswer::Refused),
                 Err(error) if self.conditions.may_lack(terms.condition) && is_unknown_request(&error) => {
-                    Ok(Answer::Unknown)
+                    Ok(PutAnswer::Unknown)
                 }
                 Err(error) => Err(self.failure(Operation::Put, key, &error)),
-                Ok(answer) => Ok(Answer::Stored(Box::new(answer))),
+                Ok(answer) => Ok(PutAnswer::Stored(Box::new(answer))),
             }
         });
         let answer = match answer.await? {
-            Answer::Unknown => return Ok(None),
+            PutAnswer::Unknown => return Ok(None),
             answer => {
                 self.conditions.note_answer(terms.condition);
                 answer
             }
         };
-        let Answer::Stored(answer) = answer else { return Ok(Some(Put::Refused)) };
+        let PutAnswer::Stored(answer) = answer else { return Ok(Some(Put::Refused)) };
         if answer.checksum_sha256.is_some_and(|stored| stored != sha256) {
             return Err(self.altered(Operation::Put, key, "SHA-256"));
         }

@@ -7,12 +7,12 @@ use aws_sdk_s3::types::{
 };
 use crc_fast::{CrcAlgorithm, Digest};
 
-use super::S3Store;
 use super::failure::{Operation, is_refused_condition};
 use super::put::{byte_stream, if_match, if_none_match, md5_of, missing_checksum, origin_metadata, signed};
+use super::{CHECKSUM, S3Store};
 use crate::destination::bucket::{Condition, Part, Payload, Put, Upload};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Base64, Checksums};
+use crate::export::{Base64, Checksum, Checksums};
 
 /// S3's own limit on the unfinished uploads of one answer.
 const UPLOADS_MAX: i32 = 1000;
@@ -94,7 +94,7 @@ impl S3Store {
     ) -> Result<Put> {
         let (key, condition) = (&upload.key, self.known_condition(condition));
         let checksum = match computed {
-            Some(computed) => Some(computed.crc64nvme.ok_or_else(|| missing_checksum("CRC-64/NVME"))?),
+            Some(computed) => Some(computed.get(CHECKSUM).ok_or_else(|| missing_checksum("CRC-64/NVME"))?),
             None => None,
         };
         let size_bytes = signed(parts.iter().map(|part| part.size_bytes).sum())?;
@@ -127,7 +127,8 @@ impl S3Store {
         // one that lacks the algorithm may put another one's value there, of four bytes.
         let is_of_the_whole = answer.checksum_type == Some(ChecksumType::FullObject);
         let stored = answer.checksum_crc64_nvme.filter(|_| is_of_the_whole);
-        if let (Some(stored), Some(sent)) = (stored.as_deref().and_then(Base64::<8>::parse), checksum)
+        if let (Some(stored), Some(sent)) =
+            (stored.as_deref().and_then(|text| Checksum::parse(CHECKSUM, text)), checksum)
             && stored != sent
         {
             return Err(self.altered(Operation::CompleteUpload, key, "CRC-64/NVME"));

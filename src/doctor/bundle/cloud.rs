@@ -20,16 +20,16 @@ use crate::source::{CloudChoice, LookedAt, RawSource, SourceSettings};
 /// The documented types, for where types cannot be listed (domain.md section 3).
 const DOCUMENTED_TYPES: [&str; 2] = ["decisions", "events"];
 
-/// So many types are looked at.
+/// Maximum number of types examined.
 const TYPES_MAX: usize = 6;
 
-/// So many of a type's newest days are listed; the oldest one as well.
+/// Number of a type's newest days that are listed, besides the oldest one.
 const NEWEST_DAYS: usize = 5;
 
 /// An object up to this size is read as a whole, which is when S3 tells its checksum.
 const WHOLE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// So many shapes of keys are shown of a day.
+/// Maximum number of key shapes shown of a day.
 const SHAPES_MAX: usize = 12;
 
 /// One cloud, with credentials for it.

@@ -44,7 +44,7 @@ pub enum BucketAction {
     HtmlPage,
     /// The connection ends without an answer.
     Cut(When),
-    /// No answer comes for so long, then the connection ends.
+    /// No answer comes for this time, then the connection ends.
     Silence(When, Duration),
     /// The request waits until the test opens the gate.
     Freeze(When, Gate),
@@ -75,9 +75,9 @@ pub struct BucketFault {
     pub protocol: Option<Cloud>,
     /// Keys that it meets contain this.
     pub key_part: String,
-    /// So many matching requests pass before it begins.
+    /// Number of matching requests that pass before it begins.
     pub skipped: u64,
-    /// So many requests it meets; then it is over.
+    /// Number of requests that it affects.
     pub times: u64,
     /// What goes wrong.
     pub action: BucketAction,
@@ -100,12 +100,12 @@ impl BucketFault {
         Self { key_part: key_part.to_owned(), ..self }
     }
 
-    /// Only after so many matching requests.
+    /// Only after this number of matching requests.
     pub fn after(self, skipped: u64) -> Self {
         Self { skipped, ..self }
     }
 
-    /// Only so many times.
+    /// Only this number of times.
     pub fn times(self, times: u64) -> Self {
         Self { times, ..self }
     }

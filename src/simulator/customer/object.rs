@@ -17,7 +17,7 @@ use super::store::{Condition, precondition_failed};
 use http::StatusCode;
 use std::sync::Arc;
 
-/// So many objects are deleted by one request.
+/// Maximum number of objects deleted by one request.
 const DELETES_MAX: usize = 1000;
 
 /// PutObject.

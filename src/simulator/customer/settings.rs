@@ -41,9 +41,9 @@ pub struct CustomerSettings {
     pub is_versioned: bool,
     /// Objects are locked: writes must carry a checksum or a `Content-MD5`, and versions are kept.
     pub is_object_locked: bool,
-    /// A retention policy, at S3 the default of the lock: so many seconds nothing can be replaced or deleted, which outlasts the simulation.
+    /// A retention policy, at S3 the default of the lock: number of seconds for which nothing can be replaced or deleted, which outlasts the simulation.
     pub retention_seconds: Option<u64>,
-    /// Google's soft delete: so many seconds what is deleted could be restored. It is only told.
+    /// Google's soft delete: number of seconds for which a deleted object could be restored. It is only reported.
     pub soft_delete_seconds: Option<u64>,
     /// Habits of servers that are not S3.
     pub quirks: Vec<Quirk>,

@@ -30,7 +30,7 @@ OPTION   cloud=s3 | cloud=gcs     only requests to that cloud, and exchanges for
          after=N                  lets N fitting requests pass first
          nth=N                    only at the Nth fitting request
          chance=N%                probability, thrown with the seed
-         for=TIME                 only for so long from now
+         for=TIME                 only during this time
          code=NAME, retry-after=SECONDS   of an error answer
          key=TEXT                 the key, prefix or path contains TEXT; last, as TEXT may hold spaces
 BYTES    1000, 64KiB, 5MiB, 1GiB

@@ -63,17 +63,17 @@ pub enum Action {
     Garbage,
     /// Status 307 to this URL.
     Redirect(String),
-    /// Sends so many bytes, then nothing more, and keeps the connection open.
+    /// Sends this number of bytes, then nothing more, and keeps the connection open.
     Stall(u64),
-    /// Sends so many bytes, then closes the connection in order, before `Content-Length` is reached.
+    /// Sends this number of bytes, then closes the connection in order, before `Content-Length` is reached.
     Cut(u64),
-    /// Sends at most so many bytes, then resets the connection.
+    /// Sends at most this number of bytes, then resets the connection.
     Reset(u64),
     /// Flips the lowest bit of this byte, counted from 0. Length and checksum header stay those of the true bytes.
     FlipBit(u64),
-    /// Sends so many bytes in chunked coding, without a length, and ends it in order.
+    /// Sends this number of bytes in chunked coding, without a length, and ends it in order.
     ShortChunked(u64),
-    /// Declares so many bytes more than follow, or, if negative, so many fewer.
+    /// Declares this number of bytes more than follow, or fewer if negative.
     LyingLength(i64),
     /// A `Content-Range` one byte further than what was asked and is sent.
     WrongContentRange,
@@ -95,7 +95,7 @@ pub enum Action {
     StepBack,
     /// The listing is sound but empty, and the last page.
     EmptyListing,
-    /// The listing repeats one key for so many bytes.
+    /// The listing repeats one key for this number of bytes.
     HugePage(u64),
     /// The XML or JSON ends in the middle, in accordance with its `Content-Length`.
     TruncatedXml,
@@ -188,7 +188,7 @@ impl Fault {
         self
     }
 
-    /// Fires so many times.
+    /// Fires this number of times.
     pub fn times(mut self, times: u64) -> Self {
         self.times = Some(times);
         self
@@ -199,7 +199,7 @@ impl Fault {
         self.times(u64::MAX)
     }
 
-    /// Lets so many fitting requests pass first.
+    /// Lets this number of fitting requests pass first.
     pub fn after(mut self, passed: u64) -> Self {
         self.after = passed;
         self
@@ -217,7 +217,7 @@ impl Fault {
         self
     }
 
-    /// Fires only for so long after the injection; as often as it can if no number of times is given.
+    /// Fires only during this time after the injection; as often as it can if no number of times is given.
     pub fn lasting(mut self, duration: Duration) -> Self {
         self.lasting = Some(duration);
         self

@@ -106,7 +106,7 @@ impl Form {
         object::json_reply(&self.fields.of(value))
     }
 
-    /// A listing that repeats one key for about so many bytes.
+    /// A listing that repeats one key for about this number of bytes.
     pub(crate) fn bomb(&self, listing: &Listing, size_bytes: u64) -> Reply {
         let name = format!("{}part-00000.snappy.parquet", listing.prefix);
         let item = json!({"kind": "storage#object", "name": name, "size": "1", "generation": "1"}).to_string();

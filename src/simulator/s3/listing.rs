@@ -138,7 +138,7 @@ impl Form {
         Reply::text(StatusCode::OK, "application/xml", text)
     }
 
-    /// A listing of the same beginning that repeats one key for about so many bytes.
+    /// A listing of the same beginning that repeats one key for about this number of bytes.
     pub(crate) fn bomb(&self, listing: &Listing, size_bytes: u64) -> Reply {
         let key = format!("{}part-00000.snappy.parquet", listing.prefix);
         let contents = format!("<Contents>{}<Size>1</Size></Contents>", element("Key", &self.encoded(&key)));

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{GcsProtocol, failure};
 use crate::credentials::{GcpToken, Issued};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Base64, Checksums, Object, printable};
+use crate::export::{Checksum, ChecksumAlgorithm, Checksums, Object, printable};
 use crate::net;
 use crate::plan::listing_check::PageToken;
 use crate::source::get;
@@ -20,7 +20,7 @@ const FIELDS: &str = "kind,nextPageToken,prefixes,items(name,bucket,size,generat
 /// A page in the JSON API's own form.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct ListResponse {
     kind: String,
     next_page_token: Option<String>,
     #[serde(default)]
@@ -53,7 +53,8 @@ impl GcsProtocol {
         self.counters.list_requests.add(1);
         let bucket = &issued.location.bucket;
         let body = self.fetch_page(issued, &self.list_url(bucket, prefix, delimiter, from), prefix).await?;
-        let answer: Answer = serde_json::from_slice(&body).map_err(|_| untrusted(prefix, "it is not a listing"))?;
+        let answer: ListResponse =
+            serde_json::from_slice(&body).map_err(|_| untrusted(prefix, "it is not a listing"))?;
         if answer.kind != "storage#objects" {
             return Err(untrusted(prefix, "it is not a listing"));
         }
@@ -110,10 +111,10 @@ fn read_object(item: Item, bucket: &str, prefix: &str) -> Result<Object> {
     }
     let size_bytes = item.size.parse().map_err(|_| untrusted(prefix, "an object has no size"))?;
     let generation = item.generation.parse().map_err(|_| untrusted(prefix, "an object has no generation"))?;
-    let checksums = Checksums {
-        crc32c: item.crc32c.as_deref().and_then(Base64::parse),
-        md5: item.md5_hash.as_deref().and_then(Base64::parse),
-        ..Checksums::default()
-    };
+    let checksums = Checksums::of(|algorithm| match algorithm {
+        ChecksumAlgorithm::Crc32c => Checksum::parse(algorithm, item.crc32c.as_deref()?),
+        ChecksumAlgorithm::Md5 => Checksum::parse(algorithm, item.md5_hash.as_deref()?),
+        _ => None,
+    });
     Ok(Object { key: item.name, size_bytes, generation: Some(generation), checksums, ..Object::default() })
 }

@@ -26,7 +26,7 @@ use crate::progress::Counters;
 const ENDPOINT: &str = "https://storage.googleapis.com";
 
 /// How the export's bucket is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GcsSettings {
     /// Another server than Google's.
     pub endpoint_url: Option<Url>,

@@ -34,6 +34,15 @@ pub struct S3Settings {
     pub net: NetSettings,
 }
 
+/// The region of the vendor's bucket (domain.md section 2).
+pub const REGION: &str = "us-east-1";
+
+impl Default for S3Settings {
+    fn default() -> Self {
+        Self { region: REGION.to_owned(), endpoint_url: None, net: NetSettings::default() }
+    }
+}
+
 /// S3's requests, signed by a clock that servers can set right.
 pub(super) struct S3Protocol {
     settings: S3Settings,

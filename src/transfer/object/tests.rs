@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::destination::{Inventory, Position, Publication, PublishTerms};
-use crate::export::{AccountId, Base64, ExportLocation, TypeName};
+use crate::export::{AccountId, Checksum, ChecksumAlgorithm, ExportLocation, TypeName};
 use crate::plan::Listing;
 use crate::progress::Silent;
 use crate::source::{Page, PageToken, Source, TypeDays};
@@ -19,7 +19,7 @@ const KIB: usize = 1024;
 #[derive(Default)]
 struct FakeSource {
     content: Vec<u8>,
-    /// The first so many answers have a wrong byte.
+    /// Number of first answers that have a wrong byte.
     flipped: usize,
     requests: Mutex<Vec<ReadRequest>>,
     whole: Arc<Answers>,
@@ -73,8 +73,8 @@ impl Source for FakeSource {
             };
             Some((Ok(chunk), (chunks, answer)))
         });
-        let sha256 = Base64(Sha256::digest(&self.content).into());
-        let checksums = Checksums { sha256: Some(sha256), ..Checksums::default() };
+        let algorithm = ChecksumAlgorithm::Sha256;
+        let checksums = Checksums::default().with(algorithm, Checksum::new(algorithm, &Sha256::digest(&self.content)));
         Ok(OpenObject { checksums, body: body.boxed() })
     }
 

@@ -21,7 +21,8 @@ pub fn project(path: &str) -> PathBuf {
 pub fn all() -> Vec<Document> {
     let mut paths = vec!["README.md".to_owned()];
     for entry in std::fs::read_dir(project("docs")).unwrap() {
-        paths.push(format!("docs/{}", entry.unwrap().file_name().to_string_lossy()));
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        paths.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
     }
     paths.sort();
     paths.iter().map(|path| read(path)).collect()

@@ -14,7 +14,7 @@ use crate::cli::units::{Bytes, Counted};
 /// Shades of a day with data, from little to much.
 const LEVELS: u64 = 4;
 
-/// So many months are shown at once; the earlier ones are folded up.
+/// Number of months shown; earlier ones are folded up.
 const MONTHS_OPEN: usize = 12;
 
 const WEEKDAYS: [(&str, &str); 7] = [

@@ -9,7 +9,7 @@ use crate::cli::render::status::{range, verified};
 use crate::cli::render::text::{partitions, result};
 use crate::cli::units::{Bytes, Count, Counted};
 
-/// So many ranges of a type's days are named.
+/// Maximum number of ranges of a type's days that are named.
 const RANGES_MAX: usize = 30;
 
 const COLUMNS: [Column; 7] = [

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::federation::{Federation, FederationFile};
 use super::impersonation::ImpersonatedAccount;
-use super::refresh_token::Login;
+use super::refresh_token::UserCredentials;
 use super::service_account;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
@@ -19,17 +19,17 @@ use crate::export::printable;
 const NESTED_MAX: usize = 3;
 
 /// Who a credentials file says that the user is.
-pub(super) enum Identity {
+pub(super) enum GoogleIdentity {
     /// A service account by its own key.
     ServiceAccount(SecretString),
     /// A person who is logged in.
-    Refreshed(Login),
+    Refreshed(UserCredentials),
     /// Somebody whom another provider knows.
     Federated(Box<Federation>),
     /// A service account that somebody else acts as.
     Impersonated {
         /// Who acts.
-        caller: Box<Identity>,
+        caller: Box<GoogleIdentity>,
         /// As whom.
         account: ImpersonatedAccount,
     },
@@ -54,7 +54,7 @@ struct ImpersonatedFile {
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] for a file that cannot be read, lacks something, or is of an unknown kind.
-pub(super) fn read(path: &Path, runs_programs: bool, client: &Client) -> Result<Identity> {
+pub(super) fn read(path: &Path, runs_programs: bool, client: &Client) -> Result<GoogleIdentity> {
     let name = format!("the credentials file {}", printable(&path.to_string_lossy()));
     let text = std::fs::read_to_string(path).map_err(|cause| refused(&name, "cannot be read").with_cause(cause))?;
     Reader { name: &name, runs_programs, client }.identity(&SecretString::from(text), NESTED_MAX)
@@ -67,7 +67,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn identity(&self, text: &SecretString, nested_max: usize) -> Result<Identity> {
+    fn identity(&self, text: &SecretString, nested_max: usize) -> Result<GoogleIdentity> {
         let common: Common = serde_json::from_str(text.expose_secret())
             .map_err(|_| refused(self.name, "is not one of Google's credentials files"))?;
         if let Some(domain) = common.universe_domain.filter(|domain| domain != "googleapis.com") {
@@ -77,20 +77,22 @@ impl Reader<'_> {
             "service_account" => {
                 service_account::signer(text, self.client)
                     .map_err(|_| refused(self.name, "holds no usable key of a service account"))?;
-                Ok(Identity::ServiceAccount(text.clone()))
+                Ok(GoogleIdentity::ServiceAccount(text.clone()))
             }
-            "authorized_user" => Ok(Identity::Refreshed(Login::of_user(self.parts(text, "a user's credentials")?))),
+            "authorized_user" => {
+                Ok(GoogleIdentity::Refreshed(UserCredentials::of_user(self.parts(text, "a user's credentials")?)))
+            }
             "external_account_authorized_user" => {
-                Ok(Identity::Refreshed(Login::of_workforce(self.parts(text, "a workforce login")?)?))
+                Ok(GoogleIdentity::Refreshed(UserCredentials::of_workforce(self.parts(text, "a workforce login")?)?))
             }
             "external_account" => {
                 let file: FederationFile = self.parts(text, "a federated identity")?;
-                Ok(Identity::Federated(Box::new(Federation::new(file, self.runs_programs)?)))
+                Ok(GoogleIdentity::Federated(Box::new(Federation::new(file, self.runs_programs)?)))
             }
             "impersonated_service_account" if nested_max > 0 => {
                 let file: ImpersonatedFile = self.parts(text, "an impersonated service account")?;
                 let caller = SecretString::from(file.source_credentials.to_string());
-                Ok(Identity::Impersonated {
+                Ok(GoogleIdentity::Impersonated {
                     caller: Box::new(self.identity(&caller, nested_max - 1)?),
                     account: ImpersonatedAccount::new(&file.service_account_impersonation_url, file.delegates, None)?,
                 })

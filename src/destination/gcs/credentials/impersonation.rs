@@ -26,7 +26,7 @@ pub(super) struct ImpersonatedAccount {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct AccessTokenResponse {
     access_token: String,
     expire_time: String,
 }
@@ -50,7 +50,7 @@ impl ImpersonatedAccount {
         });
         let request = asker.client.post(self.url.clone()).bearer_auth(caller.text.expose_secret());
         let request = request.header("content-type", "application/json").body(document.to_string());
-        let answer: Answer = ask(&asker.client, request, SERVER, HINT).await?;
+        let answer: AccessTokenResponse = ask(&asker.client, request, SERVER, HINT).await?;
         let expires_at: Timestamp = answer.expire_time.parse().map_err(|_| {
             Error::new(ErrorKind::Protocol, format!("the answer of {SERVER} has no usable `expireTime`"))
         })?;

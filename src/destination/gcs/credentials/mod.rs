@@ -20,27 +20,27 @@ use object_store::gcp::GcpCredential;
 use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use self::credentials_file::Identity;
+use self::credentials_file::GoogleIdentity;
 pub(super) use self::token::Token;
 use self::token::{Asker, Bearer};
 use super::settings::GcsAccess;
 use crate::clock::Clock;
 use crate::credentials::SecretSource;
-use crate::credentials::well_formed::{self, Form};
+use crate::credentials::well_formed::{self, Syntax};
 use crate::error::{ErrorKind, Result};
 use crate::net::NetSettings;
 
 /// Issues tokens to whom the settings name.
 pub(super) struct TokenIssuer {
-    origin: Origin,
+    origin: TokenOrigin,
     asker: Asker,
 }
 
-enum Origin {
+enum TokenOrigin {
     Fixed(SecretString),
     Command(SecretSource),
     Machine(metadata_server::MetadataServer),
-    File(Identity),
+    File(GoogleIdentity),
 }
 
 impl TokenIssuer {
@@ -50,11 +50,11 @@ impl TokenIssuer {
     /// [`ErrorKind::Usage`] for a file that cannot be read or is of a kind that is not supported.
     pub fn new(access: &GcsAccess, client: Client, net: &NetSettings, clock: Arc<Clock>) -> Result<Self> {
         let origin = match access {
-            GcsAccess::Token(token) => Origin::Fixed(token.clone()),
-            GcsAccess::Command(command) => Origin::Command(SecretSource::Command(command.clone())),
-            GcsAccess::Machine { host } => Origin::Machine(metadata_server::MetadataServer::at(host.as_deref())?),
+            GcsAccess::Token(token) => TokenOrigin::Fixed(token.clone()),
+            GcsAccess::Command(command) => TokenOrigin::Command(SecretSource::Command(command.clone())),
+            GcsAccess::Machine { host } => TokenOrigin::Machine(metadata_server::MetadataServer::at(host.as_deref())?),
             GcsAccess::File { path, runs_programs } => {
-                Origin::File(credentials_file::read(path, *runs_programs, &client)?)
+                TokenOrigin::File(credentials_file::read(path, *runs_programs, &client)?)
             }
         };
         let token_url = refresh_token::GOOGLE_TOKEN_URL.to_owned();
@@ -70,26 +70,26 @@ impl TokenIssuer {
 
     /// Whether a refused token can be replaced.
     pub fn is_renewable(&self) -> bool {
-        !matches!(self.origin, Origin::Fixed(_))
+        !matches!(self.origin, TokenOrigin::Fixed(_))
     }
 
     /// A new token.
     pub async fn issue(&self) -> Result<Token> {
         let bearer = match &self.origin {
-            Origin::Fixed(token) => Bearer { text: token.clone(), lifetime: None },
+            TokenOrigin::Fixed(token) => Bearer { text: token.clone(), lifetime: None },
             // How long the token lives only a refusal tells.
-            Origin::Command(command) => {
+            TokenOrigin::Command(command) => {
                 let text = command.read().await.map_err(|error| error.within("--dest-token-command"))?;
                 Bearer { text, lifetime: None }
             }
-            Origin::Machine(server) => server.issue(&self.asker).await?,
-            Origin::File(identity) => identity.issue(&self.asker).await?,
+            TokenOrigin::Machine(server) => server.issue(&self.asker).await?,
+            TokenOrigin::File(identity) => identity.issue(&self.asker).await?,
         };
         to_token(bearer)
     }
 }
 
-impl Identity {
+impl GoogleIdentity {
     /// A token for this identity; another one's may be needed to ask for it.
     fn issue<'a>(&'a self, asker: &'a Asker) -> BoxFuture<'a, Result<Bearer>> {
         async move {
@@ -110,7 +110,7 @@ impl Identity {
 fn to_token(bearer: Bearer) -> Result<Token> {
     let text = bearer.text.expose_secret().to_owned();
     // object_store would panic on a token that cannot stand in a header.
-    well_formed::check("the token for the destination", "its issuer", &text, Form::Header)
+    well_formed::check("the token for the destination", "its issuer", &text, Syntax::Header)
         .map_err(|error| error.with_kind(ErrorKind::AccessDenied))?;
     let now = Instant::now();
     Ok(Token { credential: Arc::new(GcpCredential { bearer: text }), issued_at: now, lifetime: bearer.lifetime })

@@ -26,7 +26,7 @@ pub(super) struct LoginFile {
 }
 
 /// A login that gives tokens.
-pub(super) struct Login {
+pub(super) struct UserCredentials {
     client_id: String,
     client_secret: SecretString,
     /// A server may replace the token when it is used; the new one is kept for this run.
@@ -35,7 +35,7 @@ pub(super) struct Login {
     pool_url: Option<Url>,
 }
 
-impl Login {
+impl UserCredentials {
     /// The login of a Google user.
     pub fn of_user(file: LoginFile) -> Self {
         Self::new(file, None)

@@ -58,12 +58,12 @@ struct Program {
 
 /// Where the provider's token comes from; read again for every exchange.
 pub(super) struct SubjectTokenSource {
-    place: Place,
+    place: ProofLocation,
     /// The field of a JSON document that holds the token; `None` where the text is the token.
     field: Option<String>,
 }
 
-enum Place {
+enum ProofLocation {
     File(PathBuf),
     Server(Url, BTreeMap<String, String>),
     Program { program: Program, audience: String, token_type: String },
@@ -82,17 +82,17 @@ impl SubjectTokenSource {
             field => field,
         };
         let place = match (source.environment_id, source.file, source.url, source.executable) {
-            (Some(id), ..) if id == "aws1" => Place::Aws {
+            (Some(id), ..) if id == "aws1" => ProofLocation::Aws {
                 verification_url: source
                     .regional_cred_verification_url
                     .ok_or_else(|| usage("`credential_source` has no `regional_cred_verification_url`"))?,
                 audience: audience.to_owned(),
             },
             (Some(id), ..) => return Err(usage(&format!("`{}` is no environment that is known", printable(&id)))),
-            (_, Some(path), ..) => Place::File(path),
-            (_, _, Some(url), _) => Place::Server(provider_url(&url)?, source.headers),
+            (_, Some(path), ..) => ProofLocation::File(path),
+            (_, _, Some(url), _) => ProofLocation::Server(provider_url(&url)?, source.headers),
             (_, _, _, Some(program)) if runs_programs => {
-                Place::Program { program, audience: audience.to_owned(), token_type: token_type.to_owned() }
+                ProofLocation::Program { program, audience: audience.to_owned(), token_type: token_type.to_owned() }
             }
             (_, _, _, Some(_)) => {
                 return Err(usage("it runs a program for its token").with_hint(
@@ -107,10 +107,12 @@ impl SubjectTokenSource {
     /// The token as it is now.
     pub async fn read(&self, asker: &Asker) -> Result<SecretString> {
         let text = match &self.place {
-            Place::File(path) => read_file(path).await?,
-            Place::Server(url, headers) => fetch(asker, url, headers).await?,
-            Place::Program { program, audience, token_type } => return run(program, audience, token_type, asker).await,
-            Place::Aws { verification_url, audience } => {
+            ProofLocation::File(path) => read_file(path).await?,
+            ProofLocation::Server(url, headers) => fetch(asker, url, headers).await?,
+            ProofLocation::Program { program, audience, token_type } => {
+                return run(program, audience, token_type, asker).await;
+            }
+            ProofLocation::Aws { verification_url, audience } => {
                 return aws_identity::signed_request(verification_url, audience, asker).await;
             }
         };

@@ -16,7 +16,7 @@ pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// The longest life that is believed, in seconds.
 const LIFETIME_SECONDS_MAX: u64 = 86_400;
 
-/// A token is replaced so long before it ends; Google's metadata server keeps its own until then.
+/// Maximum time before its end at which a token is replaced; Google's metadata server keeps its own until then.
 const MARGIN_MAX: Duration = Duration::from_secs(4 * 60);
 
 /// Of a short life, this part is left when the token is replaced.

@@ -37,7 +37,7 @@ impl TokenAnswer {
 /// Asks for a document; `server` names who is asked, `hint` says what to do about a refusal.
 ///
 /// # Errors
-/// [`ErrorKind::Unavailable`] where no answer comes, or one that asks for patience;
+/// [`ErrorKind::Unavailable`] where no answer comes, or one that says to come back later;
 /// [`ErrorKind::AccessDenied`] for a refusal; [`ErrorKind::Protocol`] for an answer of another form.
 pub(super) async fn ask<T: DeserializeOwned>(
     client: &Client,

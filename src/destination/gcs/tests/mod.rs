@@ -11,7 +11,7 @@ use futures::TryStreamExt as _;
 use self::server::{Reply, Server};
 use super::*;
 use crate::destination::bucket::{Condition, Part, Payload, Put, PutTerms, Store as _, Upload, Version};
-use crate::export::Checksums;
+use crate::export::{Checksum, ChecksumAlgorithm, Checksums};
 use crate::net::NetSettings;
 use crate::plan::listing_check::PageToken;
 
@@ -37,7 +37,7 @@ fn payload(chunks: &[&'static str]) -> Payload {
 }
 
 fn checksums() -> Checksums {
-    Checksums { crc32c: Base64::parse(CHECK), ..Checksums::default() }
+    Checksums::default().with(ChecksumAlgorithm::Crc32c, Checksum::parse(ChecksumAlgorithm::Crc32c, CHECK))
 }
 
 fn terms<'a>(checksums: &'a Checksums, condition: Condition<'a>) -> PutTerms<'a> {
