@@ -86,7 +86,7 @@ pub async fn sync(
         request.spill_folder,
     );
     let engine = Engine::new(
-        destination,
+        destination.clone(),
         surveyor,
         request.transfer,
         handles.observer,
@@ -96,6 +96,7 @@ pub async fn sync(
     );
     let outcome = run_as_task(engine, selected.partitions).await?;
     Ok(RunOutcome {
+        destination_habits: destination.habits().await,
         gaps_expected_before,
         strays: selected.strays,
         vanished: selected.vanished,

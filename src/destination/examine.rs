@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::PublishedSets;
-use super::bucket::{BucketDestination, Examined, Policies, in_words};
+use super::bucket::{BucketDestination, Encryption, Examined, Policies, in_words};
 use super::connect::{Address, Backend, DestinationSettings};
 use super::directory::{DirectoryDestination, ReplacedSets, SIDE_FOLDER};
 use super::failure::failed;
@@ -45,6 +45,7 @@ impl DestinationSettings {
                 let examined = BucketDestination::examine(store, &settings, observer, counters).await?;
                 let mut findings = bucket_findings(&self.address, &examined, account_id);
                 findings.extend(policy_findings(&policies));
+                findings.extend(encryption_finding(&policies));
                 findings
             }
         };
@@ -224,6 +225,7 @@ fn bucket_findings(address: &Address, examined: &Examined, account_id: Option<&A
             "run one at a time",
         ));
     }
+    findings.extend(examined.habits.iter().map(|habit| Finding::fine("server", *habit)));
     findings.push(mirror(examined.account_id.as_deref(), account_id, examined.days.clone()));
     findings.push(match examined.claimed.first() {
         None => Finding::fine("leftovers", "no day is begun"),
@@ -261,6 +263,21 @@ fn bucket_findings(address: &Address, examined: &Examined, account_id: Option<&A
         ),
     });
     findings
+}
+
+/// How the bucket encrypts what is stored without a word about that.
+fn encryption_finding(policies: &Policies) -> Option<Finding> {
+    let Policies::Told(keeping) = policies else { return None };
+    let message = match &keeping.encryption {
+        Encryption::Unasked => return None,
+        Encryption::Hidden(right) => {
+            let message = "how the bucket encrypts new objects cannot be seen";
+            return Some(Finding::notable("encryption", message, format!("allow {right} to see it")));
+        }
+        Encryption::None => "the bucket names no encryption of its own for new objects".to_owned(),
+        Encryption::By(name) => format!("new objects are encrypted by {name}, unless a run asks for another way"),
+    };
+    Some(Finding::fine("encryption", message))
 }
 
 /// What the bucket keeps of what runs replace and delete, which is paid for.

@@ -59,6 +59,10 @@ pub trait Destination: Manifests {
     /// Keeps a run's report, a JSON document, under the run's id: `_e3sync/runs/ID.json`.
     async fn keep_report(&self, id: &str, report: &[u8]) -> Result<()>;
 
+    /// What was found out so far that the destination's server does otherwise than its cloud, each as a
+    /// sentence's fragment.
+    async fn habits(&self) -> Vec<&'static str>;
+
     /// Ends the run's use of the destination: whoever comes next need not wait. Gives what a person
     /// should know about what is left there, in sentences.
     async fn close(&self) -> Vec<String>;

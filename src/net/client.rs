@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
 
+use super::established::MarkLaterFailures;
 use super::no_answer::NoAuthorities;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -118,7 +119,8 @@ fn with_proxy(builder: ClientBuilder, settings: &NetSettings) -> Result<ClientBu
     }
     let proxy = Proxy::https(address.as_str())
         .map_err(|cause| refuse("the proxy's address is not a URL").with_cause(cause.without_url()))?;
-    Ok(builder.proxy(proxy.no_proxy(NoProxy::from_string(exceptions))))
+    let proxy = proxy.no_proxy(NoProxy::from_string(exceptions));
+    Ok(builder.proxy(proxy).connector_layer(MarkLaterFailures))
 }
 
 /// The certificates of a PEM file, or of all files of a folder, as `c_rehash` makes them.

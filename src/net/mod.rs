@@ -2,6 +2,7 @@
 //! headers that both clouds and the Authentication API send are read.
 
 mod client;
+mod established;
 mod no_answer;
 mod rate_watch;
 mod raw_answer;

@@ -6,6 +6,7 @@ use std::io;
 
 use rustls::CertificateError;
 
+use super::established::FailedLater;
 use crate::error::{Error, ErrorKind};
 
 const CERTIFICATE_HINT: &str = "the server's certificate is of an authority that this machine does not trust, as behind a proxy that inspects TLS: name the authority's file with --ca-bundle, AWS_CA_BUNDLE or SSL_CERT_FILE; an image without CA certificates needs the package ca-certificates";
@@ -76,7 +77,12 @@ fn judge(cause: &(dyn StdError + 'static)) -> (ErrorKind, Option<&'static str>) 
     } else if says(cause, &|text| text == TUNNEL_LOGIN || SOCKS_LOGIN.iter().any(|words| text.contains(words))) {
         refused(LOGIN_HINT)
     } else if says(cause, &|text| text == TUNNEL_REFUSED) {
-        refused(PROXY_HINT)
+        // One that let connections through before fails for a while, or cannot reach the server just now.
+        if cause_of::<FailedLater>(cause).is_some() {
+            (ErrorKind::Unavailable, Some(PROXY_HINT))
+        } else {
+            refused(PROXY_HINT)
+        }
     } else if says(cause, &|text| is_of_proxy(text) && text.ends_with(UNCONNECTED)) {
         (ErrorKind::ProxyUnavailable, Some(NO_PROXY_HINT))
     } else if says(cause, &is_of_proxy) {

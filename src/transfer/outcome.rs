@@ -94,6 +94,8 @@ pub struct RunOutcome {
     pub vanished: Vanished,
     /// The clouds that take no part, and why.
     pub absent: Vec<AbsentCloud>,
+    /// What the destination's server does otherwise than its cloud ([`crate::destination::Destination::habits`]).
+    pub destination_habits: Vec<&'static str>,
     /// The types whose days could not be listed: each selected day was looked for by itself.
     pub untold_types: Vec<TypeName>,
 }

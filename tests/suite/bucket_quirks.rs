@@ -34,6 +34,11 @@ fn objects_are_deleted_one_by_one_where_the_server_knows_nothing_else() {
     let requests = lake.bucket().requests();
     assert!(requests.count(BucketOperation::Delete) > 2, "{requests:?}");
     assert!(requests.count(BucketOperation::DeleteMany) <= 2, "each run finds it out once: {requests:?}");
+    let habit = "does not delete many objects by one request, so they are deleted one by one";
+    let run = lake.sync(&export).run().expect(0).says(habit);
+    assert!(run.stdout.contains(habit), "the summary too: {}", run.stdout);
+    let doctor = lake.command(&export, "doctor").run().expect(0);
+    assert!(doctor.stdout.contains(habit), "{}", doctor.stdout);
 }
 
 #[test]
@@ -56,6 +61,9 @@ fn a_server_that_refuses_newer_checksums_verifies_by_md5_where_the_user_says_so(
     told.says("Unsupported header").says("AWS_REQUEST_CHECKSUM_CALCULATION");
     let adapt = |command: E3sync| command.env("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required");
     assert_works(&export, &lake, adapt);
+    let summary = adapt(lake.sync(&export)).arg("--json").run().expect(0).summary();
+    let habits = summary["destination_habits"].as_array().unwrap();
+    assert!(habits.len() == 1 && habits[0].as_str().unwrap().contains("verifies what it stores by MD5"), "{summary}");
     // What arrives changed is refused there too.
     let lake = locked();
     let distorted = lake
@@ -146,6 +154,11 @@ fn the_server_of_s3_alone_reaches_the_destination_and_nothing_else() {
     let services = sync().env_remove("AWS_ENDPOINT_URL").env("AWS_CONFIG_FILE", config.to_str().unwrap());
     services.arg("--verbose").run().expect(0);
     sync().env("AWS_ENDPOINT_URL_S3", "http://192.0.2.1").run().expect(2).says("AWS_ENDPOINT_URL_S3");
+    // All that is configured can be set aside; then the cloud itself is asked, here through a closed door.
+    lake.bucket().forget_requests();
+    let ignoring = sync().env("AWS_ENDPOINT_URL_S3", &url).env("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
+    ignoring.env("HTTPS_PROXY", "http://127.0.0.1:9").run().expect(2).says("the proxy does not answer");
+    assert_eq!(lake.bucket().requests().total(), 0);
 }
 
 #[test]

@@ -185,6 +185,28 @@ fn versions_and_locks_of_a_bucket_at_s3_are_told() {
 }
 
 #[test]
+fn how_a_bucket_encrypts_new_objects_is_told() {
+    const KEY: &str = "projects/p/locations/eu/keyRings/r/cryptoKeys/k";
+    let export = Export::of_noise(1, 1);
+    let doctor = |cloud: Cloud, change: fn(&mut CustomerSettings)| {
+        let lake = CustomerLake::with(cloud, "optimizely", change);
+        lake.command(&export, "doctor").arg("--json").run().expect(0)
+    };
+    let with_key = |settings: &mut CustomerSettings| settings.encryption_key = Some(KEY.to_owned());
+    assert_found(&doctor(Cloud::S3, |_| {}), "encryption", "fine", "the bucket names no encryption of its own");
+    let encrypted = format!("by aws:kms with the key {KEY}");
+    assert_found(&doctor(Cloud::S3, with_key), "encryption", "fine", &encrypted);
+    assert_found(&doctor(Cloud::Gcs, |_| {}), "encryption", "fine", "by Google's own keys");
+    assert_found(&doctor(Cloud::Gcs, with_key), "encryption", "fine", &format!("by the key {KEY}"));
+
+    let lake = CustomerLake::new(Cloud::S3);
+    let denied = BucketFault::new(BucketOperation::Policies, BucketAction::status(403, "AccessDenied"));
+    lake.bucket().inject(denied.after(2));
+    let hidden = lake.command(&export, "doctor").arg("--json").run().expect(0);
+    assert_found(&hidden, "encryption", "notable", "cannot be seen");
+}
+
+#[test]
 fn a_server_that_is_away_is_asked_again_once_and_sets_no_clock() {
     let export = Export::of_noise(1, 1);
     export.inject("exchange:status=503 times=always");

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::harness::{E3sync, Export, Finished, Proxy, TlsFront, assert_tree_is};
+use crate::harness::{E3sync, Export, FailingProxy, Finished, Proxy, TlsFront, assert_tree_is};
 
 /// Runs to the end what fails for good: without a second try, and with the code of wrong settings.
 fn refused(export: &Export, command: E3sync) -> Finished {
@@ -158,4 +158,27 @@ fn a_proxy_that_goes_away_in_the_middle_is_an_outage() {
     held.release();
     assert!(finished.stderr.contains("tunnel error"), "{}", finished.stderr);
     assert!(finished.stderr.contains("again in"), "it was tried again: {}", finished.stderr);
+}
+
+#[test]
+fn a_proxy_that_cannot_reach_a_server_for_a_moment_ends_no_run() {
+    let export = Export::of_noise(1, 6);
+    let front = TlsFront::start(&export);
+    let folder = tempfile::tempdir().unwrap();
+    let sync = |proxy: &FailingProxy| {
+        let command =
+            front.point(export.sync(folder.path())).env("HTTPS_PROXY", &format!("http://{}", proxy.address()));
+        command.arg("--ca-bundle").arg(front.authority()).arg("--verbose")
+    };
+    // The exchange, the first listing; then objects are fetched side by side, each over a new connection.
+    let proxy = FailingProxy::start(3..6);
+    let finished = sync(&proxy).run().expect(0);
+    assert_eq!(proxy.refused(), 3);
+    assert!(finished.stderr.contains("tunnel error: unsuccessful"), "{}", finished.stderr);
+    assert_tree_is(&export, folder.path());
+    // One that has let nothing through yet may forbid it: nobody waits for that.
+    export.simulator().forget_requests();
+    let proxy = FailingProxy::start(0..100);
+    refused(&export, sync(&proxy)).says("does not let this host through, or cannot reach it");
+    assert_eq!(proxy.refused(), 1);
 }

@@ -92,6 +92,7 @@ impl Summary<'_> {
         lines.extend(self.missing());
         lines.extend(self.kept());
         lines.extend(self.unmirrored());
+        lines.extend(self.outcome.destination_habits.iter().map(ToString::to_string));
 
         if let Some(error) = &self.outcome.stopped_by {
             lines.push(format!("the run ended early: {error}"));
@@ -196,6 +197,7 @@ impl Summary<'_> {
     pub fn for_a_person(&self) -> Vec<String> {
         let mut lines = self.held();
         lines.extend(self.unmirrored());
+        lines.extend(self.outcome.destination_habits.iter().map(ToString::to_string));
         lines
     }
 
@@ -227,6 +229,7 @@ impl Summary<'_> {
                 "get": self.counters.get_requests.get(), "put": self.counters.put_requests.get(),
                 "destination": self.counters.destination_requests.get(), "retries": self.counters.retries.get(),
             },
+            "destination_habits": self.outcome.destination_habits,
             "absent_clouds": absent_clouds(&self.outcome.absent),
             "strays": strays_fields(&self.outcome.strays), "vanished_types": names_of(&self.outcome.vanished.types),
             "credentials_renewed": self.counters.renewals.get(), "verified_against": self.verified, "stopped_by": error,

@@ -141,6 +141,10 @@ impl Store for MemoryStore {
         "memory://bucket"
     }
 
+    async fn habits(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     fn checksum(&self) -> ChecksumAlgorithm {
         ChecksumAlgorithm::Crc64Nvme
     }

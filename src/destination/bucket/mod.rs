@@ -49,7 +49,7 @@ use crate::export::{AccountId, Partition};
 use crate::progress::{Counters, Event, Observer};
 
 pub use lease::LeaseSettings;
-pub use policies::{Keeping, Policies};
+pub use policies::{Encryption, Keeping, Policies};
 pub(in crate::destination) use policies::{RETENTION_HINT, in_words};
 pub use read_only::ReadOnlyBucket;
 pub use store::{
@@ -85,6 +85,9 @@ impl BucketDestination {
             requests.observer.observe(&Event::Warning {
                 message: "this server takes no notice of conditional writes: two runs at once would not be kept apart",
             });
+        }
+        for habit in requests.store.habits().await {
+            requests.observer.observe(&Event::Notice { message: habit });
         }
         let catalog = Catalog::load(&requests, &layout).await?;
         let holder = settings.holder.clone();
@@ -139,7 +142,9 @@ impl BucketDestination {
         let uploads = requests.uploads(layout.prefix()).await.unwrap_or(None);
         let removes_unfinished_uploads =
             requests.store.removes_unfinished_uploads(layout.prefix()).await.unwrap_or(None);
+        let habits = requests.store.habits().await;
         Ok(Examined {
+            habits,
             account_id,
             days: catalog.days(),
             claimed: catalog.claimed(),
@@ -276,6 +281,10 @@ impl Destination for BucketDestination {
         true
     }
 
+    async fn habits(&self) -> Vec<&'static str> {
+        self.0.requests.store.habits().await
+    }
+
     async fn close(&self) -> Vec<String> {
         tokio::time::timeout(CLOSE_MAX, self.release()).await.unwrap_or_else(|_| {
             vec!["the bucket did not answer at the end; this run's lease ends by itself".to_owned()]
@@ -294,6 +303,8 @@ pub struct Examined {
     pub claimed: Vec<Partition>,
     /// Whether the server minds conditional writes.
     pub minds_conditions: bool,
+    /// What the server does otherwise than its cloud.
+    pub habits: Vec<&'static str>,
     /// The unfinished multipart uploads; `None` where they cannot be listed.
     pub uploads: Option<Vec<Upload>>,
     /// Whether a lifecycle rule removes such uploads; `None` where that cannot be seen.

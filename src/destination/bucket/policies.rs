@@ -31,6 +31,22 @@ pub struct Keeping {
     pub soft_delete: Option<Duration>,
     /// Whether what is replaced or deleted stays as an old version.
     pub keeps_versions: bool,
+    /// How new objects are encrypted.
+    pub encryption: Encryption,
+}
+
+/// How a bucket encrypts new objects of which a request says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// The server does not know the question.
+    #[default]
+    Unasked,
+    /// It may not be seen with these credentials, which lack this right.
+    Hidden(&'static str),
+    /// The bucket names none.
+    None,
+    /// In this way, by the cloud's own name, with the key where it is the user's.
+    By(String),
 }
 
 impl Policies {

@@ -100,6 +100,9 @@ pub trait Store: Send + Sync {
     /// `None` where that cannot be found out.
     async fn removes_unfinished_uploads(&self, prefix: &str) -> Result<Option<bool>>;
 
+    /// What was found out so far that this server does otherwise than its cloud, each as a sentence's fragment.
+    async fn habits(&self) -> Vec<&'static str>;
+
     /// How the bucket keeps what was to be replaced or deleted in it.
     async fn policies(&self) -> Result<Policies> {
         Ok(Policies::Unasked)

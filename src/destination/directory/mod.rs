@@ -179,6 +179,10 @@ impl Destination for DirectoryDestination {
         false
     }
 
+    async fn habits(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     async fn close(&self) -> Vec<String> {
         Vec::new()
     }

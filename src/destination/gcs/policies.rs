@@ -6,11 +6,12 @@ use serde::Deserialize;
 
 use super::GcsStore;
 use super::call::Operation;
-use crate::destination::bucket::{Keeping, Policies};
+use crate::destination::bucket::{Encryption, Keeping, Policies};
 use crate::error::Result;
+use crate::export::printable;
 
 /// What is asked for, by the names of Google's JSON API. Its XML API does not tell soft delete.
-const FIELDS: &str = "fields=retentionPolicy,softDeletePolicy,versioning,defaultEventBasedHold";
+const FIELDS: &str = "fields=retentionPolicy,softDeletePolicy,versioning,defaultEventBasedHold,encryption";
 
 const HIDDEN: Policies = Policies::Hidden("storage.buckets.get");
 
@@ -23,6 +24,13 @@ struct BucketResource {
     versioning: Option<Versioning>,
     #[serde(default)]
     default_event_based_hold: bool,
+    encryption: Option<DefaultEncryption>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DefaultEncryption {
+    default_kms_key_name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +84,11 @@ fn read(answer: &[u8]) -> Option<Keeping> {
             None => None,
         },
         keeps_versions: answer.versioning.is_some_and(|versioning| versioning.enabled),
+        encryption: match answer.encryption.and_then(|encryption| encryption.default_kms_key_name) {
+            Some(key) => Encryption::By(format!("the key {}", printable(&key))),
+            // Google encrypts everything, and does not say so.
+            None => Encryption::By("Google's own keys".to_owned()),
+        },
     })
 }
 
@@ -87,18 +100,21 @@ mod tests {
     fn googles_words_are_understood() {
         let days = |days: u64| Some(Duration::from_secs(days * 86_400));
         let all = br#"{"retentionPolicy":{"retentionPeriod":"604800","effectiveTime":"2026-11-20T00:00:00Z","isLocked":true},
-            "softDeletePolicy":{"retentionDurationSeconds":"2592000"},"versioning":{"enabled":true},"defaultEventBasedHold":true}"#;
+            "softDeletePolicy":{"retentionDurationSeconds":"2592000"},"versioning":{"enabled":true},"defaultEventBasedHold":true,
+            "encryption":{"defaultKmsKeyName":"projects/p/locations/eu/keyRings/r/cryptoKeys/k"}}"#;
         let expected = Keeping {
             retention: days(7),
             is_retention_locked: true,
             holds_new_objects: true,
             soft_delete: days(30),
             keeps_versions: true,
+            encryption: Encryption::By("the key projects/p/locations/eu/keyRings/r/cryptoKeys/k".to_owned()),
         };
         assert_eq!(read(all), Some(expected));
-        assert_eq!(read(b"{}"), Some(Keeping::default()));
+        let usual = Keeping { encryption: Encryption::By("Google's own keys".to_owned()), ..Keeping::default() };
+        assert_eq!(read(b"{}"), Some(usual.clone()));
         let off = br#"{"softDeletePolicy":{"retentionDurationSeconds":"0"},"versioning":{"enabled":false}}"#;
-        assert_eq!(read(off), Some(Keeping::default()));
+        assert_eq!(read(off), Some(usual));
         for other in [&b"<html>"[..], b"[]", br#"{"retentionPolicy":{"retentionPeriod":"long"}}"#, b""] {
             assert_eq!(read(other), None, "{}", String::from_utf8_lossy(other));
         }

@@ -166,6 +166,10 @@ impl Store for GcsStore {
         unless_refused(answer)?.map(|answer| listing::read_lifecycle(&answer, &self.bucket, prefix)).transpose()
     }
 
+    async fn habits(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     async fn policies(&self) -> Result<Policies> {
         self.ask_policies().await
     }

@@ -78,6 +78,11 @@ impl Sessions {
         self.login.aws.hint()
     }
 
+    /// Whether uploads carry the newer checksums, which the AWS settings can forbid.
+    pub async fn sends_checksums(&self) -> bool {
+        self.current.lock().await.sends_checksums
+    }
+
     /// The region that requests are signed for.
     pub fn region(&self) -> &str {
         self.login.region.as_ref()

@@ -15,7 +15,7 @@ mod tests;
 mod upload;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
@@ -30,6 +30,13 @@ use crate::destination::bucket::{
 use crate::error::Result;
 use crate::export::{ChecksumAlgorithm, Checksums};
 use crate::plan::listing_check::PageToken;
+
+/// Said where the AWS settings ask for no checksums.
+const VERIFIED_BY_MD5: &str = "the bucket verifies what it stores by MD5 only, since the AWS settings have request_checksum_calculation = when_required, and objects are deleted one by one";
+
+/// Said of a server that does not know DeleteObjects.
+const DELETED_SINGLY: &str =
+    "the bucket's server does not delete many objects by one request, so they are deleted one by one";
 
 /// The checksum that S3 computes of an object made of parts.
 const CHECKSUM: ChecksumAlgorithm = ChecksumAlgorithm::Crc64Nvme;
@@ -138,6 +145,15 @@ impl Store for S3Store {
 
     async fn removes_unfinished_uploads(&self, prefix: &str) -> Result<Option<bool>> {
         self.has_cleaning_rule(prefix).await
+    }
+
+    async fn habits(&self) -> Vec<&'static str> {
+        let verifies_by_md5 = !self.sessions.sends_checksums().await;
+        let deletes_singly = self.deletes_singly.load(Ordering::Relaxed);
+        [(verifies_by_md5, VERIFIED_BY_MD5), (deletes_singly && !verifies_by_md5, DELETED_SINGLY)]
+            .into_iter()
+            .filter_map(|(is_so, habit)| is_so.then_some(habit))
+            .collect()
     }
 
     async fn policies(&self) -> Result<Policies> {

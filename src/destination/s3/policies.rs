@@ -7,8 +7,9 @@ use aws_sdk_s3::types::{BucketVersioningStatus, DefaultRetention, ObjectLockRete
 
 use super::S3Store;
 use super::failure::Operation;
-use crate::destination::bucket::{Keeping, Policies};
+use crate::destination::bucket::{Encryption, Keeping, Policies};
 use crate::error::{Error, ErrorKind, Result};
+use crate::export::printable;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -24,7 +25,10 @@ impl S3Store {
                 let is_retention_locked =
                     retention.as_ref().and_then(DefaultRetention::mode) == Some(&ObjectLockRetentionMode::Compliance);
                 let retention = retention.as_ref().map(time_of).filter(|time| !time.is_zero());
-                Ok(Policies::Told(Keeping { retention, is_retention_locked, keeps_versions, ..Keeping::default() }))
+                let encryption = self.default_encryption().await?;
+                let keeping =
+                    Keeping { retention, is_retention_locked, keeps_versions, encryption, ..Keeping::default() };
+                Ok(Policies::Told(keeping))
             }
             Err(error) if error.kind() == ErrorKind::AccessDenied => Ok(HIDDEN),
             Err(error) if error.kind() == ErrorKind::Protocol => Ok(Policies::Unasked),
@@ -38,6 +42,33 @@ impl S3Store {
             request.send().await.map_err(|error| self.failure(Operation::GetPolicies, "", &error))
         });
         Ok(answer.await?.status() == Some(&BucketVersioningStatus::Enabled))
+    }
+
+    async fn default_encryption(&self) -> Result<Encryption> {
+        let answer = self.sessions.run(async |session| {
+            let request = session.xml.get_bucket_encryption().bucket(&self.settings.bucket);
+            match request.send().await {
+                Ok(answer) => Ok(Some(answer)),
+                Err(error) if error.code() == Some("ServerSideEncryptionConfigurationNotFoundError") => Ok(None),
+                Err(error) => Err(self.failure(Operation::GetPolicies, "", &error)),
+            }
+        });
+        let answer = match answer.await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => return Ok(Encryption::None),
+            Err(error) if error.kind() == ErrorKind::AccessDenied => {
+                return Ok(Encryption::Hidden("s3:GetEncryptionConfiguration"));
+            }
+            Err(error) if error.kind() == ErrorKind::Protocol => return Ok(Encryption::Unasked),
+            Err(error) => return Err(error),
+        };
+        let configuration = answer.server_side_encryption_configuration;
+        let rule = configuration.as_ref().and_then(|configuration| configuration.rules().first());
+        let Some(rule) = rule.and_then(|rule| rule.apply_server_side_encryption_by_default()) else {
+            return Ok(Encryption::None);
+        };
+        let key = rule.kms_master_key_id().map_or_else(String::new, |key| format!(" with the key {}", printable(key)));
+        Ok(Encryption::By(format!("{}{key}", printable(rule.sse_algorithm().as_str()))))
     }
 
     async fn default_retention(&self) -> Result<Option<DefaultRetention>> {

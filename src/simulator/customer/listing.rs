@@ -122,12 +122,22 @@ pub(super) fn lifecycle(asked: &Asked<'_>) -> Result<Reply, S3Error> {
     Ok(document("LifecycleConfiguration", inner))
 }
 
-/// Whether the bucket keeps versions, or how it locks objects.
+/// Whether the bucket keeps versions, how it locks objects, or how it encrypts them.
 pub(super) fn s3_policies(asked: &Asked<'_>) -> Result<Reply, S3Error> {
     let settings = &asked.service.settings;
     if asked.call.parameter("versioning").is_some() {
         let status = if settings.keeps_versions() { element("Status", "Enabled") } else { String::new() };
         return Ok(document("VersioningConfiguration", &status));
+    }
+    if asked.call.parameter("encryption").is_some() {
+        let Some(key) = &settings.encryption_key else {
+            let message = "The server side encryption configuration was not found";
+            return Err(S3Error::new(StatusCode::NOT_FOUND, "ServerSideEncryptionConfigurationNotFoundError", message));
+        };
+        let default = element("SSEAlgorithm", "aws:kms") + &element("KMSMasterKeyID", key);
+        let rule =
+            format!("<Rule><ApplyServerSideEncryptionByDefault>{default}</ApplyServerSideEncryptionByDefault></Rule>");
+        return Ok(document("ServerSideEncryptionConfiguration", &rule));
     }
     if !settings.is_object_locked {
         let message = "Object Lock configuration does not exist for this bucket";
@@ -155,6 +165,7 @@ pub(super) fn policies(asked: &Asked<'_>) -> Reply {
             settings.soft_delete_seconds.map(|seconds| json!({ "retentionDurationSeconds": seconds.to_string() })),
         ),
         ("versioning", settings.keeps_versions().then(|| json!({ "enabled": true }))),
+        ("encryption", settings.encryption_key.as_ref().map(|key| json!({ "defaultKmsKeyName": key }))),
     ];
     let fields = asked.call.parameter("fields").map(|fields| fields.split(',').collect::<Vec<_>>());
     let is_asked_for = |name: &str| fields.as_ref().is_none_or(|fields| fields.contains(&name));

@@ -11,6 +11,7 @@ use super::copy::{Labels, StoredCopy, Sum, coverage};
 use super::digest::{Algorithm, check_body, check_google_hash, compare, md5, refuse, sent};
 use super::front::{Asked, condition, document, empty};
 use super::object::{check_vouched, checksum_elements, copy_source, identify};
+use super::quirk::Quirk;
 use super::store::{StoredPart, Upload};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -181,6 +182,13 @@ fn check_sizes(asked: &Asked<'_>, parts: &[&StoredPart]) -> Result<(), S3Error> 
     if sizes.clone().take(parts.len() - 1).any(|size| size < least) {
         let message = "Your proposed upload is smaller than the minimum allowed size";
         return Err(refuse("EntityTooSmall", message).with("MinSizeAllowed", &least.to_string()));
+    }
+    let must_be_equal = asked.call.cloud == Cloud::S3 && asked.service.settings.quirks.contains(&Quirk::EqualParts);
+    let mut but_last = sizes.clone().take(parts.len() - 1);
+    if let Some(first) = but_last.next().filter(|_| must_be_equal)
+        && (but_last.any(|size| size != first) || sizes.clone().next_back().is_some_and(|last| last > first))
+    {
+        return Err(refuse("InvalidPart", "All non-trailing parts must have the same length."));
     }
     let said = asked.call.header("x-amz-mp-object-size").map(str::parse::<u64>);
     if said.is_some_and(|said| said != Ok(sizes.sum())) {

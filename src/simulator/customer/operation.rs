@@ -77,7 +77,9 @@ fn of_bucket(call: &Call) -> BucketOperation {
     let asks = |name: &str| call.parameter(name).is_some();
     let is_json = matches!(&call.target, Target::Gcs(Address { dialect: Dialect::Json, .. }));
     match call.method {
-        Method::GET if is_json || asks("versioning") || asks("object-lock") => BucketOperation::Policies,
+        Method::GET if is_json || ["versioning", "object-lock", "encryption"].into_iter().any(asks) => {
+            BucketOperation::Policies
+        }
         Method::GET if asks("uploads") => BucketOperation::ListUploads,
         Method::GET if asks("lifecycle") => BucketOperation::Lifecycle,
         Method::GET if call.parameter("list-type") == Some("2") => BucketOperation::List,

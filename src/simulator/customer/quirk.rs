@@ -25,15 +25,18 @@ pub enum Quirk {
     RefusesChecksums,
     /// Every request needs `x-amz-request-payer: requester`.
     RequesterPays,
+    /// All parts of an upload but the last one have the same size: R2.
+    EqualParts,
 }
 
-const NAMES: [(&str, Quirk); 6] = [
+const NAMES: [(&str, Quirk); 7] = [
     ("no-delete-many", Quirk::NoDeleteMany),
     ("md5-on-delete-many", Quirk::Md5OnDeleteMany),
     ("refuses-conditions", Quirk::RefusesConditions),
     ("owner-acl", Quirk::OwnerAcl),
     ("refuses-checksums", Quirk::RefusesChecksums),
     ("requester-pays", Quirk::RequesterPays),
+    ("equal-parts", Quirk::EqualParts),
 ];
 
 impl Quirk {

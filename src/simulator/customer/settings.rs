@@ -45,6 +45,8 @@ pub struct CustomerSettings {
     pub retention_seconds: Option<u64>,
     /// Google's soft delete: number of seconds for which a deleted object could be restored. It is only reported.
     pub soft_delete_seconds: Option<u64>,
+    /// The name of the key that the bucket encrypts new objects with. It is only reported.
+    pub encryption_key: Option<String>,
     /// Habits of servers that are not S3.
     pub quirks: Vec<Quirk>,
     /// Conditions on writes are honoured; false for a server that does not know them and writes regardless.
@@ -77,6 +79,7 @@ impl CustomerSettings {
             is_object_locked: false,
             retention_seconds: None,
             soft_delete_seconds: None,
+            encryption_key: None,
             quirks: Vec::new(),
             honours_conditions: true,
             lifecycle_aborts_uploads: false,

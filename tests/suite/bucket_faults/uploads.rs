@@ -1,9 +1,10 @@
 //! Objects in parts: every request of an upload fails once, and uploads that somebody else aborts.
 
-use e3sync::simulator::{BucketAction, BucketFault, BucketOperation, Cloud, When};
+use e3sync::simulator::{BucketAction, BucketFault, BucketOperation, Cloud, CustomerSettings, Quirk, When};
 use serde_json::Value;
 
 use super::lake::{DATA, LARGE_BYTES, Lake, PART_BYTES, export_of};
+use crate::harness::{Export, TODAY};
 
 /// The requests by which an object comes in parts.
 const REQUESTS: [BucketOperation; 3] =
@@ -80,8 +81,15 @@ fn an_upload_that_a_lifecycle_rule_aborts_in_the_middle_begins_anew() {
 
 /// A bucket with an upload that a killed run has noted some parts of, and how many bytes those are.
 fn killed_in_an_upload(cloud: Cloud) -> (Lake, u64) {
+    killed_in_an_upload_to(Lake::of(cloud, export_of_one_upload()))
+}
+
+fn export_of_one_upload() -> Export {
     let size_bytes = LARGE_BYTES + 4 * PART_BYTES;
-    let lake = Lake::of(cloud, export_of(1, size_bytes..=size_bytes));
+    export_of(1, size_bytes..=size_bytes)
+}
+
+fn killed_in_an_upload_to(lake: Lake) -> (Lake, u64) {
     // So slow that notes are taken before the end; notes are what the next run goes by.
     let running = lake.sync().args(["--bwlimit", "4MB/s"]).start();
     lake.wait_until("parts are noted", |_| noted_bytes(&lake) >= PART_BYTES);
@@ -129,4 +137,15 @@ fn an_upload_that_a_lifecycle_rule_aborts_between_two_runs_begins_anew() {
     lake.bucket().abort_uploads();
     lake.run_after_leases(|| lake.sync()).expect(0);
     lake.assert_mirrored("aborted between two runs");
+}
+
+#[test]
+fn an_upload_that_goes_on_with_another_part_size_has_parts_of_one_size() {
+    let change = |settings: &mut CustomerSettings| settings.quirks = vec![Quirk::EqualParts];
+    let (lake, _) = killed_in_an_upload_to(Lake::with(Cloud::S3, export_of_one_upload(), change));
+    let first = lake.export.dates()[0].to_string();
+    let selection = ["--from", first.as_str(), "--today", TODAY];
+    let sync = || lake.command("sync").arg(lake.address()).args(selection).args(["--part-size", "6MiB"]);
+    lake.run_after_leases(sync).expect(0);
+    lake.assert_mirrored("another part size");
 }

@@ -29,7 +29,7 @@ pub use lake::{CustomerLake, sha256_hex};
 pub use moto::{Moto, OpenMoto};
 pub use peer::{Server, assert_same_files, prefix};
 pub use peer_lake::PeerLake;
-pub use proxy::Proxy;
+pub use proxy::{FailingProxy, Proxy};
 pub use s3s::S3s;
 pub use sample::sample;
 pub use tls_front::TlsFront;

@@ -1,5 +1,9 @@
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::ops::Range;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::tools::python;
@@ -61,4 +65,65 @@ impl Drop for Proxy {
         }
         let _ = self.child.wait();
     }
+}
+
+/// A proxy for `CONNECT` that answers some of its requests with 503, as one that cannot reach a server just now.
+pub struct FailingProxy {
+    address: String,
+    refused: Arc<AtomicUsize>,
+}
+
+impl FailingProxy {
+    /// A proxy that fails the requests of these numbers, counted from 0.
+    pub fn start(failing: Range<usize>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let refused = Arc::new(AtomicUsize::new(0));
+        let count = refused.clone();
+        std::thread::spawn(move || {
+            for (number, client) in listener.incoming().enumerate() {
+                let is_refused = failing.contains(&number);
+                count.fetch_add(usize::from(is_refused), Ordering::SeqCst);
+                std::thread::spawn(move || connect(client.unwrap(), is_refused));
+            }
+        });
+        Self { address, refused }
+    }
+
+    /// Where it listens: `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The number of requests that it has failed.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
+    }
+}
+
+/// Answers one `CONNECT HOST:PORT`, and hands bytes on in both directions.
+fn connect(client: TcpStream, is_refused: bool) -> Option<()> {
+    let mut head = BufReader::new(client.try_clone().ok()?);
+    let mut request = String::new();
+    head.read_line(&mut request).ok()?;
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        head.read_line(&mut line).ok()?;
+    }
+    let mut answer = client.try_clone().ok()?;
+    if is_refused {
+        return answer.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").ok();
+    }
+    let server = TcpStream::connect(request.split(' ').nth(1)?).ok()?;
+    answer.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").ok()?;
+    let (mut from_server, mut to_client) = (server.try_clone().ok()?, client);
+    let back = std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from_server, &mut to_client);
+        let _ = to_client.shutdown(Shutdown::Write);
+    });
+    let mut to_server = server;
+    let _ = std::io::copy(&mut head, &mut to_server);
+    let _ = to_server.shutdown(Shutdown::Write);
+    back.join().ok()
 }
