@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use reqwest::Url;
 use tokio::sync::watch;
+use url::Url;
 
 use crate::clock::Clock;
 use crate::credentials::{ExchangeSettings, TokenSource};

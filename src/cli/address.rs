@@ -192,7 +192,7 @@ fn s3(rest: &str, arguments: &BucketArgs) -> Result<Address> {
     Ok(Address::S3 { store, prefix })
 }
 
-fn endpoint_url(arguments: &BucketArgs) -> Result<Option<reqwest::Url>> {
+fn endpoint_url(arguments: &BucketArgs) -> Result<Option<url::Url>> {
     arguments.dest_endpoint_url.as_deref().map(|url| net::parse_endpoint("--dest-endpoint-url", url)).transpose()
 }
 

@@ -215,7 +215,7 @@ pub fn source(arguments: &SourceArgs) -> Result<SourceSettings> {
     // One address serves one cloud, and else Google's token would go to S3's server. Only a simulator serves both:
     // on this machine, or at the server that issued the token and so knows it.
     let api_url = net::parse_endpoint("--api-url", &arguments.api_url)?;
-    let serves_both = |url: &reqwest::Url| net::is_loopback(url) || url.origin() == api_url.origin();
+    let serves_both = |url: &url::Url| net::is_loopback(url) || url.origin() == api_url.origin();
     let is_ambiguous = endpoint_url.as_ref().is_some_and(|url| !serves_both(url));
     let uses_keys = arguments.source_profile.is_some() || arguments.source_ambient;
     if is_ambiguous && arguments.source == SourceArg::Auto && !uses_keys {

@@ -75,7 +75,7 @@ pub fn hint_of(error: &Error) -> Option<Cow<'_, str>> {
 /// How servers are reached, for `doctor`.
 pub fn finding() -> Finding {
     let settings = settings();
-    if let Err(error) = net::build_client(&settings) {
+    if let Err(error) = net::check(&settings) {
         return Finding::broken("network", &error);
     }
     let way = match (proxy(), exceptions()) {

@@ -12,10 +12,11 @@ mod secret;
 mod token;
 pub mod well_formed;
 
-pub use ambient::AmbientAwsIssuer;
+pub(crate) use ambient::AmbientAwsIssuer;
 pub use aws::AwsCredentials;
 pub(crate) use aws_settings::AwsSettings;
-pub use exchange::{API_URL, AwsExchange, ExchangeSettings, GcpExchange};
+pub use exchange::{API_URL, ExchangeSettings};
+pub(crate) use exchange::{AwsExchange, GcpExchange};
 pub use gcp::GcpToken;
 pub use renewer::{Grant, Issued, Issuer, RenewalSettings, Renewer};
 pub use secret::SecretSource;

@@ -4,6 +4,7 @@
 mod client;
 mod established;
 mod no_answer;
+mod poster;
 mod rate_watch;
 mod raw_answer;
 mod refusal_body;
@@ -17,20 +18,29 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use jiff::Timestamp;
-use reqwest::Url;
+use url::Url;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 
-pub use client::{NetSettings, build_client, build_client_without_pool};
-pub use no_answer::connection_error;
-pub(crate) use no_answer::no_answer;
+pub use client::NetSettings;
+pub(crate) use client::{build_client, build_client_without_pool};
+pub(crate) use no_answer::{connection_error, no_answer};
+pub use poster::JsonPoster;
 pub(crate) use rate_watch::RateWatch;
 pub(crate) use raw_answer::RawAnswer;
 pub(crate) use refusal_body::{RefusalBody, said};
 pub(crate) use s3_config::{SigningTime, with_own_transport};
 pub(crate) use s3_refusal::{Refusal, SdkFailure, credentials_failure};
-pub use sdk_transport::{AnswerCheck, SdkTransport};
+pub(crate) use sdk_transport::{AnswerCheck, SdkTransport};
+
+/// Sees that connections can be made with these settings, without making any.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a proxy or a CA bundle that cannot be used.
+pub fn check(settings: &NetSettings) -> Result<()> {
+    build_client(settings).map(drop)
+}
 
 /// Reads the address of a service: HTTPS, or plain HTTP to this machine only.
 ///
@@ -77,7 +87,7 @@ pub(crate) fn push_encoded(url: &mut String, text: &str, keep: u8) {
 }
 
 /// The pause that a `Retry-After` header asks for, in either of its forms (RFC 9110 section 10.2.3).
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
@@ -87,7 +97,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The server's clock by the answer's `Date` header.
-pub fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
+pub(crate) fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
     parse_http_date(headers.get(http::header::DATE)?.to_str().ok()?)
 }
 

@@ -79,7 +79,7 @@ impl Listing {
     ///
     /// # Errors
     /// [`ErrorKind::DestinationUnusable`] when the spilled file cannot be read.
-    pub fn objects(&mut self) -> Result<ObjectLines<BufReader<&mut SpooledTempFile>>> {
+    pub fn objects(&mut self) -> Result<ObjectLines<impl BufRead>> {
         self.spool.seek(SeekFrom::Start(0)).map_err(unusable)?;
         Ok(ObjectLines::new(BufReader::new(&mut self.spool)))
     }

@@ -54,7 +54,7 @@ impl Call {
     pub(crate) fn with_form(mut self, form: &[u8]) -> Self {
         let form = std::str::from_utf8(form).unwrap_or_default();
         // Unlike a query, a form has its blanks as `+`.
-        let url = reqwest::Url::parse(&format!("http://form/?{form}"));
+        let url = url::Url::parse(&format!("http://form/?{form}"));
         self.query.extend(url.iter().flat_map(|url| url.query_pairs().into_owned()));
         self
     }

@@ -97,7 +97,7 @@ impl OAuthServer {
         let parameter = |name: &str| call.parameter(name).unwrap_or_default();
         let redirect = parameter("redirect_uri");
         let is_sound = parameter("client_id") == CLIENT_ID && parameter("response_type") == "code";
-        let Ok(mut url) = reqwest::Url::parse(redirect) else {
+        let Ok(mut url) = url::Url::parse(redirect) else {
             return refuse(StatusCode::BAD_REQUEST, "invalid_request", "redirect_uri is no address");
         };
         if !is_sound {

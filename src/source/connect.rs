@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reqwest::Url;
+use url::Url;
 
 use super::bucket::BucketSource;
 use super::gcs::{GcsProtocol, GcsSettings};
@@ -247,7 +247,7 @@ mod tests {
     use crate::source::ReadRequest;
 
     async fn connected(cloud: CloudChoice, simulator: &Simulator, now: Timestamp) -> Arc<Cloud> {
-        let url: reqwest::Url = simulator.url().parse().unwrap();
+        let url: url::Url = simulator.url().parse().unwrap();
         let net = NetSettings::default();
         let settings = SourceSettings {
             cloud,

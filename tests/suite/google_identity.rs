@@ -193,7 +193,7 @@ fn an_aws_identity_is_proven_by_a_signed_request() {
     sync.secret_env("AWS_SECRET_ACCESS_KEY", "the0key0of0aws").env("AWS_SESSION_TOKEN", "session").run().expect(0);
     scene.lake.assert_mirrored("by an AWS identity");
     let token = scene.servers.asked("/")[0].field("subject_token");
-    let url = reqwest::Url::parse(&format!("http://x/?t={token}")).unwrap();
+    let url = url::Url::parse(&format!("http://x/?t={token}")).unwrap();
     let document: Value = serde_json::from_str(&url.query_pairs().next().unwrap().1).unwrap();
     assert_eq!(document["url"], "https://sts.eu-west-1.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15");
     assert_eq!(document["method"], "POST");

@@ -173,7 +173,7 @@ fn a_lineage_server_that_cannot_be_used_is_a_warning() {
     let export = Export::of_noise(1, 1);
     let folder = tempfile::tempdir().unwrap();
     let sync = |url: &str| export.sync(folder.path()).env("OPENLINEAGE_URL", url);
-    sync("http://127.0.0.1:9").run().expect(0).says("OpenLineage's server took no event: Connection refused");
+    sync("http://127.0.0.1:9").run().expect(0).says("OpenLineage's server took no event").says("Connection refused");
     sync("nowhere").run().expect(0).says("OPENLINEAGE_URL is not a URL; the run goes on without OpenLineage");
     let key = ("OPENLINEAGE_API_KEY", "key-of-the-lineage-server");
     let remote = sync("http://marquez.invalid:5000").secret_env(key.0, key.1);

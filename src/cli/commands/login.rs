@@ -79,7 +79,7 @@ async fn pasted(authorization: &Authorization) -> Result<String> {
         Error::new(ErrorKind::Usage, "no address was pasted")
             .with_hint("paste the whole address that begins with http://127.0.0.1, with its code")
     };
-    match reqwest::Url::parse(text) {
+    match url::Url::parse(text) {
         Ok(url) => authorization.code_in(&url)?.ok_or_else(nothing),
         // Without its address nobody can tell whose code it is, but whoever pastes it has just got it.
         Err(_) if !text.is_empty() && !text.contains(char::is_whitespace) => Ok(text.to_owned()),

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use e3sync::destination::Address;
 use e3sync::error::{Error, ErrorKind, ExitCode, Result};
-use e3sync::net;
+use e3sync::net::{self, JsonPoster};
 use e3sync::sync;
 use e3sync::transfer::{PartitionOutcome, RunOutcome};
 use jiff::Timestamp;
-use reqwest::{Client, Url};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use url::Url;
 
 use crate::cli::decide::plain_address;
 use crate::cli::environment;
@@ -34,9 +34,7 @@ type Stop = watch::Receiver<Option<ErrorKind>>;
 
 /// Tells a server about one run.
 pub struct Lineage {
-    client: Client,
-    url: Url,
-    api_key: Option<SecretString>,
+    poster: JsonPoster,
     namespace: String,
     run_id: String,
     inputs: Vec<(String, String)>,
@@ -56,9 +54,12 @@ impl Lineage {
         let api_key = environment::variable("OPENLINEAGE_API_KEY").map(SecretString::from);
         let endpoint = environment::variable("OPENLINEAGE_ENDPOINT").unwrap_or_else(|| "api/v1/lineage".to_owned());
         Ok(Some(Self {
-            client: net::build_client(&network::settings())?,
-            url: address(&url, &endpoint, api_key.is_some())?,
-            api_key,
+            poster: JsonPoster::new(
+                &network::settings(),
+                address(&url, &endpoint, api_key.is_some())?,
+                api_key,
+                TIMEOUT,
+            )?,
             namespace: environment::variable("OPENLINEAGE_NAMESPACE").unwrap_or_else(|| "default".to_owned()),
             run_id: random_uuid(),
             inputs: sources.iter().map(|source| dataset_of_url(source)).collect(),
@@ -107,25 +108,16 @@ impl Lineage {
             "job": { "namespace": self.namespace, "name": "e3sync.sync" },
             "inputs": inputs, "outputs": outputs, "producer": PRODUCER, "schemaURL": SCHEMA_URL,
         });
-        let mut request = self
-            .client
-            .post(self.url.clone())
-            .timeout(TIMEOUT)
-            .header("content-type", "application/json")
-            .body(body.to_string());
-        if let Some(key) = &self.api_key {
-            request = request.header("authorization", format!("Bearer {}", key.expose_secret()));
-        }
         let answer = tokio::select! {
-            answer = request.send() => answer,
+            answer = self.poster.post(&body) => answer,
             () = self.stopped_long_enough() => {
                 return Some(format!("OpenLineage's server took no event within {TIMEOUT_AFTER_STOP:?} of the stop"));
             }
         };
         match answer {
-            Ok(answer) if answer.status().is_success() => None,
-            Ok(answer) => Some(format!("OpenLineage's server refused an event ({})", answer.status().as_u16())),
-            Err(cause) => Some(format!("OpenLineage's server took no event: {}", root_of(&cause.without_url()))),
+            Ok(200..300) => None,
+            Ok(status) => Some(format!("OpenLineage's server refused an event ({status})")),
+            Err(cause) => Some(format!("OpenLineage's server took no event: {cause}")),
         }
     }
 
@@ -163,15 +155,6 @@ fn statistics(type_name: &str, partitions: &[PartitionOutcome]) -> Value {
         statistics["rowCount"] = rows.into();
     }
     statistics
-}
-
-/// The error at the end of the chain: that the connection was refused, not that sending failed.
-fn root_of(error: &dyn std::error::Error) -> &dyn std::error::Error {
-    let mut root = error;
-    while let Some(cause) = root.source() {
-        root = cause;
-    }
-    root
 }
 
 fn address(url: &str, endpoint: &str, has_key: bool) -> Result<Url> {
@@ -264,9 +247,13 @@ mod tests {
         for (stopped_by, seconds) in [(None, TIMEOUT), (Some(ErrorKind::Terminated), TIMEOUT_AFTER_STOP)] {
             let (_sender, stop) = watch::channel(stopped_by);
             let lineage = Lineage {
-                client: net::build_client(&net::NetSettings::default()).unwrap(),
-                url: format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap(),
-                api_key: None,
+                poster: JsonPoster::new(
+                    &net::NetSettings::default(),
+                    format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap(),
+                    None,
+                    TIMEOUT,
+                )
+                .unwrap(),
                 namespace: "default".to_owned(),
                 run_id: random_uuid(),
                 inputs: Vec::new(),

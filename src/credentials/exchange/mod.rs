@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use url::Url;
 
 pub use aws::AwsExchange;
 pub use gcp::GcpExchange;

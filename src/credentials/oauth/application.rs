@@ -1,6 +1,6 @@
 //! An OAuth application: who asks for access tokens, and where.
 
-use reqwest::Url;
+use url::Url;
 
 use crate::credentials::SecretSource;
 use crate::net::NetSettings;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use oauth2::basic::BasicClient;
 use oauth2::{AuthUrl, ClientId, CsrfToken, RedirectUrl, Scope};
-use reqwest::Url;
+use url::Url;
 
 use super::Application;
 use super::endpoint::TokenEndpoint;

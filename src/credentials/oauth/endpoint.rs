@@ -10,8 +10,9 @@ use oauth2::{
     AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, RedirectUrl,
     RefreshToken, RequestTokenError, Scope, StandardErrorResponse, TokenResponse as _, TokenUrl,
 };
-use reqwest::{Client, Url};
+use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
 
 use super::application::{Application, ClientAuthentication};
 use crate::credentials::well_formed::{self, Syntax};

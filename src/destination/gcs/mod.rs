@@ -23,7 +23,7 @@ use object_store::client::{HttpRequestBody, HttpResponse, HttpService as _};
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
 use object_store::path::Path;
 use object_store::{BackoffConfig, CredentialProvider as _, RetryConfig};
-use reqwest::Url;
+use url::Url;
 
 use self::call::{Call, Operation};
 use self::credentials::TokenIssuer;

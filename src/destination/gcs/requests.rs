@@ -7,7 +7,7 @@ use object_store::{
     Attribute, Attributes, CopyMode, CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore as _,
     ObjectStoreExt as _, PutMode, PutOptions, PutPayload, PutResult, UpdateVersion,
 };
-use reqwest::Url;
+use url::Url;
 
 use super::call::Operation;
 use super::failure;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use reqwest::Url;
 use secrecy::SecretString;
+use url::Url;
 
 use crate::net::NetSettings;
 

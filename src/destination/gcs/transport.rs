@@ -12,7 +12,8 @@ use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode};
+use url::Url;
 
 use super::body::{ReceivedBody, SentBody, Stalled};
 use super::call::{Call, Operation};

@@ -10,7 +10,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use md5::{Digest as _, Md5};
-use reqwest::Url;
+use url::Url;
 
 use super::S3Store;
 use super::failure::{Operation, is_refused_condition, is_unknown_request};

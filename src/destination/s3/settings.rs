@@ -1,6 +1,6 @@
 //! How a bucket at S3 is reached and written.
 
-use reqwest::Url;
+use url::Url;
 
 use crate::net::NetSettings;
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{HeaderValue, header};
-use reqwest::{Client, Url};
+use reqwest::Client;
 use secrecy::ExposeSecret as _;
+use url::Url;
 
 use super::bucket::Protocol;
 use super::get::{self, Getter};

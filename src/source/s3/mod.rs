@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::HeaderValue;
-use reqwest::Url;
+use url::Url;
 
 use super::bucket::Protocol;
 use super::get::{self, Getter};

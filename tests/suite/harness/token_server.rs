@@ -25,7 +25,7 @@ impl Asked {
 
     /// The fields of a form, in their order.
     pub fn form(&self) -> Vec<(String, String)> {
-        let url = reqwest::Url::parse(&format!("http://form/?{}", self.body)).unwrap();
+        let url = url::Url::parse(&format!("http://form/?{}", self.body)).unwrap();
         url.query_pairs().into_owned().collect()
     }
 

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
-use reqwest::Url;
 use secrecy::SecretString;
 use serde_json::json;
+use url::Url;
 
 use super::token::Asker;
 use crate::credentials::AwsSettings;

@@ -1,10 +1,10 @@
 //! Workload and workforce identity federation: another provider's token is exchanged for one of
 //! Google's (RFC 8693).
 
-use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
+use url::Url;
 
 use super::impersonation::ImpersonatedAccount;
 use super::subject_token::{SubjectSource, SubjectTokenSource};

@@ -1,10 +1,10 @@
 //! A service account that others may act as: Google's IAM credentials give its tokens to them.
 
 use jiff::Timestamp;
-use reqwest::Url;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::json;
+use url::Url;
 
 use super::token::{Asker, Bearer, SCOPE};
 use super::token_server::{ask, secret_url};

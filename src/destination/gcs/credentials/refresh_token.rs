@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
+use url::Url;
 
 use super::token::{Asker, Bearer};
 use super::token_server::{TokenAnswer, ask, post_form, secret_url};

@@ -6,11 +6,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use http::StatusCode;
-use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::process::Command;
+use url::Url;
 
 use super::aws_identity;
 use super::token::Asker;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use url::Url;
 
 use super::token::Bearer;
 use crate::error::{Error, ErrorKind, Result};
