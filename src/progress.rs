@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::export::{Days, Partition, Strays, TypeName};
+use crate::finding::{FindingKind, VerifiedState};
+use crate::plan::Action;
 
 /// Something that happened in a run.
 #[derive(Debug)]
@@ -33,8 +35,8 @@ pub enum Event<'a> {
     PartitionPlanned {
         /// The partition.
         partition: &'a Partition,
-        /// The action's name: `create`, `replace`, `extend`, `complete`, `keep`, `wait`, `hold`.
-        action: &'static str,
+        /// What happens to it.
+        action: Action,
         /// Why, in words.
         reason: &'a str,
         /// The objects of the new set, and their bytes.
@@ -111,9 +113,8 @@ pub enum Event<'a> {
     Difference {
         /// Its partition.
         partition: &'a Partition,
-        /// What kind of difference: `missing`, `extra`, `changed`, `unreadable`, `manifest_damaged`,
-        /// `manifest_missing`, `marker_missing`, `marker_extra`.
-        kind: &'static str,
+        /// What kind of difference.
+        kind: FindingKind,
         /// The object's key, or the path of what is no object's; `None` where it is the whole day.
         key: Option<&'a str>,
         /// In words.
@@ -123,9 +124,8 @@ pub enum Event<'a> {
     PartitionVerified {
         /// The partition.
         partition: &'a Partition,
-        /// `verified`, `damaged`, `resumed` (verified by a former run that did not come to its end), or
-        /// `being_replaced` (a run is at it, so it was not verified).
-        state: &'static str,
+        /// What became of it.
+        state: VerifiedState,
         /// The objects of its manifest that were looked at.
         objects: u64,
         /// Their bytes.

@@ -18,7 +18,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let directory = std::env::args().nth(1).ok_or("DIRECTORY")?;
     let print = |event: &Event<'_>| {
         if let Event::Difference { partition, kind, key, detail } = event {
-            println!("{partition} {kind}: {} {detail}", key.unwrap_or("the whole day"));
+            println!("{partition} {}: {} {detail}", kind.name(), key.unwrap_or("the whole day"));
         }
     };
     let mirror = Mirror::in_directory(directory, Timestamp::now()).days(DaysWanted::All).observer(Arc::new(print));

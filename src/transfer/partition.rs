@@ -173,7 +173,7 @@ impl Context {
         }
         self.common.observer.observe(&Event::PartitionPlanned {
             partition: &plan.partition,
-            action: plan.action.name(),
+            action: plan.action,
             reason: plan.reason,
             objects: plan.objects(),
             bytes: plan.bytes(),

@@ -9,10 +9,11 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::finding::{Finding, FindingKind};
+use super::finding::Finding;
 use crate::destination::{ByteTaker, PublishedFiles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Partition;
+use crate::finding::FindingKind;
 use crate::manifest::{Entry, ListingDigest};
 use crate::progress::Counters;
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 
-use super::finding::{Finding, FindingKind};
+use super::finding::Finding;
 use crate::destination::{Entries, StandingFile};
 use crate::error::Result;
 use crate::export::{SUCCESS_MARKER, Scope};
+use crate::finding::FindingKind;
 use crate::manifest::Entry;
 
 /// Goes along a manifest while the files of its partition come by.

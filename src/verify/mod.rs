@@ -18,7 +18,7 @@ use futures::StreamExt as _;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-pub use finding::{Finding, FindingKind};
+pub use finding::Finding;
 pub use outcome::{Damaged, VerifyOutcome};
 pub use request::{ProgressFile, VerifyRequest};
 pub use sample::Sample;
@@ -29,6 +29,8 @@ use self::partition::{Checks, Report};
 use crate::destination::{DamagedDay, PublishedDays, PublishedFiles, VerificationRecord};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Scope};
+pub use crate::finding::FindingKind;
+use crate::finding::VerifiedState;
 use crate::progress::Event;
 use crate::sync::RunHandles;
 
@@ -189,7 +191,11 @@ impl Verification {
         self.handles.counters.objects_done.add(header.objects);
         self.handles.counters.bytes_done.add(header.bytes);
         self.outcome.days_resumed += 1;
-        self.tell(partition, "resumed", &Report { objects: header.objects, bytes: header.bytes, ..Report::default() });
+        self.tell(
+            partition,
+            VerifiedState::Resumed,
+            &Report { objects: header.objects, bytes: header.bytes, ..Report::default() },
+        );
         true
     }
 
@@ -212,7 +218,7 @@ impl Verification {
         self.outcome.days += 1;
         if report.is_being_replaced {
             self.outcome.being_replaced.push(partition.clone());
-            return self.tell(partition, "being_replaced", &report);
+            return self.tell(partition, VerifiedState::BeingReplaced, &report);
         }
         let published_at = report.header.as_ref().map(|header| header.published_at);
         self.outcome.objects += report.objects;
@@ -221,7 +227,7 @@ impl Verification {
             self.outcome.note(partition, published_at, finding);
             self.handles.observer.observe(&Event::Difference {
                 partition,
-                kind: finding.kind.name(),
+                kind: finding.kind,
                 key: finding.key.as_deref(),
                 detail: &finding.detail,
             });
@@ -233,10 +239,10 @@ impl Verification {
         if let (Some(journal), Some(header), true) = (&mut self.journal, &report.header, is_whole) {
             journal.note(header, self.handles.clock.now());
         }
-        self.tell(partition, if is_whole { "verified" } else { "damaged" }, &report);
+        self.tell(partition, if is_whole { VerifiedState::Verified } else { VerifiedState::Damaged }, &report);
     }
 
-    fn tell(&self, partition: &Partition, state: &'static str, report: &Report) {
+    fn tell(&self, partition: &Partition, state: VerifiedState, report: &Report) {
         self.handles.observer.observe(&Event::PartitionVerified {
             partition,
             state,

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::finding::{Finding, FindingKind};
+use super::finding::Finding;
 use crate::destination::Damage;
 use crate::error::{Error, ExitCode};
 use crate::export::Partition;
+use crate::finding::FindingKind;
 
 /// What a verification found.
 #[derive(Debug, Default)]

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 
 use super::content::{Batches, Hashing};
-use super::finding::{Finding, FindingKind};
+use super::finding::Finding;
 use super::matching::{Matching, Pair};
 use crate::destination::{PublishedManifest, StandingFile};
 use crate::error::{ErrorKind, Result};
 use crate::export::{Partition, Scope};
+use crate::finding::FindingKind;
 use crate::manifest::Header;
 
 /// Maximum number of times that a partition is examined which a run publishes again meanwhile.

@@ -103,7 +103,7 @@ impl Bars {
 impl Observer for Bars {
     fn observe(&self, event: &Event<'_>) {
         match event {
-            Event::PartitionPlanned { partition, action, bytes, bytes_here, .. } if is_transfer(action) => {
+            Event::PartitionPlanned { partition, action, bytes, bytes_here, .. } if action.is_change() => {
                 let bar = self.type_bar(partition.type_name.as_str());
                 bar.inc_length(*bytes);
                 bar.inc(*bytes_here);
@@ -117,8 +117,4 @@ impl Observer for Bars {
             let _ = self.screen.println(text);
         }
     }
-}
-
-fn is_transfer(action: &str) -> bool {
-    matches!(action, "create" | "replace" | "extend" | "complete")
 }

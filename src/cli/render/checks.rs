@@ -8,6 +8,7 @@ use std::time::Duration;
 use e3sync::destination::Mode;
 use e3sync::error::ExitCode;
 use e3sync::export::printable;
+use e3sync::finding::VerifiedState;
 use e3sync::progress::{Counters, Event, Observer};
 use e3sync::verify::VerifyOutcome;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -117,15 +118,19 @@ fn result_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
     Some(match event {
         Event::Difference { partition, kind, key, detail } => {
             let key = key.map_or_else(String::new, |key| format!("/{}", printable(key)));
-            format!("{:<16} {partition}{key} · {}", kind.replace('_', " "), printable(detail))
+            format!("{:<16} {partition}{key} · {}", kind.name().replace('_', " "), printable(detail))
         }
-        Event::PartitionVerified { partition, state: "being_replaced", .. } => {
+        Event::PartitionVerified { partition, state: VerifiedState::BeingReplaced, .. } => {
             format!("{:<16} {partition} · a run is replacing it or was killed while doing so", "not verified")
         }
-        Event::PartitionVerified { partition, state: state @ ("verified" | "resumed"), objects, bytes, .. }
-            if is_verbose =>
-        {
-            let when = if *state == "resumed" { " · by an interrupted verification" } else { "" };
+        Event::PartitionVerified {
+            partition,
+            state: state @ (VerifiedState::Verified | VerifiedState::Resumed),
+            objects,
+            bytes,
+            ..
+        } if is_verbose => {
+            let when = if *state == VerifiedState::Resumed { " · by an interrupted verification" } else { "" };
             let files = Counted(*objects, "file", "files");
             format!("{:<16} {partition} · {files} · {}{when}", "in order", Bytes(*bytes))
         }

@@ -38,7 +38,7 @@ fn of_event(event: &Event<'_>) -> Option<Value> {
         }),
         Event::PartitionPlanned { partition, action, reason, objects, bytes, objects_here, bytes_here } => json!({
             "schema": SCHEMA, "event": "plan", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
-            "action": action, "reason": reason, "objects": objects, "bytes": bytes,
+            "action": action.name(), "reason": reason, "objects": objects, "bytes": bytes,
             "objects_here": objects_here, "bytes_here": bytes_here,
         }),
         Event::ObjectTransferred { partition, key, size_bytes, sha256, verified_against } => json!({
@@ -65,11 +65,11 @@ fn of_event(event: &Event<'_>) -> Option<Value> {
         }),
         Event::Difference { partition, kind, key, detail } => json!({
             "schema": SCHEMA, "event": "difference", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
-            "kind": kind, "key": key, "detail": detail,
+            "kind": kind.name(), "key": key, "detail": detail,
         }),
         Event::PartitionVerified { partition, state, objects, bytes, differences } => json!({
             "schema": SCHEMA, "event": "verified", "type": partition.type_name.as_str(), "date": partition.date.to_string(),
-            "state": state, "objects": objects, "bytes": bytes, "differences": differences,
+            "state": state.name(), "objects": objects, "bytes": bytes, "differences": differences,
         }),
         Event::PartitionRepaired { partition, is_repaired, reason } => json!({
             "schema": SCHEMA, "event": "repaired", "type": partition.type_name.as_str(), "date": partition.date.to_string(),

@@ -69,7 +69,7 @@ pub fn text_of(event: &Event<'_>, is_verbose: bool) -> Option<String> {
             format!("published {partition} · {} · {}", Counted(*objects, "object", "objects"), Bytes(*bytes))
         }
         Event::PartitionPlanned { partition, action, reason, .. } if is_verbose => {
-            format!("{action} {partition}: {reason}")
+            format!("{} {partition}: {reason}", action.name())
         }
         Event::ObjectFailed { partition, key, error } => {
             format!("failed {partition}/{}: {error}", e3sync::export::printable(key))

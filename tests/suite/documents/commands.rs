@@ -7,7 +7,7 @@ use crate::harness::{E3sync, Export, TODAY, empty_folder, output_of, python};
 
 /// What no test runs: it installs something, builds this project, never ends by itself, or needs what
 /// only the reader has, such as an old tree.
-const NOT_RUN: [&str; 22] = [
+const NOT_RUN: [&str; 25] = [
     "sudo install ~/.cargo/bin/e3sync /usr/local/bin/",
     "sudo useradd -r -s /usr/sbin/nologin e3sync",
     "sudo install -d -o e3sync -g e3sync /data/events /var/lib/e3sync",
@@ -19,7 +19,10 @@ const NOT_RUN: [&str; 22] = [
     "sudo apt-get install build-essential chromium python3-venv strace default-jre-headless",
     "cargo run --features simulator -- demo",
     "cargo test --all-features",
+    "cargo test --all-features --test suite -- network::",
+    "UPDATE_SNAPSHOTS=1 cargo test --all-features --test suite -- documents::",
     "cargo install --locked --path .",
+    "pip install .",
     "e3sync simulate",
     "e3sync simulate --listen 127.0.0.1:9000 > simulated.env & sleep 1; . ./simulated.env",
     "e3sync simulate --credential-lifetime 30s --fault 'get:cut@1000 times=20' --unfinished-days 1",

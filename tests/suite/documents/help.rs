@@ -25,7 +25,8 @@ const VERBS: [&str; 16] = [
 
 /// Options that the documents mention and no help shows: those of cargo, the word of the vendor's
 /// tool that is accepted in silence, and those of the tools that people come from.
-const OPTIONS_ELSEWHERE: [&str; 10] = [
+const OPTIONS_ELSEWHERE: [&str; 11] = [
+    "--test",
     "--features",
     "--all-features",
     "--locked",
