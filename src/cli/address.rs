@@ -1,7 +1,7 @@
 //! A destination as typed becomes an address: a directory, or a bucket with everything that reaching
 //! it takes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use e3sync::credentials::well_formed::{self, Syntax};
 use e3sync::destination::Address;
@@ -28,14 +28,14 @@ fn usage(what: impl Into<String>, hint: impl Into<std::borrow::Cow<'static, str>
 /// Whether the command line or the environment says where the mirror is.
 pub fn is_named(arguments: &DestinationArgs) -> bool {
     arguments.destination.is_some()
-        || arguments.output.is_some()
+        || arguments.option.is_some()
         || environment::variable("OPTIMIZELY_DATA_DIR").is_some()
 }
 
 /// Where the mirror is.
 pub fn destination(arguments: &DestinationArgs) -> Result<Address> {
     let example = "name a directory or a bucket, as in `e3sync sync ./events` or `e3sync sync s3://my-lake/optimizely`";
-    let named = arguments.destination.clone().or_else(|| arguments.output.clone());
+    let named = arguments.destination.clone().or_else(|| arguments.option.clone());
     let text = named.or_else(|| environment::variable(DESTINATION_VARIABLE)).ok_or_else(|| {
         usage("no destination is given", "name one, as in `e3sync sync ./events`, or set E3SYNC_DEST")
     })?;
@@ -75,7 +75,8 @@ fn directory(path: &str, arguments: &BucketArgs) -> Result<Address> {
     if let Some(flag) = arguments.given() {
         return Err(usage(format!("{flag} is for buckets, and `{path}` is a directory"), format!("leave {flag} out")));
     }
-    let path = PathBuf::from(path);
+    let path = environment::without_tilde(Path::new(path))
+        .map_err(|what| usage(what, "a folder whose name begins so is written ./~NAME"))?;
     // What stands in the way is told before anybody is asked for credentials.
     let existing = path.ancestors().find_map(|above| Some((above, std::fs::metadata(above).ok()?)));
     if let Some((above, _)) = existing.filter(|(_, metadata)| !metadata.is_dir()) {
@@ -295,7 +296,7 @@ mod tests {
     }
 
     fn address(text: &str) -> Result<String> {
-        let arguments = DestinationArgs { destination: Some(text.to_owned()), output: None, bucket: bucket_args() };
+        let arguments = DestinationArgs { destination: Some(text.to_owned()), option: None, bucket: bucket_args() };
         destination(&arguments).map(|address| address.to_string())
     }
 

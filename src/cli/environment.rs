@@ -2,7 +2,7 @@
 //! it counts as not set.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// A variable's value as text; `None` also where it is none.
 pub fn variable(name: &str) -> Option<String> {
@@ -31,6 +31,22 @@ pub fn state_folder() -> Option<PathBuf> {
     let home = || folder("HOME").filter(|home| home.is_dir());
     let folder = folder("XDG_STATE_HOME").or_else(|| Some(home()?.join(".local/state")))?;
     Some(folder.join("e3sync"))
+}
+
+/// A path with the user's home folder in place of a `~` that stands for it.
+///
+/// # Errors
+/// A sentence for a home folder that is not known: of nobody, or of another user.
+pub fn without_tilde(path: &Path) -> Result<PathBuf, String> {
+    let mut names = path.components();
+    let Some(Component::Normal(first)) = names.next() else { return Ok(path.to_owned()) };
+    if !first.as_encoded_bytes().starts_with(b"~") {
+        return Ok(path.to_owned());
+    }
+    match folder("HOME").filter(|_| first == "~") {
+        Some(home) => Ok(home.join(names.as_path())),
+        None => Err(format!("whose home folder `{}` is cannot be told; write the whole path", first.display())),
+    }
 }
 
 /// A folder that a variable names. By the XDG specification a relative path counts as none.

@@ -52,6 +52,10 @@ impl FromStr for ByteRate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let size = text.strip_suffix("/s").unwrap_or(text);
+        // Of a bare number one takes it for kilobytes, another for bits.
+        if size.ends_with(|last: char| last.is_ascii_digit()) {
+            return Err("say of what, as in 50MB/s".to_owned());
+        }
         size.parse().map(|ByteSize(bytes)| Self(bytes)).map_err(|_| "write a rate as in 50MB/s".to_owned())
     }
 }

@@ -27,6 +27,10 @@ fn wrong_usage_is_told_with_a_hint_and_code_2() {
         (vec!["--event", "", "--last", "1d"], "cannot match the name of an event"),
         (vec!["--source-profile", "x", "--last", "1d"], "--account-id"),
         (vec!["--bwlimit", "fast", "--last", "1d"], "write a rate"),
+        (vec!["--bwlimit", "50", "--last", "1d"], "say of what, as in 50MB/s"),
+        (vec!["--last", "0w"], "at least one day"),
+        (vec!["--dest", "elsewhere", "--last", "1d"], "cannot be used with"),
+        (vec!["--report", "~nobody/report.json", "--last", "1d"], "whose home folder `~nobody` is cannot be told"),
     ] {
         let finished = sync().args(&arguments).run().expect(2);
         assert!(finished.stderr.contains(text), "{arguments:?}: {}", finished.stderr);
@@ -271,4 +275,20 @@ fn a_reader_that_goes_away_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
     export.sync(folder.path()).arg("--json").under(&["bash", "-c", shell]).run().expect(0);
     crate::harness::assert_tree_is(&export, folder.path());
+}
+
+#[test]
+fn a_home_folder_is_found_where_no_shell_puts_it_in() {
+    let export = Export::of_noise(1, 1);
+    let home = tempfile::tempdir().unwrap();
+    let sync =
+        || export.command("sync").env("HOME", home.path().to_str().unwrap()).args(["--last", "1w", "--today", TODAY]);
+    sync().env("E3SYNC_DEST", "~/events").args(["--report", "~/report.json"]).run().expect(0);
+    assert!(home.path().join("events/type=events").is_dir() && home.path().join("report.json").is_file());
+    sync().args(["--dest", "~/again"]).run().expect(0);
+    assert!(home.path().join("again/type=events").is_dir());
+    sync().arg("~nobody/events").run().expect(2).says("`~nobody`").says("./~NAME");
+    std::fs::create_dir(home.path().join("~here")).unwrap();
+    sync().current_dir(home.path()).arg("./~here").run().expect(0);
+    assert!(home.path().join("~here/type=events").is_dir());
 }

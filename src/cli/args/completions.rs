@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_complete::Shell;
 
+use super::parsers::path;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,6 +25,6 @@ Examples:
   e3sync man /usr/local/share/man/man1      for all users of the machine")]
 pub struct ManArgs {
     /// The directory to write into; it is made if it is not there
-    #[arg(value_name = "DIR")]
+    #[arg(value_parser = path(), value_name = "DIR")]
     pub folder: PathBuf,
 }

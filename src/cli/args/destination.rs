@@ -9,9 +9,9 @@ pub struct DestinationArgs {
     /// Where the mirror is: a directory, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX
     #[arg(value_name = "DEST", env = "E3SYNC_DEST")]
     pub destination: Option<String>,
-    /// The same, as the vendor's own tool has it
-    #[arg(long, value_name = "DEST", conflicts_with = "destination", hide = true)]
-    pub output: Option<String>,
+    /// The same as an option
+    #[arg(long = "dest", alias = "output", value_name = "DEST", conflicts_with = "destination")]
+    pub option: Option<String>,
     #[command(flatten)]
     pub bucket: BucketArgs,
 }
@@ -19,7 +19,7 @@ pub struct DestinationArgs {
 impl DestinationArgs {
     /// Whether a destination is named at all.
     pub fn is_given(&self) -> bool {
-        self.destination.is_some() || self.output.is_some()
+        self.destination.is_some() || self.option.is_some()
     }
 }
 

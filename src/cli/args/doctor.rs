@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::parsers::path;
 use super::{DestinationArgs, SourceArgs};
 
 #[derive(Debug, Args)]
@@ -22,7 +23,7 @@ pub struct DoctorArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// Write how the servers answer to this file, for a maintainer; secrets, account and events are masked
-    #[arg(long, help_heading = "Output", value_name = "FILE")]
+    #[arg(long, value_parser = path(), help_heading = "Output", value_name = "FILE")]
     pub bundle: Option<PathBuf>,
     /// Print one JSON document on each line
     #[arg(long, help_heading = "Output", env = "E3SYNC_JSON", value_parser = FalseyValueParser::new())]

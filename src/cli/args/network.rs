@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::parsers::{parse_min_rate, parse_timeout};
+use super::parsers::{parse_min_rate, parse_timeout, path};
 use crate::cli::units::{ByteRate, Span};
 
 #[derive(Clone, Debug, Args)]
@@ -12,7 +12,7 @@ use crate::cli::units::{ByteRate, Span};
 pub struct NetworkArgs {
     /// Trust the certificate authorities of this PEM file as well [also: AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE,
     /// CURL_CA_BUNDLE]
-    #[arg(long, global = true, value_name = "FILE", env = "E3SYNC_CA_BUNDLE", hide_short_help = true)]
+    #[arg(long, value_parser = path(), global = true, value_name = "FILE", env = "E3SYNC_CA_BUNDLE", hide_short_help = true)]
     pub ca_bundle: Option<PathBuf>,
     /// Drop a connection that brings nothing for this time
     #[arg(long, global = true, value_name = "TIME", default_value = "20s", value_parser = parse_timeout, env = "E3SYNC_STALL_TIMEOUT", hide_short_help = true)]

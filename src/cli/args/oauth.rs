@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 pub const REDIRECT_PORT: u16 = 8765;
 
 /// Who asks: the same for runs and for the login.
+use super::parsers::path;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "OAuth application (instead of a Personal Access Token)")]
 pub struct ApplicationArgs {
@@ -17,6 +18,7 @@ pub struct ApplicationArgs {
     pub oauth_client_id: Option<String>,
     /// The file with the application's secret
     #[arg(
+        value_parser = path(),
         long,
         value_name = "FILE",
         conflicts_with = "oauth_client_secret_command",
@@ -55,7 +57,7 @@ pub struct OAuthArgs {
     #[command(flatten)]
     pub application: ApplicationArgs,
     /// The file with a refresh token, instead of the one that `e3sync login` keeps
-    #[arg(long, value_name = "FILE", env = "E3SYNC_OAUTH_REFRESH_TOKEN_FILE", hide_short_help = true)]
+    #[arg(long, value_parser = path(), value_name = "FILE", env = "E3SYNC_OAUTH_REFRESH_TOKEN_FILE", hide_short_help = true)]
     pub oauth_refresh_token_file: Option<PathBuf>,
     /// By what right access tokens are asked for
     #[arg(long, value_enum, value_name = "GRANT", default_value_t = GrantArg::RefreshToken, env = "E3SYNC_OAUTH_GRANT", hide_short_help = true)]

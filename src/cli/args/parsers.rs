@@ -1,12 +1,15 @@
 //! Values by the library's own rules, so that a mistake shows where it is typed or written.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use e3sync::credentials::well_formed::{self, Syntax};
 use e3sync::error::{self, Error};
 use e3sync::export::{AccountId, DaySpec, NamePattern, TypeName};
 use e3sync::transfer::Concurrency;
 
+use crate::cli::environment;
 use crate::cli::units::{ByteRate, ByteSize, Span};
 
 /// More objects in flight than this serve nobody.
@@ -24,14 +27,22 @@ fn told<T>(result: error::Result<T>) -> Result<T, String> {
     result.map_err(with_hint)
 }
 
-/// Reads `7d` or `7` as a number of days.
+/// Reads `7d`, `7` or `1w` as a number of days.
 pub fn parse_days(text: &str) -> Result<u32, String> {
-    let number = text.strip_suffix('d').unwrap_or(text);
-    match number.parse() {
-        Ok(days @ 1..=36_500) => Ok(days),
-        Ok(0) => Err("must be at least one day".to_owned()),
-        _ => Err("write a number of days, as in 7d".to_owned()),
+    let (number, unit_days) = match text.strip_suffix('w') {
+        Some(number) => (number, 7),
+        None => (text.strip_suffix('d').unwrap_or(text), 1),
+    };
+    match number.parse::<u32>().ok().and_then(|number| number.checked_mul(unit_days)) {
+        Some(days @ 1..=36_500) => Ok(days),
+        Some(0) => Err("must be at least one day".to_owned()),
+        _ => Err("write a number of days, as in 7d, or of weeks, as in 2w".to_owned()),
     }
+}
+
+/// Reads a path. The shell knows `~` only where a word begins with it: not in a variable, nor behind `=`.
+pub fn path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| environment::without_tilde(&path))
 }
 
 /// Reads a day as a person writes it.

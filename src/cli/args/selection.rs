@@ -19,7 +19,7 @@ pub struct SelectionArgs {
     /// A single day; repeatable
     #[arg(long, value_name = "DAY", value_delimiter = ',', conflicts_with_all = ["from", "to", "last"], value_parser = parse_day, env = "E3SYNC_DATE")]
     pub date: Vec<DaySpec>,
-    /// The last N days, up to yesterday
+    /// The last N days, or weeks as in 2w, up to yesterday
     #[arg(long, value_name = "DAYS", value_parser = parse_days, conflicts_with_all = ["from", "to"], env = "E3SYNC_LAST")]
     pub last: Option<u32>,
     /// A type that the export has; repeatable [default: decisions and events]

@@ -6,6 +6,7 @@ use clap::Args;
 use e3sync::simulator::Quirk;
 
 use super::OutputArgs;
+use super::parsers::path;
 use crate::cli::units::Span;
 
 #[derive(Debug, Args)]
@@ -98,6 +99,6 @@ pub struct DemoArgs {
     #[command(flatten)]
     pub output: OutputArgs,
     /// Mirror into this directory and keep it
-    #[arg(long, value_name = "DEST")]
+    #[arg(long, value_parser = path(), value_name = "DEST")]
     pub keep: Option<PathBuf>,
 }

@@ -10,7 +10,7 @@ use e3sync::retry::ATTEMPTS_MAX_DEFAULT;
 use e3sync::source::s3;
 
 use super::OAuthArgs;
-use super::parsers::{parse_account_id, parse_header, parse_host_part, parse_profile};
+use super::parsers::{parse_account_id, parse_header, parse_host_part, parse_profile, path};
 use crate::cli::units::Span;
 
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "ID", value_parser = parse_account_id, env = "E3SYNC_ACCOUNT_ID")]
     pub account_id: Option<AccountId>,
     /// Read the token from this file at every exchange; - for standard input, once
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["token_command", "oauth_client_id"], env = "E3SYNC_TOKEN_FILE")]
+    #[arg(long, value_parser = path(), value_name = "FILE", conflicts_with_all = ["token_command", "oauth_client_id"], env = "E3SYNC_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
     /// Run this shell command at every exchange; it prints the token
     #[arg(

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use e3sync::export::DaySpec;
 
 use super::DestinationArgs;
-use super::parsers::{parse_day, parse_days};
+use super::parsers::{parse_day, parse_days, path};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -24,7 +24,7 @@ pub struct StatusArgs {
     #[arg(long, help_heading = "Selection", value_name = "DAYS", value_parser = parse_days, env = "E3SYNC_LAST")]
     pub last: Option<u32>,
     /// Write one self-contained page to this file instead; - for standard output
-    #[arg(long, help_heading = "Output", value_name = "FILE", conflicts_with = "json")]
+    #[arg(long, value_parser = path(), help_heading = "Output", value_name = "FILE", conflicts_with = "json")]
     pub html: Option<PathBuf>,
     /// The day to count as today [default: the present day in UTC]
     #[arg(long, help_heading = "Selection", value_name = "DAY", value_parser = parse_day, env = "E3SYNC_TODAY")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::parsers::path;
 use super::{DestinationArgs, OutputArgs, PlanningArgs, SelectionArgs, SourceArgs, TransferArgs};
 use crate::cli::units::Span;
 
@@ -45,9 +46,9 @@ pub struct SyncArgs {
 
     /// Write a JSON document about the run to this file when it ends, or fails to begin; - for standard
     /// output, in place of the summary. A dry run writes none
-    #[arg(long, value_name = "FILE", env = "E3SYNC_REPORT")]
+    #[arg(long, value_parser = path(), value_name = "FILE", env = "E3SYNC_REPORT")]
     pub report: Option<PathBuf>,
     /// Write the run's numbers to this file for Prometheus's textfile collector. A dry run writes none
-    #[arg(long, value_name = "FILE", env = "E3SYNC_METRICS_FILE")]
+    #[arg(long, value_parser = path(), value_name = "FILE", env = "E3SYNC_METRICS_FILE")]
     pub metrics_file: Option<PathBuf>,
 }

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use e3sync::export_manifest::Form;
 use e3sync::verify::Sample;
 
+use super::parsers::path;
 use super::{DestinationArgs, OutputArgs, SelectionArgs, SourceArgs, TransferArgs};
 use crate::cli::units::Span;
 
@@ -65,7 +66,7 @@ pub struct VerifyHowArgs {
 
     /// Note in this file what is verified, to go on there after an interruption [default: one for each
     /// kind of request in the user's state folder]
-    #[arg(long, value_name = "FILE", env = "E3SYNC_PROGRESS_FILE")]
+    #[arg(long, value_parser = path(), value_name = "FILE", env = "E3SYNC_PROGRESS_FILE")]
     pub progress_file: Option<PathBuf>,
     /// Begin anew, whatever an interrupted verification had verified
     #[arg(long, env = "E3SYNC_FRESH", value_parser = FalseyValueParser::new())]
