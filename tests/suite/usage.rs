@@ -292,3 +292,18 @@ fn a_home_folder_is_found_where_no_shell_puts_it_in() {
     sync().current_dir(home.path()).arg("./~here").run().expect(0);
     assert!(home.path().join("~here/type=events").is_dir());
 }
+
+#[test]
+fn a_filter_that_nothing_matches_is_told_as_that() {
+    let export = Export::of_noise(2, 2);
+    let folder = tempfile::tempdir().unwrap();
+    let sync = |event: &str| {
+        let command = export.command("sync").arg(folder.path()).args(["--from", "2026-11-19", "--today", TODAY]);
+        command.args(["--type", "events", "--event", event]).run().expect(0).stdout
+    };
+    let nothing = sync("of-nobody");
+    assert!(nothing.starts_with("nothing to transfer: no object of the selected days"), "{nothing}");
+    assert!(nothing.contains("2 partitions have no object of the selected experiments and events"), "{nothing}");
+    let some = sync("*");
+    assert!(some.starts_with("2 of 2 partitions published") && !some.contains("have no object"), "{some}");
+}

@@ -89,6 +89,7 @@ impl Summary<'_> {
         let mut lines = vec![self.headline()];
         lines.extend(self.waiting());
         lines.extend(self.held());
+        lines.extend(self.empty());
         lines.extend(self.missing());
         lines.extend(self.kept());
         lines.extend(self.unmirrored());
@@ -104,8 +105,14 @@ impl Summary<'_> {
         let to_do = self.count(|partition| partition.action.is_change() || partition.error.is_some());
         let transferred = self.objects_transferred();
         if to_do == 0 && transferred == 0 {
-            let kept =
-                self.with_action(Action::Keep) + self.with_action(Action::Expired) + self.with_action(Action::Empty);
+            let kept = self.with_action(Action::Keep) + self.with_action(Action::Expired);
+            let empty = self.with_action(Action::Empty);
+            if kept == 0 && empty > 0 {
+                let elapsed = Elapsed(self.elapsed);
+                return format!(
+                    "nothing to transfer: no object of the selected days is of what is selected · {elapsed}"
+                );
+            }
             if kept == 0 && self.with_action(Action::Missing) > 0 {
                 let source = if self.is_partial_view() { "a cloud that takes part" } else { "the source" };
                 return format!("neither {source} nor the destination has anything of the selected days");
@@ -146,6 +153,20 @@ impl Summary<'_> {
                 "{count} partitions are not complete at the source yet (no _SUCCESS): {names}; the next run will take them"
             ),
         })
+    }
+
+    /// Days without anything of the experiments and events that were asked for, where no day has any: then it
+    /// is most likely a typing error.
+    fn empty(&self) -> Option<String> {
+        if self.published() + self.with_action(Action::Keep) + self.with_action(Action::Expired) > 0 {
+            return None;
+        }
+        let (count, names) = self.names_with(Action::Empty)?;
+        let partitions = Counted(count as u64, "partition has", "partitions have");
+        Some(format!(
+            "{partitions} no object of the selected experiments and events: {names}; \
+             `e3sync ls --paths` shows what there is, and names are compared with upper and lower case"
+        ))
     }
 
     /// Selected days that neither the source nor the destination has.
