@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use url::Url;
 
@@ -13,7 +12,7 @@ use crate::clock::Clock;
 use crate::credentials::{ExchangeSettings, TokenSource};
 use crate::destination::{Address, DestinationSettings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Scope, TypeName};
+use crate::export::{Scope, TypeName, utc_day};
 use crate::net;
 use crate::plan::{DaysWanted, PlanOptions, Selection};
 use crate::progress::{Event, Observer};
@@ -164,7 +163,9 @@ impl Mirror {
     pub async fn verify(&self) -> Result<VerifyOutcome> {
         let files = self.destination.look(&self.handles.watch()).await?;
         let address = self.destination.address.to_string();
-        let request = VerifyRequest::new(self.selection.clone(), address, self.today());
+        let readers_max = self.destination.address.readers_max();
+        let request =
+            VerifyRequest { readers_max, ..VerifyRequest::new(self.selection.clone(), address, self.today()) };
         verify::verify(request, files, self.handles.clone()).await
     }
 
@@ -173,6 +174,6 @@ impl Mirror {
     }
 
     fn today(&self) -> Date {
-        self.options.now.to_zoned(TimeZone::UTC).date()
+        utc_day(self.options.now)
     }
 }

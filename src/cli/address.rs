@@ -27,9 +27,7 @@ fn usage(what: impl Into<String>, hint: impl Into<std::borrow::Cow<'static, str>
 
 /// Whether the command line or the environment says where the mirror is.
 pub fn is_named(arguments: &DestinationArgs) -> bool {
-    arguments.destination.is_some()
-        || arguments.option.is_some()
-        || environment::variable("OPTIMIZELY_DATA_DIR").is_some()
+    arguments.is_given() || environment::variable(DESTINATION_VARIABLE).is_some()
 }
 
 /// Where the mirror is.

@@ -9,7 +9,7 @@ use e3sync::credentials::{ExchangeSettings, RenewalSettings, SecretSource, Token
 use e3sync::destination::bucket::LeaseSettings;
 use e3sync::destination::{Address, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, Result};
-use e3sync::export::{DaySpec, Days, Filter, Scope};
+use e3sync::export::{DaySpec, Days, Filter, Scope, utc_day};
 use e3sync::net;
 use e3sync::plan::{DaysWanted, Selection};
 use e3sync::plan::{PlanOptions, Ready};
@@ -57,10 +57,6 @@ impl Present {
         let now = if today == utc_day(real_now) { real_now } else { end_of(today).unwrap_or(real_now) };
         Ok(Self { clock, today, now })
     }
-}
-
-fn utc_day(now: Timestamp) -> Date {
-    now.to_zoned(TimeZone::UTC).date()
 }
 
 fn end_of(day: Date) -> Option<Timestamp> {

@@ -56,6 +56,19 @@ impl fmt::Display for Address {
     }
 }
 
+/// Maximum number of objects of a bucket read concurrently: each waits for the network.
+const BUCKET_READERS: usize = 32;
+
+impl Address {
+    /// Number of files that are best read at once to verify them.
+    pub fn readers_max(&self) -> usize {
+        match self {
+            Self::Directory(_) => std::thread::available_parallelism().map_or(2, usize::from),
+            Self::S3 { .. } | Self::Gcs { .. } => BUCKET_READERS,
+        }
+    }
+}
+
 /// How a destination is used.
 #[derive(Clone, Debug)]
 pub struct DestinationSettings {

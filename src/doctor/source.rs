@@ -2,12 +2,11 @@
 
 use futures::TryStreamExt as _;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use super::{OUTAGE_MAX, REPEATS, Tell};
 use crate::credentials::RenewalSettings;
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{AccountId, Partition, TypeName};
+use crate::export::{AccountId, Partition, TypeName, utc_day};
 use crate::finding::{Finding, State};
 use crate::plan::has_success_marker;
 use crate::source::{AbsentCloud, Access, Cloud, CloudChoice, ReadRequest, SourceSettings, TypeDays, Watch};
@@ -227,7 +226,7 @@ async fn examine_unlisted_days(
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
     let mut found = None;
-    let mut date = watch.clock.now().to_zoned(TimeZone::UTC).date();
+    let mut date = utc_day(watch.clock.now());
     for _ in 0..DAYS_ASKED {
         let Ok(before) = date.yesterday() else { break };
         date = before;

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::ToSpan;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -54,6 +55,11 @@ impl Days {
         let to = self.to;
         self.from.series(1.day()).take_while(move |day| *day <= to)
     }
+}
+
+/// The export's day at a time: its days are UTC (domain.md section 2).
+pub fn utc_day(time: Timestamp) -> Date {
+    time.to_zoned(TimeZone::UTC).date()
 }
 
 /// A hundred years; the export is younger.

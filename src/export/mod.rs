@@ -13,7 +13,7 @@ mod strays;
 
 pub use account::AccountId;
 pub use checksums::{Base64, Checksum, ChecksumAlgorithm, Checksums};
-pub use days::{DaySpec, Days};
+pub use days::{DaySpec, Days, utc_day};
 pub use escape::{hive_escape, hive_unescape, printable};
 pub use filter::{Filter, NamePattern, Scope};
 pub use names::{NameRules, Oddity, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};

@@ -40,7 +40,7 @@ impl JsonPoster {
             Error::new(ErrorKind::Internal, "cannot make a request").with_cause(cause.without_url())
         })?;
         // What the answer says besides its status is nobody's business here.
-        let answer = RawAnswer::ask(&self.client, request, "a document", 1, self.timeout).await?;
+        let answer = RawAnswer::ask(&self.client, request, "a document", 0, self.timeout).await?;
         Ok(answer.status.as_u16())
     }
 }

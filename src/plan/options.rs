@@ -1,8 +1,9 @@
 //! The choices that decisions depend on.
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
+
+use crate::export::utc_day;
 
 /// When a day counts as complete (`--ready`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +43,10 @@ impl PlanOptions {
     /// The usual choices at the time `now`: days are complete with `_SUCCESS`, the last week's are listed
     /// again, and nothing shrinks.
     pub fn at(now: Timestamp) -> Self {
-        let today = now.to_zoned(TimeZone::UTC).date();
         Self {
             ready: Ready::Success,
             grace: GRACE_DEFAULT,
-            lookback_from: today.checked_sub(i64::from(LOOKBACK_DAYS_DEFAULT).days()).unwrap_or(Date::MIN),
+            lookback_from: utc_day(now).checked_sub(i64::from(LOOKBACK_DAYS_DEFAULT).days()).unwrap_or(Date::MIN),
             accept_shrink: false,
             now,
         }

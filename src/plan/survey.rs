@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use tokio::sync::Mutex;
 
 use super::completeness::{completeness, is_grace_over};
@@ -17,7 +16,7 @@ use super::take::{has_success_marker, take_listing};
 use super::{Action, Amount, Candidate, Choice, Listing, ListingBuilder, PlanOptions, choose_cloud};
 use crate::destination::{Manifests, Published, PublishedManifest};
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::{Partition, Scope, TypeName};
+use crate::export::{Partition, Scope, TypeName, utc_day};
 use crate::manifest::{Completeness, Header, ListingSummary, outer_join};
 use crate::source::{Cloud, CloudDays};
 
@@ -348,7 +347,7 @@ impl Surveyor {
     /// The days of the last weeks, for a type whose days may not be listed.
     fn last_days(&self) -> Vec<Date> {
         const DAYS: i32 = 30;
-        let today = self.options.now.to_zoned(TimeZone::UTC).date();
+        let today = utc_day(self.options.now);
         (1..=DAYS).rev().filter_map(|back| today.checked_sub(back.days()).ok()).collect()
     }
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use clap_complete::Shell;
 
 use super::parsers::path;
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

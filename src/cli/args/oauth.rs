@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
+use super::parsers::path;
+
 /// The port that is registered for the application where nothing else is said.
 pub const REDIRECT_PORT: u16 = 8765;
 
 /// Who asks: the same for runs and for the login.
-use super::parsers::path;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "OAuth application (instead of a Personal Access Token)")]
 pub struct ApplicationArgs {

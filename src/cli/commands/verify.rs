@@ -24,9 +24,6 @@ use crate::cli::run::{self, RecordSettings, RunSettings};
 use crate::cli::units::Counted;
 use crate::cli::{environment, file, output, signals};
 
-/// Maximum number of objects of a bucket read concurrently.
-const BUCKET_READERS: usize = 32;
-
 /// A `verify` as decided.
 struct Decided {
     request: VerifyRequest,
@@ -87,10 +84,7 @@ fn decide(arguments: VerifyArgs) -> Result<Decided> {
     let request = VerifyRequest {
         sample: how.sample,
         is_quick: how.quick,
-        readers_max: match &destination.address {
-            Address::Directory(_) => usual.readers_max,
-            Address::S3 { .. } | Address::Gcs { .. } => BUCKET_READERS,
-        },
+        readers_max: destination.address.readers_max(),
         days_asked: decide::days_asked(&arguments.selection),
         progress: named.or_else(|| environment::state_folder().map(ProgressFile::InFolder)),
         is_fresh: how.fresh,

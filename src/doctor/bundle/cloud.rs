@@ -5,7 +5,6 @@ use std::sync::Arc;
 use http::header;
 use jiff::SignedDuration;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::listed::Listed;
@@ -13,7 +12,7 @@ use super::mask::{Mask, json_shape, key_shape};
 use super::write;
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::export::{SUCCESS_MARKER, day_of_folder};
+use crate::export::{SUCCESS_MARKER, day_of_folder, utc_day};
 use crate::net::RawAnswer;
 use crate::source::{CloudChoice, LookedAt, RawSource, SourceSettings};
 
@@ -113,7 +112,7 @@ impl Investigation<'_> {
 
     fn yesterday(&self) -> Option<Date> {
         let now = self.clock.now().checked_sub(SignedDuration::from_hours(24)).ok()?;
-        Some(now.to_zoned(TimeZone::UTC).date())
+        Some(utc_day(now))
     }
 
     async fn day_document(&self, prefix: &str, date: Date, is_read: bool) -> Value {
