@@ -110,7 +110,7 @@ impl Summary<'_> {
             if kept == 0 && empty > 0 {
                 let elapsed = Elapsed(self.elapsed);
                 return format!(
-                    "nothing to transfer: no object of the selected days is of what is selected · {elapsed}"
+                    "nothing to transfer: no object of the selected days matches the experiments and events · {elapsed}"
                 );
             }
             if kept == 0 && self.with_action(Action::Missing) > 0 {
