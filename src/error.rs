@@ -199,9 +199,11 @@ impl ErrorKind {
             | Self::DestinationForeign
             | Self::ManifestNewer => ExitCode::Usage,
             Self::TokenRefused | Self::CredentialsRefused | Self::AccessDenied => ExitCode::Refused,
-            Self::ExchangeUnavailable | Self::Throttled | Self::Unavailable | Self::DeadlineReached => {
-                ExitCode::Temporary
-            }
+            Self::ExchangeUnavailable
+            | Self::Throttled
+            | Self::Unavailable
+            | Self::LeaseLost
+            | Self::DeadlineReached => ExitCode::Temporary,
             Self::SourceChanged | Self::KeyRefused | Self::DataForeign | Self::UploadLost | Self::Shrunk => {
                 ExitCode::Partial
             }
@@ -209,7 +211,7 @@ impl ErrorKind {
                 ExitCode::Difference
             }
             Self::NotReady => ExitCode::NotReady,
-            Self::Held | Self::LeaseLost => ExitCode::Held,
+            Self::Held => ExitCode::Held,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Terminated => ExitCode::Terminated,
             Self::ListingUntrusted

@@ -183,6 +183,13 @@ fn mismatch(key: &str, name: &str) -> Error {
         .with_hint("the network or a machine on the way changes bytes; run again, and if it stays so ask the vendor about this object")
 }
 
+/// The CRC-32 of a text (ISO-HDLC, as zlib has it).
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = CrcDigest::new(CrcAlgorithm::Crc32IsoHdlc);
+    crc.update(bytes);
+    u32::try_from(crc.finalize()).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

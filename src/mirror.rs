@@ -18,7 +18,7 @@ use crate::plan::{DaysWanted, PlanOptions, Selection};
 use crate::progress::{Event, Observer};
 use crate::source::{Access, SourceSettings};
 use crate::sync::{self, RunHandles, SyncRequest};
-use crate::transfer::{RunOutcome, TransferSettings};
+use crate::transfer::{Join, RunOutcome, TransferSettings};
 use crate::verify::{self, VerifyOutcome, VerifyRequest};
 
 /// A mirror of one account's export, and what is wanted of it.
@@ -56,6 +56,7 @@ pub struct Mirror {
     pub options: PlanOptions,
     /// How to transfer.
     pub transfer: TransferSettings,
+    join: Option<Join>,
     handles: RunHandles,
 }
 
@@ -68,6 +69,7 @@ impl Mirror {
             selection: Selection::of(DaysWanted::Incremental),
             options: PlanOptions::at(now),
             transfer: TransferSettings::default(),
+            join: None,
             handles: RunHandles::silent(Arc::new(Clock::starting_at(now))),
         }
     }
@@ -117,6 +119,14 @@ impl Mirror {
         self
     }
 
+    /// Works together with other runs on the same destination: what they have taken is left to them and waited for.
+    #[must_use]
+    pub fn join(mut self, join: Join) -> Self {
+        self.join = Some(join);
+        self.destination.is_joined = true;
+        self
+    }
+
     /// Tells the events of runs and verifications to `observer`.
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
@@ -147,6 +157,7 @@ impl Mirror {
             transfer: self.transfer.clone(),
             today: self.today(),
             spill_folder: self.destination.spill_folder(),
+            join: self.join,
         };
         let outcome = sync::sync(request, &clouds, destination.clone(), self.handles.clone()).await;
         for message in destination.close().await {

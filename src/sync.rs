@@ -1,5 +1,6 @@
 //! The verbs `sync` and `plan`: bring a destination up to date, or say what that would take.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,11 +11,13 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::destination::{Destination, PublishedDays, PublishedSets};
 use crate::error::{Error, ErrorKind, ExitCode, Result};
-use crate::export::{Partition, Strays};
-use crate::plan::{Action, DaysWanted, PartitionPlan, PlanOptions, Selected, Selection, Surveyor, Vanished};
+use crate::export::{Partition, Strays, TypeName};
+use crate::plan::{
+    Action, DaysWanted, PartitionPlan, PlanOptions, Selected, Selection, Surveyor, Vanished, in_joined_order,
+};
 use crate::progress::{Counters, Event, Observer, Silent};
 use crate::source::{AbsentCloud, Clouds, Watch};
-use crate::transfer::{Engine, PartitionOutcome, RunOutcome, TransferSettings};
+use crate::transfer::{Engine, Join, PartitionOutcome, RunOutcome, Together, TransferSettings};
 
 /// What a run is asked to do.
 pub struct SyncRequest {
@@ -28,6 +31,8 @@ pub struct SyncRequest {
     pub today: Date,
     /// Where long listings are kept while they are needed.
     pub spill_folder: PathBuf,
+    /// How the run works together with others on the same destination; `None` for one that does not.
+    pub join: Option<Join>,
 }
 
 /// What a run tells and by what it is told to stop.
@@ -69,7 +74,8 @@ pub async fn sync(
     handles: RunHandles,
 ) -> Result<RunOutcome> {
     let published = destination.published_days().await?;
-    let selecting = select(&request, clouds, &published, handles.observer.as_ref());
+    let observer = handles.observer.clone();
+    let selecting = select(&request, clouds, &published, observer.as_ref());
     let mut stop = handles.stop.clone();
     let selected = tokio::select! {
         selected = selecting => selected?,
@@ -89,12 +95,20 @@ pub async fn sync(
         destination.clone(),
         surveyor,
         request.transfer,
-        handles.observer,
+        observer.clone(),
         handles.counters,
         handles.clock,
         handles.stop,
     );
-    let outcome = run_as_task(engine, selected.partitions).await?;
+    let partitions = match request.join {
+        Some(join) => in_joined_order(selected.partitions, join.shard),
+        None => selected.partitions,
+    };
+    let together = request.join.map(|join| Together { join, published_before: partitions_of(&published) });
+    let outcome = run_as_task(engine.together(together), partitions).await?;
+    if let Some(message) = request.join.and_then(|join| seems_alone(join, &outcome)) {
+        observer.observe(&Event::Warning { message: &message });
+    }
     Ok(RunOutcome {
         destination_habits: destination.habits().await,
         gaps_expected_before,
@@ -104,6 +118,29 @@ pub async fn sync(
         untold_types,
         ..outcome
     })
+}
+
+/// What is to be said of a run that had to take the shares of others, of whom it has seen nothing: they may be
+/// late, or publish somewhere else.
+fn seems_alone(join: Join, outcome: &RunOutcome) -> Option<String> {
+    let shard = join.shard?;
+    let is_of_others = |outcome: &&PartitionOutcome| !shard.has(&outcome.partition) && outcome.published.is_some();
+    let taken = outcome.partitions.iter().filter(is_of_others).count();
+    let is_alone = outcome.partitions.iter().all(|outcome| !outcome.is_by_another);
+    let count = shard.count();
+    (taken > 0 && is_alone && outcome.stopped_by.is_none()).then(|| {
+        format!(
+            "of {count} runs nobody else has published anything here; if the others have begun, look whether they see this very destination"
+        )
+    })
+}
+
+fn partitions_of(days: &PublishedDays) -> HashSet<Partition> {
+    let of_type = |(type_name, dates): &(TypeName, Vec<Date>)| {
+        let partitions = dates.iter().map(|date| Partition { type_name: type_name.clone(), date: *date });
+        partitions.collect::<Vec<_>>()
+    };
+    days.iter().flat_map(of_type).collect()
 }
 
 /// Runs the engine on the threads that the transfers run on: anywhere else, each object's end would

@@ -1,6 +1,7 @@
 //! Arguments as typed, and the environment, become settings as decided.
 
 use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +17,16 @@ use e3sync::plan::{PlanOptions, Ready};
 use e3sync::source::gcs::GcsSettings;
 use e3sync::source::s3::S3Settings;
 use e3sync::source::{Access, CloudChoice, SourceSettings};
-use e3sync::transfer::TransferSettings;
+use e3sync::transfer::{Join, TransferSettings};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
-use super::args::{DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, SourceArg, SourceArgs, TransferArgs};
-use super::{address, environment, file, network, oauth};
+use super::args::{
+    DestinationArgs, PlanningArgs, ReadyArg, SelectionArgs, ShardArg, SourceArg, SourceArgs, TogetherArgs, TransferArgs,
+};
+use super::unit_lines::Units;
+use super::{address, environment, file, network, oauth, scheduler};
 
 /// The variables that may hold the token, the first that is set.
 pub const TOKEN_VARIABLES: [&str; 2] = ["OPTIMIZELY_API_TOKEN", "OPTIMIZELY_PAT"];
@@ -141,6 +145,16 @@ pub fn selection(arguments: &SelectionArgs, present: &Present, default_days: Day
     Ok(selection)
 }
 
+/// What a run is about: the days that are named one by one, or those that the options choose, else what is
+/// new.
+pub fn selection_of(arguments: &SelectionArgs, units: Option<Units>, present: &Present) -> Result<Selection> {
+    let chosen = selection(arguments, present, DaysWanted::Incremental)?;
+    Ok(match units {
+        Some(units) => Selection { types: units.types(), days: DaysWanted::Each(units.partitions), ..chosen },
+        None => chosen,
+    })
+}
+
 fn days(arguments: &SelectionArgs, today: Date, default_days: DaysWanted) -> Result<DaysWanted> {
     let yesterday = DaySpec::DaysAgo(1).resolve(today)?;
     if !arguments.date.is_empty() {
@@ -176,6 +190,48 @@ pub fn planning(arguments: &PlanningArgs, present: &Present) -> Result<PlanOptio
         accept_shrink: arguments.accept_shrink,
         now: present.now,
     })
+}
+
+/// How the run works together with others; `None` where it does not.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] where nothing keeps runs apart, or where no scheduler tells the share.
+pub fn join(arguments: &TogetherArgs, no_lock: bool) -> Result<Option<Join>> {
+    if !arguments.join && arguments.shard.is_none() {
+        return Ok(None);
+    }
+    if no_lock {
+        let hint = "share the days on a mount that has locks, or in a bucket; or leave --join and --shard out";
+        return Err(usage("--no-lock leaves runs that share the days without a means to share them", hint));
+    }
+    let shard = match arguments.shard {
+        None => None,
+        Some(ShardArg::Share(shard)) => Some(shard),
+        Some(ShardArg::Auto) => Some(scheduler::shard()?),
+    };
+    Ok(Some(Join { wait_max: arguments.join_wait.0, shard }))
+}
+
+/// The days that are named one by one.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for lines that name no day, or one that has not come yet, and where the token wants
+/// standard input too.
+pub fn units(path: &Path, source: &SourceArgs, present: &Present) -> Result<Units> {
+    let is_stdin = |path: &Path| path.as_os_str() == "-";
+    if is_stdin(path) && source.token_file.as_deref().is_some_and(is_stdin) {
+        return Err(usage(
+            "--units - and --token-file - both want standard input",
+            "give the token in OPTIMIZELY_API_TOKEN or in a file",
+        ));
+    }
+    let units = Units::read(path)?;
+    let today = present.today;
+    if let Some(ahead) = units.partitions.iter().find(|partition| partition.date > today) {
+        let what = format!("{ahead} is in the future: today is {today} (UTC)");
+        return Err(usage(what, "the newest day that can be complete is yesterday"));
+    }
+    Ok(units)
 }
 
 /// How to transfer to this address.

@@ -12,8 +12,10 @@ mod oauth;
 mod output;
 mod render;
 mod run;
+mod scheduler;
 mod settings;
 mod signals;
+mod unit_lines;
 mod units;
 
 use std::process::ExitCode as ProcessExitCode;
@@ -73,7 +75,7 @@ async fn execute(arguments: Arguments) -> Outcome {
     let profile = arguments.profile;
     match arguments.command {
         Command::Sync(arguments) => Box::pin(commands::sync::run(*arguments, profile)).await,
-        Command::Plan(arguments) => Box::pin(commands::plan::run(*arguments)).await,
+        Command::Plan(arguments) => Box::pin(commands::plan::run(*arguments, None)).await,
         Command::Ls(arguments) => Box::pin(commands::ls::run(*arguments)).await,
         Command::Auth(arguments) => commands::auth::run(*arguments).await,
         Command::Status(arguments) => commands::status::run(&arguments).await,

@@ -86,6 +86,9 @@ pub struct DestinationSettings {
     pub temporary_folder: PathBuf,
     /// When another run on a bucket counts as dead.
     pub lease: LeaseSettings,
+    /// Whether the run works together with others on the same destination, so that it asks again and again what
+    /// they have done.
+    pub is_joined: bool,
     /// What is to be fetched anew though it is published.
     pub damage: Arc<Damage>,
     /// Whether a directory's partitions are locked ([`DirectorySettings::locks`]); a bucket's always are.
@@ -106,6 +109,7 @@ impl DestinationSettings {
             attempts_max: ATTEMPTS_MAX_DEFAULT,
             temporary_folder: PathBuf::from("/tmp"),
             lease: LeaseSettings::default(),
+            is_joined: false,
             damage: Arc::default(),
             locks: true,
         }
@@ -186,6 +190,7 @@ impl DestinationSettings {
             attempts_max: self.attempts_max,
             spill_folder: self.temporary_folder.clone(),
             lease: self.lease,
+            is_joined: self.is_joined,
             damage: self.damage.clone(),
         }
     }

@@ -104,6 +104,10 @@ pub trait Claim: Send + Sync {
 
     /// Gives up what is staged, so that what is published is as it was.
     async fn discard(&self) -> Result<()>;
+
+    /// Leaves the partition to any other run, with what is staged of it. Nothing is done under the claim
+    /// afterwards.
+    async fn release(&self) -> Result<()>;
 }
 
 /// Receives one object's bytes.

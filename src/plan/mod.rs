@@ -14,6 +14,7 @@ pub(crate) mod merge;
 mod offer;
 mod options;
 mod selection;
+mod shard;
 mod survey;
 mod take;
 
@@ -24,5 +25,6 @@ pub use listing::{Listing, ListingBuilder, ObjectLines};
 pub use merge::{Amount, MergeTally};
 pub use options::{GRACE_DEFAULT, LOOKBACK_DAYS_DEFAULT, PlanOptions, Ready};
 pub use selection::{DaysWanted, Selected, Selection, Vanished};
+pub use shard::{Shard, in_joined_order};
 pub use survey::{PartitionPlan, Survey, Surveyed, Surveyor};
 pub use take::{has_success_marker, take_listing};

@@ -134,6 +134,21 @@ impl Surveyor {
         self.clouds.iter().map(|cloud| &cloud.cloud)
     }
 
+    /// Whether a cloud that takes part has the partition's folder, or does not tell.
+    pub fn may_find(&self, partition: &Partition) -> bool {
+        self.clouds.iter().any(|cloud| cloud.has(partition) != Some(false))
+    }
+
+    /// The plan of a partition that another run has published just now, with this header, from its own listing;
+    /// `None` where something else is wanted of it.
+    pub fn as_published(&self, partition: &Partition, header: &Header) -> Option<PartitionPlan> {
+        // As if its listing were no more to be taken again.
+        let options = PlanOptions { lookback_from: Date::MAX, ..self.options.clone() };
+        let decision = decide_unlisted(Some(header), &self.asked, partition.date, &options)?;
+        let decision = Decision { reason: "published by another run meanwhile", ..decision };
+        Some(PartitionPlan::unlisted(partition, decision, header.selection.clone()))
+    }
+
     /// Plans a partition of which `published` is published, by `manifests`.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The verb `status`: which days a destination has, by its manifests and by what the last runs said.
 
+mod groups;
 mod numbers;
 mod runs;
 
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 
+pub use groups::{RunGroup, grouped};
 pub use numbers::{Totals, gaps, newest_complete, ranges_in};
 pub use runs::{Asked, Run, RunBytes, RunDay, RunError, RunObjects, RunPartitions, RunRange, RunRequests};
 
@@ -18,6 +20,9 @@ use crate::manifest::Header;
 
 /// Number of the last runs that are examined.
 pub const RUNS_MAX: usize = 30;
+
+/// The same where the first of them belongs to a group, whose other runs may be older.
+pub const RUNS_MAX_OF_GROUP: usize = 100;
 
 /// Maximum number of days in a type's calendar: a hundred years; the export is younger.
 const CALENDAR_DAYS_MAX: i64 = 36_500;
@@ -159,7 +164,7 @@ pub struct Status {
 /// manifest that cannot be read is a day's state, a report that cannot be read is counted, and what
 /// verifications found is then not known.
 pub async fn look(published: &dyn PublishedSets, days: Option<Days>, until: Date) -> Result<Status> {
-    let (runs, unreadable_reports) = runs::parse(&published.reports(RUNS_MAX).await?);
+    let (runs, unreadable_reports) = last_runs(published).await?;
     let said = runs::last_words(&runs);
     let (verification, unreadable_verification) = match published.verification().await {
         Ok(record) => (record, None),
@@ -193,6 +198,18 @@ pub async fn look(published: &dyn PublishedSets, days: Option<Days>, until: Date
         last_verification: verification.last,
         unreadable_verification,
     })
+}
+
+/// The last runs, the newest first, and how many reports are none.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::DestinationUnusable`] when the reports cannot be listed.
+pub async fn last_runs(published: &dyn PublishedSets) -> Result<(Vec<Run>, usize)> {
+    let (runs, unreadable) = runs::parse(&published.reports(RUNS_MAX).await?);
+    if runs.len() + unreadable == RUNS_MAX && runs.last().is_some_and(|run| run.group.is_some()) {
+        return Ok(runs::parse(&published.reports(RUNS_MAX_OF_GROUP).await?));
+    }
+    Ok((runs, unreadable))
 }
 
 /// The last day that a calendar can have.

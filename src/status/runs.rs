@@ -16,6 +16,12 @@ pub struct Run {
     /// Its id.
     #[serde(rename = "run")]
     pub id: String,
+    /// The name under which it and others are added up.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Which process on which machine it was.
+    #[serde(default)]
+    pub worker: Option<String>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
@@ -89,6 +95,8 @@ pub struct Asked {
 pub struct RunPartitions {
     /// Published by this run.
     pub published: u64,
+    /// Published by other runs meanwhile.
+    pub published_by_others: u64,
     /// Up to date.
     pub unchanged: u64,
     /// Not complete at the source.
@@ -129,6 +137,8 @@ pub struct RunBytes {
 pub struct RunRequests {
     /// Repeated requests.
     pub retries: u64,
+    /// To the Authentication API.
+    pub exchange: u64,
 }
 
 /// An error in a report.

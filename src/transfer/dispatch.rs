@@ -11,12 +11,13 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::TransferSettings;
+use super::held::HeldPartitions;
 use super::limit::Limiter;
 use super::object::{Arrival, Common, ObjectTransfer};
 use super::outcome::{PartitionOutcome, RunOutcome};
-use super::partition::{Active, Confirmation, Context, Prepared};
+use super::partition::{Active, Confirmation, Context, Prepared, Together};
 use crate::clock::Clock;
-use crate::destination::{Destination, Publication, Work};
+use crate::destination::{Claim, Destination, Publication, Work};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::export::Partition;
 use crate::manifest::to_hex;
@@ -24,11 +25,19 @@ use crate::plan::{Action, Surveyor};
 
 use crate::progress::{Counters, Event, Observer};
 
-/// Maximum number of partitions listed concurrently.
-const PREPARING_MAX: usize = 8;
+/// How many partitions a run takes before it has published others.
+struct LookAhead {
+    /// Maximum number of partitions listed concurrently, or with objects to transfer.
+    preparing_max: usize,
+    /// Maximum number of partitions staged, confirmed or published concurrently.
+    active_max: usize,
+}
 
-/// Maximum number of partitions staged, confirmed or published concurrently.
-const ACTIVE_MAX: usize = 64;
+/// Of a run that works alone.
+const ALONE: LookAhead = LookAhead { preparing_max: 8, active_max: 64 };
+
+/// Of a run that works together with others: what it takes, no other run can (design.md section 7).
+const TOGETHER: LookAhead = LookAhead { preparing_max: 2, active_max: 8 };
 
 /// Maximum number of partitions published concurrently: each waits for the disk, and they share it.
 const PUBLISHING_MAX: usize = 4;
@@ -63,7 +72,16 @@ impl Engine {
         stop: watch::Receiver<Option<ErrorKind>>,
     ) -> Self {
         let common = Arc::new(Common::new(settings, observer, counters, destination.buffers_objects()));
-        Self { context: Arc::new(Context { common, destination, surveyor, clock }), stop }
+        Self { context: Arc::new(Context { common, destination, surveyor, clock, together: None }), stop }
+    }
+
+    /// The same engine, which leaves to other runs what they have taken, and waits for it.
+    #[must_use]
+    pub(crate) fn together(mut self, together: Option<Together>) -> Self {
+        if let Some(context) = Arc::get_mut(&mut self.context) {
+            context.together = together;
+        }
+        self
     }
 
     /// Brings the partitions up to date, in their order.
@@ -72,8 +90,8 @@ impl Engine {
         let dispatcher = Dispatcher {
             limiter: Limiter::new(self.context.common.settings.concurrency, now),
             waiting: partitions.into_iter().enumerate().collect(),
-            held: BTreeMap::new(),
-            is_last_round: false,
+            held: HeldPartitions::new(self.context.together.as_ref().map(|together| together.join)),
+            look_ahead: if self.context.together.is_some() { TOGETHER } else { ALONE },
             context: self.context.clone(),
             tasks: JoinSet::new(),
             active: BTreeMap::new(),
@@ -98,6 +116,7 @@ enum Done {
     Object(usize, Box<Work>, Result<Arrival>),
     Confirmed(usize, Result<Confirmation>),
     Published(usize, Result<Publication>),
+    Released(Result<()>),
 }
 
 /// Owns the state of a run. Tasks get what they need and bring back what they found; nothing else
@@ -107,9 +126,8 @@ struct Dispatcher {
     tasks: JoinSet<Done>,
     /// Partitions that were not looked at yet, with their place in the order.
     waiting: VecDeque<(usize, Partition)>,
-    /// Partitions that another run held; they are asked for once more at the end.
-    held: BTreeMap<usize, (Partition, Error)>,
-    is_last_round: bool,
+    held: HeldPartitions,
+    look_ahead: LookAhead,
     active: BTreeMap<usize, Active>,
     preparing: usize,
     publishing: usize,
@@ -131,23 +149,28 @@ impl Dispatcher {
         let mut keep_fresh: Pin<Box<_>> = Box::pin(keep_fresh(&context.surveyor));
         let mut is_fresh = true;
         loop {
+            self.ask_again_for_held();
             if let Err(error) = self.admit().await {
                 self.stop(error);
             }
-            if self.tasks.is_empty() {
-                if self.ask_again_for_held() {
-                    continue;
-                }
+            let is_idle = self.tasks.is_empty();
+            if is_idle && !self.waits_for_others() {
                 break;
             }
             let grace_ends = self.stopped.as_ref().map(|(_, at)| *at + self.context.common.settings.stop_grace);
+            let [held_due, wait_ends] = match self.stopped {
+                None => [self.held.next_due(), self.held.wait_ends_at().filter(|_| is_idle)],
+                Some(_) => [None, None],
+            };
             tokio::select! {
-                done = self.tasks.join_next() => self.settle(done),
+                done = self.tasks.join_next(), if !is_idle => self.settle(done),
                 kind = stopped(&mut stop), if self.stopped.is_none() => self.stop(stop_error(kind)),
                 error = &mut keep_fresh, if is_fresh => {
                     is_fresh = false;
                     self.stop(error);
                 }
+                () = sleep_until(held_due) => {}
+                () = sleep_until(wait_ends) => self.stop(waited_too_long(self.held.len())),
                 () = sleep_until(grace_ends) => break,
             }
         }
@@ -171,20 +194,32 @@ impl Dispatcher {
                 None => self.outcomes.push(active.outcome),
             }
         }
-        for (partition, error) in std::mem::take(&mut self.held).into_values() {
+        for (partition, error) in self.held.take_all() {
             self.fail(PartitionOutcome::of_failure(partition, error));
         }
     }
 
-    /// Begins once more, at the end of the run, with what other runs held: whoever comes last finds
-    /// everything published (design.md promise 9).
-    fn ask_again_for_held(&mut self) -> bool {
-        if self.is_last_round || self.stopped.is_some() || self.held.is_empty() {
+    /// Puts back what other runs held: alone once more at the end of the run, so that whoever comes last finds
+    /// everything published (design.md promise 9); together again and again.
+    fn ask_again_for_held(&mut self) {
+        if self.stopped.is_none() {
+            let is_anything_left = !self.tasks.is_empty() || !self.waiting.is_empty();
+            self.waiting.extend(self.held.take_due(is_anything_left));
+        }
+    }
+
+    /// Whether nothing is left but to wait for what others hold; tells so when that begins.
+    fn waits_for_others(&mut self) -> bool {
+        if self.stopped.is_some() || self.held.next_due().is_none() {
             return false;
         }
-        self.is_last_round = true;
-        let held = std::mem::take(&mut self.held).into_iter();
-        self.waiting = held.map(|(order, (partition, _))| (order, partition)).collect();
+        if let Some((days, first)) = self.held.begin_to_wait() {
+            let message = match days {
+                1 => format!("nothing else is left to do, so this run waits: {first}"),
+                days => format!("nothing else is left to do, so this run waits for {days} days of others: {first}"),
+            };
+            self.context.common.observer.observe(&Event::Notice { message: &message });
+        }
         true
     }
 
@@ -217,9 +252,10 @@ impl Dispatcher {
 
     /// Lists a few partitions ahead: as long as there is not enough work to fill the limit.
     fn admit_partitions(&mut self) {
-        while self.preparing < PREPARING_MAX && self.active.len() + self.preparing < ACTIVE_MAX {
+        let LookAhead { preparing_max, active_max } = self.look_ahead;
+        while self.preparing < preparing_max && self.active.len() + self.preparing < active_max {
             let with_work = self.active.values().filter(|active| active.has_work()).count();
-            if with_work + self.preparing >= PREPARING_MAX {
+            if with_work + self.preparing >= preparing_max {
                 break;
             }
             let Some((order, partition)) = self.waiting.pop_front() else { break };
@@ -280,6 +316,10 @@ impl Dispatcher {
             Some(Ok(Done::Object(order, work, arrival))) => self.settle_object(order, &work, arrival),
             Some(Ok(Done::Confirmed(order, confirmation))) => self.settle_confirmed(order, confirmation),
             Some(Ok(Done::Published(order, header))) => self.settle_published(order, header),
+            Some(Ok(Done::Released(Ok(())))) => {}
+            // It is free when this run ends.
+            Some(Ok(Done::Released(Err(error)))) if !error.kind().stops_the_run() => {}
+            Some(Ok(Done::Released(Err(error)))) => self.stop(error),
         }
     }
 
@@ -288,6 +328,7 @@ impl Dispatcher {
         match prepared {
             Ok(Prepared::Settled(outcome)) => self.end(*outcome),
             Ok(Prepared::Staged(active)) => {
+                self.held.progressed();
                 self.active.insert(order, *active);
             }
             Err(error) => self.fail_or_ask_again(order, PartitionOutcome::of_failure(partition, error.clone()), error),
@@ -411,6 +452,7 @@ impl Dispatcher {
 
     /// Ends a partition that is as it should be.
     fn end(&mut self, outcome: PartitionOutcome) {
+        self.held.progressed();
         self.partition_failures_in_a_row = 0;
         self.outcomes.push(outcome);
     }
@@ -418,15 +460,22 @@ impl Dispatcher {
     fn fail_active(&mut self, order: usize, error: Error) {
         if let Some(active) = self.active.remove(&order) {
             let outcome = PartitionOutcome { error: Some(error.clone()), ..active.outcome };
+            self.release(active.claim);
             self.fail_or_ask_again(order, outcome, error);
         }
     }
 
-    /// Ends a partition that failed. One that another run holds is passed over and asked for again at the
-    /// end.
+    /// Leaves a partition that failed to other runs, which need not wait for the end of this one.
+    fn release(&mut self, claim: Arc<dyn Claim>) {
+        if self.stopped.is_none() {
+            self.tasks.spawn(async move { Done::Released(claim.release().await) });
+        }
+    }
+
+    /// Ends a partition that failed. One that another run holds is passed over and asked for again later.
     fn fail_or_ask_again(&mut self, order: usize, outcome: PartitionOutcome, error: Error) {
-        if error.kind() == ErrorKind::Held && !self.is_last_round && self.stopped.is_none() {
-            self.held.insert(order, (outcome.partition, error));
+        if error.kind() == ErrorKind::Held && self.held.asks_again() && self.stopped.is_none() {
+            self.held.pass_over(order, outcome.partition, error);
             return;
         }
         self.fail(outcome);
@@ -536,6 +585,12 @@ fn stop_error(kind: ErrorKind) -> Error {
         _ => "stopped by a signal",
     };
     Error::new(kind, what).with_hint("nothing is lost: run the same command again, it continues where this run ended")
+}
+
+fn waited_too_long(days: usize) -> Error {
+    let days = if days == 1 { "a day is".to_owned() } else { format!("{days} days are") };
+    Error::new(ErrorKind::DeadlineReached, format!("stopped: {days} still held by other runs"))
+        .with_hint("nothing is lost; if those runs make progress, run again or wait longer with --join-wait")
 }
 
 /// Keeps the credentials of all clouds fresh; returns why that has ended for one of them.

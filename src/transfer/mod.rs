@@ -3,6 +3,7 @@
 
 mod bandwidth;
 mod dispatch;
+mod held;
 mod limit;
 mod object;
 mod outcome;
@@ -13,8 +14,10 @@ use std::time::Duration;
 use crate::retry::ATTEMPTS_MAX_DEFAULT;
 
 pub use dispatch::Engine;
+pub use held::{JOIN_WAIT_DEFAULT, Join};
 pub use limit::Concurrency;
 pub use outcome::{PartitionOutcome, RunOutcome};
+pub(crate) use partition::Together;
 
 /// How objects are transferred.
 #[derive(Clone, Debug)]

@@ -30,6 +30,8 @@ pub struct PartitionOutcome {
     pub bytes_transferred: u64,
     /// The objects that failed.
     pub objects_failed: u64,
+    /// Whether another run has published the partition since this one began.
+    pub is_by_another: bool,
     /// The manifest's header, where the partition was published by this run.
     pub published: Option<Header>,
     /// Why it was not published though it should have been.
@@ -49,6 +51,7 @@ impl PartitionOutcome {
             objects_transferred: 0,
             bytes_transferred: 0,
             objects_failed: 0,
+            is_by_another: false,
             published: None,
             error: None,
         }

@@ -1,10 +1,11 @@
 //! One partition's way through a run: prepared, transferred, confirmed, published.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use super::held::Join;
 use super::object::Common;
 use super::outcome::PartitionOutcome;
 use crate::clock::Clock;
@@ -12,7 +13,7 @@ use crate::destination::{Claim, Destination, Inventory, Position, Publication, P
 use crate::error::{Concern, Error, ErrorKind, Result};
 use crate::export::Partition;
 use crate::manifest::ListingSummary;
-use crate::plan::{Action, PartitionPlan, Surveyed, Surveyor};
+use crate::plan::{Action, PartitionPlan, Survey, Surveyed, Surveyor};
 use crate::progress::Event;
 use crate::source::Cloud;
 
@@ -32,6 +33,16 @@ pub(super) struct Context {
     pub destination: Arc<dyn Destination>,
     pub surveyor: Surveyor,
     pub clock: Arc<Clock>,
+    /// Present where the run works together with others.
+    pub together: Option<Together>,
+}
+
+/// What a run that works together with others knows of their work.
+pub(crate) struct Together {
+    pub join: Join,
+    /// What was published before the run began. Whatever else is published now, another run has listed and
+    /// published since.
+    pub published_before: HashSet<Partition>,
 }
 
 /// What is to be done with a partition, once that is known.
@@ -87,11 +98,42 @@ impl Context {
     pub async fn prepare(&self, partition: Partition) -> Result<Prepared> {
         let manifests = self.destination.as_ref();
         let published = manifests.published(&partition).await?;
-        let mut survey = self.surveyor.survey(&partition, &published, manifests).await?;
+        if let Some(settled) = self.done_by_another(&partition, &published) {
+            return Ok(settled);
+        }
+        if self.claims_first(&partition, &published) {
+            let claim = self.destination.claim(&partition).await?;
+            return self.release_if_failed(&claim, self.prepare_claimed(partition, claim.clone())).await;
+        }
+        let survey = self.surveyor.survey(&partition, &published, manifests).await?;
         if !survey.plan.action.is_change() {
             return self.settle(survey.plan, survey.surveyed, &published).await;
         }
         let claim = self.destination.claim(&partition).await?;
+        self.release_if_failed(&claim, self.stage(partition, claim.clone(), survey, published)).await
+    }
+
+    /// The same of a partition that is claimed already.
+    async fn prepare_claimed(&self, partition: Partition, claim: Arc<dyn Claim>) -> Result<Prepared> {
+        let manifests = self.destination.as_ref();
+        let published = manifests.published(&partition).await?;
+        if let Some(settled) = self.done_by_another(&partition, &published) {
+            claim.discard().await?;
+            return Ok(settled);
+        }
+        let survey = self.surveyor.survey(&partition, &published, manifests).await?;
+        self.stage(partition, claim, survey, published).await
+    }
+
+    /// Stages the set of a claimed partition, of which `published` was published when it was surveyed.
+    async fn stage(
+        &self,
+        partition: Partition,
+        claim: Arc<dyn Claim>,
+        mut survey: Survey,
+        published: Published,
+    ) -> Result<Prepared> {
+        let manifests = self.destination.as_ref();
         // Another run may have published it before this one could claim it.
         let claimed = Published { is_unsettled: published.is_unsettled, ..manifests.published(&partition).await? };
         if claimed != published {
@@ -124,6 +166,40 @@ impl Context {
             has_contradicted_itself: false,
             is_cut_short: false,
         })))
+    }
+
+    /// Leaves a claimed partition to other runs where it could not be prepared.
+    async fn release_if_failed(
+        &self,
+        claim: &Arc<dyn Claim>,
+        prepared: impl Future<Output = Result<Prepared>>,
+    ) -> Result<Prepared> {
+        let prepared = prepared.await;
+        if prepared.as_ref().is_err_and(|error| !error.kind().stops_the_run()) {
+            // Should that fail, it is free when this run ends.
+            let _ = claim.release().await;
+        }
+        prepared
+    }
+
+    /// Whether a partition is claimed before it is listed: where runs work together, one listing is enough for
+    /// a day that most likely is to be published.
+    fn claims_first(&self, partition: &Partition, published: &Published) -> bool {
+        let is_to_do = published.is_unsettled || (published.header.is_none() && self.surveyor.may_find(partition));
+        self.together.is_some() && is_to_do
+    }
+
+    /// What becomes of a partition that another run has published since this one began: nothing, where that
+    /// is all that was wanted.
+    fn done_by_another(&self, partition: &Partition, published: &Published) -> Option<Prepared> {
+        let together = self.together.as_ref()?;
+        if together.published_before.contains(partition) || published.is_damaged || published.is_unsettled {
+            return None;
+        }
+        let plan = self.surveyor.as_published(partition, published.header.as_ref()?)?;
+        self.announce(&plan, Inventory::default());
+        let outcome = PartitionOutcome { is_by_another: true, ..PartitionOutcome::of(&plan) };
+        Some(Prepared::Settled(Box::new(outcome)))
     }
 
     /// Ends the work on a partition that nothing is to be published of.

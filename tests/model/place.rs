@@ -84,6 +84,7 @@ impl Place {
             attempts_max: 1,
             spill_folder: base(),
             lease: LeaseSettings { duration: Duration::from_secs(30), interval: Duration::from_secs(3600) },
+            is_joined: false,
             damage: Arc::new(damage),
         }
     }

@@ -68,6 +68,7 @@ fn request(ask: &Ask) -> SyncRequest {
         transfer: TransferSettings { attempts_max: 1, ..TransferSettings::default() },
         today: today(),
         spill_folder: base(),
+        join: None,
     }
 }
 

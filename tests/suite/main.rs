@@ -26,6 +26,7 @@ mod google_client;
 mod google_identity;
 mod hostile;
 mod incremental;
+mod joined;
 mod library;
 mod lineage;
 mod listings;

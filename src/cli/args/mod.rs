@@ -17,6 +17,7 @@ mod source;
 mod sql;
 mod status;
 mod sync;
+mod together;
 mod transfer;
 mod verify;
 
@@ -30,6 +31,7 @@ pub use self::doctor::DoctorArgs;
 pub use self::ls::LsArgs;
 pub use self::network::NetworkArgs;
 pub use self::oauth::{ApplicationArgs, ClientAuthArg, GrantArg, LoginArgs, LogoutArgs, OAuthArgs};
+pub use self::parsers::ShardArg;
 pub use self::plan::PlanArgs;
 pub use self::selection::{PlanningArgs, ReadyArg, SelectionArgs};
 #[cfg(feature = "simulator")]
@@ -38,6 +40,7 @@ pub use self::source::{SourceArg, SourceArgs};
 pub use self::sql::{EngineArg, SqlArgs};
 pub use self::status::StatusArgs;
 pub use self::sync::SyncArgs;
+pub use self::together::TogetherArgs;
 pub use self::transfer::{OutputArgs, TransferArgs};
 pub use self::verify::{ExportManifestArgs, FormArg, VerifyArgs};
 use super::output::LogFormat;

@@ -7,6 +7,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use e3sync::credentials::well_formed::{self, Syntax};
 use e3sync::error::{self, Error};
 use e3sync::export::{AccountId, DaySpec, NamePattern, TypeName};
+use e3sync::plan::Shard;
 use e3sync::transfer::Concurrency;
 
 use crate::cli::environment;
@@ -85,6 +86,35 @@ pub fn parse_part_size(text: &str) -> Result<ByteSize, String> {
 /// A rate that may be none.
 pub fn parse_min_rate(text: &str) -> Result<ByteRate, String> {
     if text.trim_end_matches("B/s") == "0" { Ok(ByteRate(0)) } else { text.parse() }
+}
+
+/// A share of the days as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardArg {
+    /// The one that the scheduler's variables tell.
+    Auto,
+    /// This one.
+    Share(Shard),
+}
+
+/// Reads `auto` or a share, as in `3/8`.
+pub fn parse_shard(text: &str) -> Result<ShardArg, String> {
+    if text == "auto" {
+        return Ok(ShardArg::Auto);
+    }
+    let numbers = text.split_once('/').and_then(|(number, count)| Some((number.parse().ok()?, count.parse().ok()?)));
+    let (number, count) = numbers.ok_or("write which share of how many, as in 3/8, or auto")?;
+    told(Shard::new(number, count)).map(ShardArg::Share)
+}
+
+/// Reads the name of a group of runs, which stands in reports and on pages.
+pub fn parse_group(text: &str) -> Result<String, String> {
+    const CHARACTERS_MAX: usize = 200;
+    let name = text.trim();
+    if name.is_empty() || name.chars().any(char::is_control) || name.chars().count() > CHARACTERS_MAX {
+        return Err(format!("write a name of 1 to {CHARACTERS_MAX} characters on one line"));
+    }
+    Ok(name.to_owned())
 }
 
 /// Reads a length of time that is not none.

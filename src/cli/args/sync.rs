@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 
 use super::parsers::path;
-use super::{DestinationArgs, OutputArgs, PlanningArgs, SelectionArgs, SourceArgs, TransferArgs};
+use super::{DestinationArgs, OutputArgs, PlanningArgs, SelectionArgs, SourceArgs, TogetherArgs, TransferArgs};
 use crate::cli::units::Span;
 
 #[derive(Debug, Args)]
@@ -17,7 +17,8 @@ Examples:
   e3sync sync ./events                      incremental: fills gaps, finds rewritten days
   e3sync sync ./events --last 7d --dry-run  the plan only
   e3sync sync s3://my-lake/optimizely --last 7d --dest-profile lake --sse aws:kms
-  e3sync sync gs://my-lake/optimizely --last 7d --storage-class NEARLINE")]
+  e3sync sync gs://my-lake/optimizely --last 7d --storage-class NEARLINE
+  e3sync sync /mnt/lake --last 90d --shard 2/4    on the second of four machines")]
 pub struct SyncArgs {
     #[command(flatten)]
     pub destination: DestinationArgs,
@@ -29,6 +30,8 @@ pub struct SyncArgs {
     pub source: SourceArgs,
     #[command(flatten)]
     pub transfer: TransferArgs,
+    #[command(flatten)]
+    pub together: TogetherArgs,
     #[command(flatten)]
     pub output: OutputArgs,
     /// Show the plan and change nothing

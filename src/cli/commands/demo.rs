@@ -79,6 +79,7 @@ fn settings(
             transfer: TransferSettings::default(),
             today: present.today,
             spill_folder: destination.spill_folder(),
+            join: None,
         },
         destination,
         present,
@@ -86,5 +87,6 @@ fn settings(
         record: RecordSettings::default(),
         max_duration: None,
         profile: None,
+        group: None,
     })
 }

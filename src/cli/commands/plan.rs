@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use e3sync::destination::check_account;
 use e3sync::error::ExitCode;
-use e3sync::plan::{DaysWanted, PartitionPlan};
+use e3sync::plan::PartitionPlan;
 use e3sync::progress::{Counters, Event};
 use e3sync::source::Watch;
 use e3sync::sync::{self, SyncRequest};
@@ -15,6 +15,7 @@ use crate::cli::args::{PlanArgs, SyncArgs};
 use crate::cli::decide::{self, Present};
 use crate::cli::output;
 use crate::cli::render::{self, Display, json, unmirrored};
+use crate::cli::unit_lines::Units;
 use crate::cli::units::{Bytes, Count, Counted};
 
 impl SyncArgs {
@@ -32,15 +33,16 @@ impl SyncArgs {
 }
 
 /// Runs `e3sync plan`, and `e3sync sync --dry-run`.
-pub async fn run(arguments: PlanArgs) -> Outcome {
+pub async fn run(arguments: PlanArgs, units: Option<Units>) -> Outcome {
     let present = Present::read(arguments.selection.today)?;
     let destination = decide::destination(&arguments.destination, &present, false, arguments.source.retries)?;
     let request = SyncRequest {
-        selection: decide::selection(&arguments.selection, &present, DaysWanted::Incremental)?,
+        selection: decide::selection_of(&arguments.selection, units, &present)?,
         options: decide::planning(&arguments.planning, &present)?,
         transfer: TransferSettings::default(),
         today: present.today,
         spill_folder: std::env::temp_dir(),
+        join: None,
     };
     let settings = decide::source(&arguments.source)?;
     let counters = Arc::new(Counters::default());

@@ -69,7 +69,10 @@ fn print(status: &Status, address: &Address, present: &Present) {
 
 fn print_json(status: &Status) {
     let days = status.types.iter().flat_map(|(name, days)| days.iter().map(|day| json::of_day(name, day)));
-    let mut documents = days.chain(status.runs.iter().map(json::of_run)).chain(json::of_verification(status));
+    let groups = status::grouped(&status.runs);
+    let groups = groups.iter().filter(|group| group.is_shared()).map(json::of_group);
+    let runs = status.runs.iter().map(json::of_run).chain(groups);
+    let mut documents = days.chain(runs).chain(json::of_verification(status));
     // A reader that has seen enough goes away; nothing more is to be written then.
     let _ = documents.all(|document| output::json(&document));
 }

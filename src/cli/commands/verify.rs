@@ -222,6 +222,7 @@ fn repairing_run(
             transfer,
             today: decided.present.today,
             spill_folder: destination.spill_folder(),
+            join: None,
         },
         destination,
         present: decided.present.clone(),
@@ -229,5 +230,6 @@ fn repairing_run(
         record: RecordSettings::default(),
         max_duration: decided.max_duration,
         profile: None,
+        group: None,
     }
 }

@@ -6,7 +6,7 @@ use e3sync::export::{Strays, TypeName};
 use e3sync::plan::PartitionPlan;
 
 use e3sync::progress::{Event, Observer};
-use e3sync::status::{Asked, Day, Run, Status};
+use e3sync::status::{Asked, Day, Run, RunGroup, Status};
 use serde_json::{Value, json};
 
 use crate::cli::{network, output};
@@ -106,19 +106,44 @@ pub fn of_day(type_name: &TypeName, day: &Day) -> Value {
 
 /// A former run.
 pub fn of_run(run: &Run) -> Value {
+    let mut fields = run_fields("run", run);
+    fields["run"] = run.id.as_str().into();
+    fields["worker"] = run.worker.as_deref().into();
+    fields
+}
+
+/// Former runs that shared the days, as one.
+pub fn of_group(group: &RunGroup) -> Value {
+    let mut fields = run_fields("group", &group.total);
+    fields["workers"] = group.workers.iter().map(worker_fields).collect();
+    fields
+}
+
+/// What one of several runs did, the slowest first.
+fn worker_fields(run: &Run) -> Value {
+    json!({
+        "run": run.id, "worker": run.worker, "seconds": run.seconds, "exit_code": run.exit_code,
+        "published": run.partitions.published, "failed": run.partitions.failed,
+        "exchange": run.requests.exchange, "retries": run.requests.retries,
+    })
+}
+
+fn run_fields(event: &str, run: &Run) -> Value {
     let (partitions, objects) = (&run.partitions, &run.objects);
     json!({
-        "schema": SCHEMA, "event": "run", "run": run.id, "started_at": run.started_at.to_string(),
+        "schema": SCHEMA, "event": event, "group": run.group, "started_at": run.started_at.to_string(),
         "ended_at": run.ended_at.to_string(), "seconds": run.seconds, "exit_code": run.exit_code,
         "asked": of_asked(&run.asked),
         "partitions": {
-            "published": partitions.published, "unchanged": partitions.unchanged, "waiting": partitions.waiting,
+            "published": partitions.published, "published_by_others": partitions.published_by_others,
+            "unchanged": partitions.unchanged, "waiting": partitions.waiting,
             "held": partitions.held, "expired": partitions.expired, "missing": partitions.missing,
             "empty": partitions.empty,
             "failed": partitions.failed,
         },
         "objects": { "transferred": objects.transferred, "failed": objects.failed },
-        "bytes": { "transferred": run.bytes.transferred }, "requests": { "retries": run.requests.retries },
+        "bytes": { "transferred": run.bytes.transferred },
+        "requests": { "retries": run.requests.retries, "exchange": run.requests.exchange },
         "credentials_renewed": run.credentials_renewed,
         "stopped_by": run.stopped_by.as_ref().map(|error| json!({ "kind": error.kind, "message": error.message })),
     })

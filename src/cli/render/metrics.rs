@@ -3,21 +3,25 @@
 use std::fmt::Write as _;
 
 use e3sync::plan::Action;
+use e3sync::status::RunGroup;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::Summary;
-use crate::cli::run::freshness::Freshness;
+use crate::cli::run::freshness::{Freshness, OfMirror};
 
 /// The numbers as text; without those about the mirror where it could not be looked at.
-pub fn text(summary: &Summary<'_>, freshness: Option<&Freshness>, ended_at: Timestamp) -> String {
+pub fn text(summary: &Summary<'_>, known: &OfMirror, ended_at: Timestamp) -> String {
     let mut output = MetricsText(String::new());
     output.number("e3sync_run_ended_timestamp_seconds", "When the last run ended.", ended_at.as_second());
     output.number("e3sync_run_seconds", "How long the last run took.", summary.elapsed.as_secs_f64());
     output.number("e3sync_run_exit_code", "What the last run ended with.", summary.exit_code() as u8);
-    if let Some(freshness) = freshness {
+    if let Some(freshness) = &known.freshness {
         output.freshness(freshness);
+    }
+    if let Some(group) = &known.group {
+        output.group(group);
     }
     output.family("e3sync_run_partitions", "Partitions of the last run by what became of them.", partitions(summary));
     output.number(
@@ -47,7 +51,8 @@ pub fn text(summary: &Summary<'_>, freshness: Option<&Freshness>, ended_at: Time
 fn partitions(summary: &Summary<'_>) -> impl Iterator<Item = ([(&'static str, String); 1], i64)> {
     let outcomes = [
         ("published", summary.published()),
-        ("unchanged", summary.with_action(Action::Keep)),
+        ("published_by_others", summary.published_by_others()),
+        ("unchanged", summary.unchanged()),
         ("waiting", summary.with_action(Action::Wait)),
         ("held", summary.held_count()),
         ("expired", summary.with_action(Action::Expired)),
@@ -81,6 +86,18 @@ impl MetricsText {
         let published = freshness.published.iter();
         let counts = published.map(|(name, days)| ([("type", name.to_string())], days.len() as i64));
         self.family("e3sync_published_days", "Days that are published.", counts);
+    }
+
+    fn group(&mut self, group: &RunGroup) {
+        let total = &group.total;
+        self.number("e3sync_group_runs", "Runs of the last run's group.", group.workers.len());
+        self.number("e3sync_group_seconds", "From the first beginning to the last end.", total.seconds);
+        self.number("e3sync_group_exit_code", "What the group ended with: 0 if one of its runs did.", total.exit_code);
+        self.number("e3sync_group_partitions_published", "Partitions that they published.", total.partitions.published);
+        self.number("e3sync_group_objects_transferred", "Objects that came.", total.objects.transferred);
+        self.number("e3sync_group_bytes_transferred", "Their bytes.", total.bytes.transferred);
+        self.number("e3sync_group_exchange_requests", "Exchanges of credentials.", total.requests.exchange);
+        self.number("e3sync_group_retries", "Repeated requests.", total.requests.retries);
     }
 
     fn number(&mut self, name: &str, help: &str, value: impl std::fmt::Display) {

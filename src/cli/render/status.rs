@@ -2,16 +2,19 @@
 
 use e3sync::destination::{LastVerification, Mode};
 use e3sync::export::{Days, Scope};
-use e3sync::status::{self, Day, DayState, Run, Status, Totals};
+use e3sync::status::{self, Day, DayState, Run, RunGroup, Status, Totals};
 use jiff::Timestamp;
 
 use super::calendar;
-use super::text::{ago, flow, harmless, partitions, result, wrapped};
+use super::text::{ago, flow, harmless, partitions, result, took, wrapped};
 use crate::cli::output::Paint;
 use crate::cli::units::{Bytes, Count, Counted};
 
 /// Maximum number of ranges of a type's days that are shown; `--json` has every day.
 const RANGES_MAX: usize = 8;
+
+/// Maximum number of runs that shared the days and are shown one by one.
+const WORKERS_MAX: usize = 8;
 
 /// On a narrower terminal a type's details begin further to the left.
 const DETAILS_INDENTED_FROM_COLUMNS: usize = 60;
@@ -27,7 +30,8 @@ pub fn lines(status: &Status, columns: usize, paint: Paint, now: Timestamp) -> V
         lines.push(String::new());
         lines.extend(numbers(status, columns));
     }
-    lines.extend(status.runs.first().into_iter().flat_map(|run| last_run(run, columns, paint, now)));
+    let groups = status::grouped(&status.runs);
+    lines.extend(groups.first().into_iter().flat_map(|group| last_run(group, columns, paint, now)));
     if let Some(last) = &status.last_verification {
         lines.extend(wrapped(
             " ",
@@ -114,13 +118,43 @@ fn oldest_gap(status: &Status, columns: usize) -> Vec<String> {
     }
 }
 
-fn last_run(run: &Run, columns: usize, paint: Paint, now: Timestamp) -> Vec<String> {
-    let mut text = format!("last run {}, {}: {}", ago(run.started_at, now), result(run), partitions(run));
-    if let Some(error) = &run.stopped_by {
+fn last_run(group: &RunGroup, columns: usize, paint: Paint, now: Timestamp) -> Vec<String> {
+    let RunGroup { total, workers } = group;
+    let mut text = format!("last run {}, {}: {}", ago(total.started_at, now), result(total), partitions(total));
+    if group.is_shared() {
+        text += &format!("; {} shared the days, in {}", Counted(workers.len() as u64, "run", "runs"), took(total));
+    }
+    if let Some(error) = &total.stopped_by {
         text += &format!("; {}", harmless(&error.message));
     }
     let lines = wrapped(" ", 1, &text, columns);
-    if run.exit_code == 0 { lines } else { lines.iter().map(|line| paint.yellow(line)).collect() }
+    let mut lines = if total.exit_code == 0 { lines } else { lines.iter().map(|line| paint.yellow(line)).collect() };
+    if group.is_shared() {
+        lines.extend(shared(group).iter().flat_map(|line| wrapped("   ", 5, line, columns)));
+    }
+    lines
+}
+
+/// What each of several runs did, the slowest first, and what they asked for in all.
+pub fn shared(group: &RunGroup) -> Vec<String> {
+    let one = |run: &Run| {
+        // When it began stands with the group.
+        let worker = run.worker.as_deref().and_then(|worker| worker.split(" since ").next());
+        let worker = worker.map_or_else(String::new, |worker| format!(" · {}", harmless(worker)));
+        let days = Counted(run.partitions.published, "day", "days");
+        format!("{days} in {}, {}{worker}", took(run), result(run))
+    };
+    let mut lines: Vec<String> = group.workers.iter().take(WORKERS_MAX).map(one).collect();
+    if group.workers.len() > WORKERS_MAX {
+        lines.push(format!("and {} more, each of them faster", group.workers.len() - WORKERS_MAX));
+    }
+    let requests = &group.total.requests;
+    lines.push(format!(
+        "{} of credentials, {} in all",
+        Counted(requests.exchange, "exchange", "exchanges"),
+        Counted(requests.retries, "retry", "retries")
+    ));
+    lines
 }
 
 /// How far the last verification went, behind words that say when it was.

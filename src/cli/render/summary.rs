@@ -46,6 +46,16 @@ impl Summary<'_> {
         self.count(|partition| partition.action == action && partition.error.is_none())
     }
 
+    /// Number of partitions that were up to date.
+    pub fn unchanged(&self) -> u64 {
+        self.with_action(Action::Keep) - self.published_by_others()
+    }
+
+    /// Number of partitions that other runs have published while this one ran.
+    pub fn published_by_others(&self) -> u64 {
+        self.count(|partition| partition.is_by_another)
+    }
+
     /// Number of partitions published.
     pub fn published(&self) -> u64 {
         self.count(|partition| partition.published.is_some())
@@ -87,6 +97,7 @@ impl Summary<'_> {
     /// The summary for people, a few lines.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.headline()];
+        lines.extend(self.by_others());
         lines.extend(self.waiting());
         lines.extend(self.held());
         lines.extend(self.empty());
@@ -117,7 +128,7 @@ impl Summary<'_> {
                 let source = if self.is_partial_view() { "a cloud that takes part" } else { "the source" };
                 return format!("neither {source} nor the destination has anything of the selected days");
             }
-            let kept = Counted(kept, "partition is", "partitions are");
+            let kept = Counted(kept - self.published_by_others(), "partition is", "partitions are");
             return format!("nothing to transfer: {kept} up to date · {}", Elapsed(self.elapsed));
         }
         format!(
@@ -131,6 +142,13 @@ impl Summary<'_> {
             Elapsed(self.elapsed),
             self.verification(transferred),
         )
+    }
+
+    /// What runs that share the days have done in the meantime.
+    fn by_others(&self) -> Option<String> {
+        let count = self.published_by_others();
+        let partitions = Counted(count, "partition was", "partitions were");
+        (count > 0).then(|| format!("{partitions} published by other runs in the meantime"))
     }
 
     fn verification(&self, transferred: u64) -> String {
@@ -233,7 +251,8 @@ impl Summary<'_> {
             "schema": 1, "event": "summary", "account_id": self.account_id, "sources": self.sources,
             "tool_version": env!("CARGO_PKG_VERSION"), "exit_code": code as u8, "seconds": self.elapsed.as_secs_f64(),
             "partitions": {
-                "published": self.published(), "unchanged": self.with_action(Action::Keep),
+                "published": self.published(), "published_by_others": self.published_by_others(),
+                "unchanged": self.unchanged(),
                 "waiting": self.with_action(Action::Wait), "held": self.held_count(),
                 "expired": self.with_action(Action::Expired), "missing": self.with_action(Action::Missing),
                 "empty": self.with_action(Action::Empty), "failed": self.failed(),

@@ -105,6 +105,7 @@ pub fn partitions(run: &Run) -> String {
     let counts = &run.partitions;
     let named = [
         (counts.published, "published"),
+        (counts.published_by_others, "published by others"),
         (counts.unchanged, "up to date"),
         (counts.waiting, "waiting"),
         (counts.held, "held back"),

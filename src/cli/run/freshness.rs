@@ -3,10 +3,20 @@
 use e3sync::destination::{Destination, PublishedDays};
 use e3sync::error::Result;
 use e3sync::export::{Partition, TypeName};
+use e3sync::status::RunGroup;
 use jiff::civil::Date;
 
 /// Number of a type's newest days that are searched for a complete one.
 const NEWEST_DAYS_MAX: usize = 30;
+
+/// What the metrics of a run tell besides the run itself, as far as it is known.
+#[derive(Default)]
+pub struct OfMirror {
+    /// How fresh the mirror is.
+    pub freshness: Option<Freshness>,
+    /// What the runs that shared the days with this one have done together.
+    pub group: Option<RunGroup>,
+}
 
 /// How fresh a mirror is.
 pub struct Freshness {

@@ -10,7 +10,7 @@ use e3sync::error::{Error, ErrorKind, ExitCode, Result};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::freshness::Freshness;
+use super::freshness::OfMirror;
 use crate::cli::file;
 use crate::cli::render::{Summary, metrics};
 
@@ -98,12 +98,16 @@ pub struct Run {
     pub asked: Value,
     /// Its id at the server of OpenLineage, where there is one.
     pub lineage_run_id: Option<String>,
+    /// The name under which it and others are added up.
+    pub group: Option<String>,
+    /// Which process on which machine it is.
+    pub worker: String,
 }
 
 impl Run {
     pub fn new(started_at: Timestamp, asked: Value, lineage_run_id: Option<String>) -> Self {
         let id = format!("{}-{:08x}", started_at.strftime("%Y%m%dT%H%M%S%.3fZ"), rand::random::<u32>());
-        Self { id, started_at, asked, lineage_run_id }
+        Self { id, started_at, asked, lineage_run_id, group: None, worker: String::new() }
     }
 
     /// When it ended, by its duration.
@@ -119,6 +123,8 @@ impl Run {
         report["ended_at"] = self.ended_at(summary.elapsed).to_string().into();
         report["asked"] = self.asked.clone();
         report["lineage_run_id"] = self.lineage_run_id.clone().into();
+        report["group"] = self.group.clone().into();
+        report["worker"] = self.worker.as_str().into();
         report
     }
 }
@@ -139,12 +145,12 @@ pub fn write_files(
     settings: &RecordSettings,
     report: &Value,
     summary: &Summary<'_>,
-    freshness: Option<&Freshness>,
+    known: &OfMirror,
     ended_at: Timestamp,
 ) -> Vec<String> {
     let report = settings.report_file().map(|path| write(path, &text_of(report), "report"));
     let metrics = settings.metrics_file.as_deref();
-    let metrics = metrics.map(|path| write(path, &metrics::text(summary, freshness, ended_at), "metrics"));
+    let metrics = metrics.map(|path| write(path, &metrics::text(summary, known, ended_at), "metrics"));
     report.into_iter().chain(metrics).flatten().collect()
 }
 

@@ -50,12 +50,11 @@ fn trust(name: &str) -> Option<Trust> {
         "report" | "metrics-file" | "progress-file" => Trust::FileBelow,
         "accept-shrink" | "acl" | "auth-format" | "bwlimit" | "concurrency" | "credential-minutes" | "date"
         | "dest" | "dest-lease" | "dest-region" | "dry-run" | "event" | "exclude-event" | "experiment" | "format"
-        | "fresh" | "from" | "grace" | "json" | "keep-replaced" | "keep-superseded" | "last" | "log-format"
-        | "lookback" | "max-duration" | "memory" | "min-rate" | "no-lock" | "outage" | "part-size" | "quick"
-        | "quiet" | "ready" | "repair" | "retries" | "sample" | "sql-prefix" | "sql-schema" | "sse"
-        | "sse-kms-key-id" | "stall-timeout" | "storage-class" | "tag" | "to" | "today" | "type" | "verbose" => {
-            Trust::Any
-        }
+        | "fresh" | "from" | "grace" | "group" | "join" | "join-wait" | "json" | "keep-replaced"
+        | "keep-superseded" | "last" | "log-format" | "lookback" | "max-duration" | "memory" | "min-rate"
+        | "no-lock" | "outage" | "part-size" | "quick" | "quiet" | "ready" | "repair" | "retries" | "sample"
+        | "shard" | "sql-prefix" | "sql-schema" | "sse" | "sse-kms-key-id" | "stall-timeout" | "storage-class"
+        | "tag" | "to" | "today" | "type" | "verbose" => Trust::Any,
         _ => return None,
     })
 }

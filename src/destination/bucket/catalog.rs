@@ -43,9 +43,12 @@ struct CatalogState {
     /// Partitions that are claimed, by any run.
     claimed: HashSet<Partition>,
     /// Partitions that another run was found at work on, so that what is known of them is out of date.
-    outdated: HashSet<Partition>,
+    /// With the ETag of the manifest where that was seen.
+    outdated: HashMap<Partition, String>,
     /// Whether the index in the bucket says something else.
     is_changed: bool,
+    /// Number of partitions that this run has published since the index was written.
+    unwritten: usize,
 }
 
 struct KnownManifest {
@@ -130,27 +133,86 @@ impl Catalog {
 
     /// Notes that another run is at work on a partition.
     pub fn note_held(&self, partition: &Partition) {
-        self.known().outdated.insert(partition.clone());
+        self.known().outdated.insert(partition.clone(), String::new());
     }
 
     /// Reads again what is known of a partition, if another run was at work on it.
     pub async fn refresh(&self, requests: &Requests, layout: &Layout, partition: &Partition) -> Result<()> {
-        if !self.known().outdated.remove(partition) {
+        if !self.known().outdated.contains_key(partition) {
+            return Ok(());
+        }
+        self.refresh_header(requests, layout, partition).await?;
+        let is_claimed = requests.head(&layout.claim(partition)).await?.is_some();
+        let mut known = self.known();
+        if is_claimed {
+            known.claimed.insert(partition.clone());
+        } else {
+            known.claimed.remove(partition);
+        }
+        Ok(())
+    }
+
+    /// Reads again which partitions are claimed.
+    pub async fn read_claims_again(
+        &self,
+        requests: &Requests,
+        layout: &Layout,
+        is_own: impl Fn(&Partition) -> bool,
+    ) -> Result<()> {
+        let claimed = list_claims(requests, layout).await?;
+        let mut known = self.known();
+        // What this run claims meanwhile may be missing in the listing.
+        known.claimed.retain(is_own);
+        known.claimed.extend(claimed);
+        Ok(())
+    }
+
+    /// Finds out which partitions were published by other runs since, and gives their number; their headers are
+    /// read when they are asked for.
+    pub async fn read_manifests_again(&self, requests: &Requests, layout: &Layout) -> Result<usize> {
+        let listed = list_manifests(requests, layout).await?;
+        let mut known = self.known();
+        for (partition, object) in listed {
+            let is_known =
+                known.published.get(&partition).is_some_and(|known| Some(&known.etag) == object.etag.as_ref());
+            if !is_known {
+                known.outdated.insert(partition, object.etag.unwrap_or_default());
+            }
+        }
+        Ok(known.outdated.len())
+    }
+
+    /// Takes the headers of such partitions from the index, as far as other runs have written it since.
+    pub async fn read_index_again(&self, requests: &Requests, layout: &Layout) -> Result<()> {
+        let mut indexed = read_index(requests, layout).await?;
+        let mut known = self.known();
+        let CatalogState { published, outdated, .. } = &mut *known;
+        outdated.retain(|partition, etag| {
+            let line = indexed.remove(&layout.manifest(partition));
+            let Some(line) = line.filter(|line| line.etag == *etag && !etag.is_empty()) else { return true };
+            published.insert(partition.clone(), KnownManifest { etag: line.etag, header: Ok(line.header) });
+            false
+        });
+        Ok(())
+    }
+
+    /// Number of partitions that this run has published and the index does not have.
+    pub fn unwritten(&self) -> usize {
+        self.known().unwritten
+    }
+
+    /// Reads again what is published of a partition, if another run has published it.
+    pub async fn refresh_header(&self, requests: &Requests, layout: &Layout, partition: &Partition) -> Result<()> {
+        if self.known().outdated.remove(partition).is_none() {
             return Ok(());
         }
         let manifest = read_header(requests, partition, &layout.manifest(partition)).await?;
-        let is_claimed = requests.head(&layout.claim(partition)).await?.is_some();
         let mut known = self.known();
         known.is_changed = true;
         match manifest {
             Some(manifest) => known.published.insert(partition.clone(), manifest),
             None => known.published.remove(partition),
         };
-        if is_claimed {
-            known.claimed.insert(partition.clone());
-        } else {
-            known.claimed.remove(partition);
-        }
         Ok(())
     }
 
@@ -162,7 +224,10 @@ impl Catalog {
             known.is_changed |= before.is_some();
             return;
         };
-        known.is_changed |= before.is_none_or(|before| before.etag != version.etag);
+        let is_new = before.is_none_or(|before| before.etag != version.etag);
+        known.is_changed |= is_new;
+        known.unwritten += usize::from(is_new);
+        known.outdated.remove(partition);
         let manifest = KnownManifest { etag: version.etag.clone(), header: Ok(header.clone()) };
         known.published.insert(partition.clone(), manifest);
     }
@@ -176,6 +241,7 @@ impl Catalog {
             if !std::mem::take(&mut known.is_changed) {
                 return Ok(());
             }
+            known.unwritten = 0;
             spool
                 .with(|file| write_index(file, layout, &known.published))
                 .map_err(|cause| crate::destination::failure::failed("write below", &requests.spill_folder, cause))?;

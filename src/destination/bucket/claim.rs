@@ -57,6 +57,16 @@ impl Claim for BucketClaim {
     }
 
     async fn discard(&self) -> Result<()> {
+        let is_untouched = !self.0.inheritance.is_inherited && !self.0.has_begun();
+        if is_untouched && self.0.shared.settings.is_joined {
+            // Another run has just published the day, and whatever stands there is its own.
+            self.0.shared.peers.note_outdated().await;
+            return self.0.end().await;
+        }
         publish::undo(&self.0).await
+    }
+
+    async fn release(&self) -> Result<()> {
+        self.0.release().await
     }
 }

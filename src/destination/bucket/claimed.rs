@@ -321,6 +321,15 @@ impl Claimed {
         Ok(())
     }
 
+    /// Leaves the partition to other runs: notes what is finished, and that this run goes on no more.
+    pub async fn release(&self) -> Result<()> {
+        self.journal.flush().await?;
+        self.shared.forget_journal(&self.partition);
+        self.shared.lease.release_claim(&self.partition).await?;
+        self.shared.catalog.note_settled(&self.partition);
+        Ok(())
+    }
+
     /// Whether the published set is certainly as it was when it was marked, whole or not: nothing of it was
     /// overwritten by what was begun.
     pub fn is_as_it_was(&self) -> bool {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 
-use super::lease::{ClaimRecord, Heartbeat, Lease, held};
+use super::lease::{ClaimRecord, Heartbeat, Lease, Uptime, held, lock};
 use super::store::{Condition, Put, Version};
 use crate::error::Result;
 use crate::export::Partition;
@@ -30,6 +30,9 @@ impl Lease {
         let _alone = self.ending.lock().await;
         let Ok(run) = u64::from_str_radix(&claim.run, 16) else { return Ok(()) };
         let key = self.layout.run(run);
+        if let Some(left) = self.lives_at_least(&key) {
+            return Err(held(partition, &claim.holder, left));
+        }
         let Some((heartbeat, version)) = self.requests.get_json::<Heartbeat>(&key).await? else { return Ok(()) };
         let duration = heartbeat.as_ref().map_or(self.settings.duration, Heartbeat::lease);
         let age = self.ages_now().await?.remove(&key);
@@ -72,15 +75,19 @@ impl Lease {
             self.ages().await?.into_iter().partition(|(key, _)| self.layout.is_probe(key));
         let is_over = |(key, age): (String, Duration)| (age > self.settings.duration).then_some(key);
         self.requests.delete_with(self, &probes.into_iter().filter_map(is_over).collect::<Vec<_>>()).await?;
-        if heartbeats.is_empty() {
+        // Among runs that work together, whoever has just written one lives.
+        let is_young = |age: Duration| self.is_joined && age < self.settings.interval;
+        let (young, old): (Vec<_>, Vec<_>) = heartbeats.into_iter().partition(|(_, age)| is_young(*age));
+        self.has_seen_living.store(!young.is_empty(), Ordering::Relaxed);
+        if old.is_empty() {
             return Ok(());
         }
         let _alone = self.ending.lock().await;
-        let found = self.read_heartbeats(heartbeats.into_iter().map(|(key, _)| key)).await?;
+        let found = self.read_heartbeats(old.into_iter().map(|(key, _)| key)).await?;
         // Ages are looked at after the versions were read: a heartbeat that came in between has
         // another version, so that its run is not fenced by the write that rests on the old one.
         let ages = self.ages_now().await?;
-        let mut has_living = false;
+        let mut has_living = !young.is_empty();
         for found in found {
             let is_dead = ages.get(&found.key).is_some_and(|age| *age >= found.heartbeat.lease());
             if found.heartbeat.is_ended() {
@@ -100,6 +107,29 @@ impl Lease {
             self.clear_dead_runs().await?;
         }
         Ok(())
+    }
+
+    /// Notes which other runs have heartbeats now: one listing for all days that are asked for next.
+    pub(super) async fn look_at_others(&self) -> Result<()> {
+        let is_recent = |looked_at: Uptime| looked_at.elapsed() < self.settings.interval / 2;
+        if lock(&self.others).as_ref().is_none_or(|(_, looked_at)| !is_recent(*looked_at)) {
+            self.ages().await?;
+        }
+        Ok(())
+    }
+
+    /// How long a run's lease lasts at least, by what was seen last of its heartbeats; `None` where that does
+    /// not tell.
+    fn lives_at_least(&self, key: &str) -> Option<Duration> {
+        if !self.is_joined {
+            // Whoever asks once or twice asks the bucket.
+            return None;
+        }
+        let others = lock(&self.others);
+        let (ages, looked_at) = others.as_ref()?;
+        // Its own lease may be shorter than this run's: only a heartbeat that was just written says that it lives.
+        let age = ages.get(key)?.saturating_add(looked_at.elapsed());
+        (age < self.settings.interval).then(|| self.settings.duration.saturating_sub(age))
     }
 
     /// The heartbeats with these keys that are still there and can be read.
@@ -123,12 +153,15 @@ impl Lease {
     async fn ages(&self) -> Result<HashMap<String, Duration>> {
         let own = self.layout.run(self.run);
         let prefix = self.layout.runs();
+        let looked_at = Uptime::now();
         let objects = self.requests.objects(&prefix);
         let timed =
             objects.try_filter_map(|object| async move { Ok(object.modified_at.map(|time| (object.key, time))) });
         let mut written: HashMap<String, Timestamp> = timed.try_collect().await?;
         let Some(now) = written.remove(&own) else { return Ok(HashMap::new()) };
-        Ok(written.into_iter().map(|(key, then)| (key, age(now, then))).collect())
+        let ages: HashMap<String, Duration> = written.into_iter().map(|(key, then)| (key, age(now, then))).collect();
+        *lock(&self.others) = Some((ages.clone(), looked_at));
+        Ok(ages)
     }
 }
 

@@ -90,6 +90,15 @@ pub(super) struct ClaimRecord {
     /// The dead runs whose work the claim's run took over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     former_runs: Vec<String>,
+    /// Whether its run has left the partition to others; what it staged is still there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_released: bool,
+}
+
+impl ClaimRecord {
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
 }
 
 /// What is known about a partition once it is claimed.
@@ -129,6 +138,10 @@ pub(super) struct Lease {
     pub(super) ending: tokio::sync::Mutex<()>,
     /// Whether another run was seen whose lease had not expired.
     pub(super) has_seen_living: AtomicBool,
+    /// Whether the run works together with others.
+    pub(super) is_joined: bool,
+    /// How old the other runs' heartbeats were when they were last looked at, and when that was.
+    pub(super) others: Mutex<Option<(HashMap<String, Duration>, Uptime)>>,
 }
 
 struct Renewal {
@@ -144,6 +157,7 @@ impl Lease {
         run: u64,
         holder: String,
         settings: LeaseSettings,
+        is_joined: bool,
     ) -> Result<Arc<Self>> {
         let first = Heartbeat::new(&holder, settings, 0, None).to_bytes();
         let Put::Stored(version) = requests.put_with(&NoLease, &layout.run(run), first, Condition::IfAbsent).await?
@@ -163,6 +177,8 @@ impl Lease {
             renewing: Mutex::new(None),
             ending: tokio::sync::Mutex::new(()),
             has_seen_living: AtomicBool::new(false),
+            is_joined,
+            others: Mutex::new(None),
         });
         let watched = Arc::downgrade(&lease);
         let renewing = tokio::spawn(async move {
@@ -248,6 +264,11 @@ impl Lease {
         lock(&self.claimed).contains_key(partition)
     }
 
+    /// Whether this run has claimed a partition that nobody had before it.
+    pub fn has_afresh(&self, partition: &Partition) -> bool {
+        lock(&self.claimed).get(partition).is_some_and(Vec::is_empty)
+    }
+
     /// Gives a partition up, whose claim was deleted.
     pub fn release(&self, partition: &Partition) {
         lock(&self.claimed).remove(partition);
@@ -256,16 +277,18 @@ impl Lease {
     async fn write_claim(&self, partition: &Partition) -> Result<Inheritance> {
         let key = self.layout.claim(partition);
         for _ in 0..CLAIM_ATTEMPTS_MAX {
-            let first = self.claim_record(&[]);
-            if let Put::Stored(_) = self.requests.put_with(self, &key, first, Condition::IfAbsent).await? {
+            let first = self.claim_record(&[]).to_bytes();
+            let (put, standing) = self.requests.put_or_read(self, &key, first, Condition::IfAbsent).await?;
+            if put != Put::Refused {
                 return Ok(Inheritance::default());
             }
-            let Some((found, version)) = self.requests.get_json::<ClaimRecord>(&key).await? else { continue };
-            if let Some(found) = &found {
+            let Some((bytes, version)) = standing else { continue };
+            let found: Option<ClaimRecord> = serde_json::from_slice(&bytes).ok();
+            if let Some(found) = found.as_ref().filter(|found| !found.is_released) {
                 self.end_if_dead(found, partition).await?;
             }
             let inheritance = Inheritance::of(found);
-            let record = self.claim_record(&inheritance.former_runs);
+            let record = self.claim_record(&inheritance.former_runs).to_bytes();
             if let Put::Stored(_) = self.requests.put_with(self, &key, record, Condition::IfMatch(&version)).await? {
                 return Ok(inheritance);
             }
@@ -273,10 +296,20 @@ impl Lease {
         Err(held(partition, "other runs that begin just now", self.settings.duration))
     }
 
-    fn claim_record(&self, former_runs: &[u64]) -> Vec<u8> {
+    /// Leaves a partition to any other run, which takes over what this one staged of it.
+    ///
+    /// # Errors
+    /// What the bucket answers; [`ErrorKind::LeaseLost`].
+    pub async fn release_claim(&self, partition: &Partition) -> Result<()> {
+        let Some(former_runs) = lock(&self.claimed).remove(partition) else { return Ok(()) };
+        let record = ClaimRecord { is_released: true, ..self.claim_record(&former_runs) };
+        // Nobody else writes it while the lease holds.
+        self.requests.put_with(self, &self.layout.claim(partition), record.to_bytes(), Condition::None).await.map(drop)
+    }
+
+    fn claim_record(&self, former_runs: &[u64]) -> ClaimRecord {
         let former_runs = former_runs.iter().copied().map(run_name).collect();
-        let record = ClaimRecord { run: run_name(self.run), holder: self.holder.clone(), former_runs };
-        serde_json::to_vec(&record).unwrap_or_default()
+        ClaimRecord { run: run_name(self.run), holder: self.holder.clone(), former_runs, is_released: false }
     }
 
     /// Ends the lease: whatever it holds is free at once, and nothing more is written under it.
@@ -307,7 +340,7 @@ impl Drop for Lease {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -324,11 +357,11 @@ pub(super) fn held(partition: &Partition, holder: &str, left: Duration) -> Error
 
 /// Time that goes on while the machine sleeps.
 #[derive(Clone, Copy)]
-struct Uptime(Duration);
+pub(super) struct Uptime(Duration);
 
 impl Uptime {
     #[cfg(target_os = "linux")]
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         // The ordinary monotonic clock stands still while a laptop is shut.
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
@@ -336,13 +369,13 @@ impl Uptime {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
         Self(Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or_default()))
     }
 
-    fn elapsed(self) -> Duration {
+    pub(super) fn elapsed(self) -> Duration {
         Self::now().0.saturating_sub(self.0)
     }
 }

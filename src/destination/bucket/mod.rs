@@ -13,6 +13,7 @@ mod layout;
 mod lease;
 #[cfg(test)]
 mod memory;
+mod peers;
 mod policies;
 mod probe;
 mod publish;
@@ -39,12 +40,13 @@ use self::claimed::Claimed;
 use self::held::HeldRequests;
 use self::layout::Layout;
 use self::lease::Lease;
+use self::peers::Peers;
 use self::requests::Requests;
 pub use self::shared::BucketSettings;
 use self::shared::Shared;
 use super::reports;
 use super::{Claim, Destination, Manifests, Published, PublishedDays, PublishedManifest};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, Partition};
 use crate::progress::{Counters, Event, Observer};
 
@@ -81,7 +83,11 @@ impl BucketDestination {
         let requests = Arc::new(requests(store, &settings, observer, counters));
         let run = rand::random_range(1..=u64::MAX);
         probe::check_identity(&requests, &layout, account_id).await?;
-        if !probe::try_out(&requests, &layout, run).await? {
+        let minds_conditions = probe::try_out(&requests, &layout, run).await?;
+        if !minds_conditions && settings.is_joined {
+            return Err(without_conditions(&requests, &layout));
+        }
+        if !minds_conditions {
             requests.observer.observe(&Event::Warning {
                 message: "this server takes no notice of conditional writes: two runs at once would not be kept apart",
             });
@@ -91,7 +97,8 @@ impl BucketDestination {
         }
         let catalog = Catalog::load(&requests, &layout).await?;
         let holder = settings.holder.clone();
-        let lease = Lease::begin(requests.clone(), layout.clone(), run, holder, settings.lease).await?;
+        let lease =
+            Lease::begin(requests.clone(), layout.clone(), run, holder, settings.lease, settings.is_joined).await?;
         let shared = Shared {
             requests: Arc::new(HeldRequests::new(requests, lease.clone())),
             layout,
@@ -103,6 +110,7 @@ impl BucketDestination {
             journals: Mutex::new(HashMap::new()),
             uploads: Mutex::new(HashMap::new()),
             bound: OnceCell::new(),
+            peers: Peers::new(),
         };
         Ok(Self(Arc::new(shared)))
     }
@@ -199,7 +207,10 @@ impl BucketDestination {
         };
         note("what is finished could not be written down", shared.flush_journals().await);
         note("the index could not be written", shared.catalog.save(&shared.requests, &shared.layout).await);
-        messages.extend(self.tell_begun());
+        if !shared.settings.is_joined {
+            // Together, it is for whoever is at work on them.
+            messages.extend(self.tell_begun());
+        }
         // A user who may not list uploads is no less served.
         if let Ok(told) = self.tell_uploads().await {
             messages.extend(told);
@@ -212,6 +223,13 @@ impl BucketDestination {
         }
         messages
     }
+}
+
+/// The refusal of a bucket that gives several runs no means to share the days.
+fn without_conditions(requests: &Requests, layout: &Layout) -> Error {
+    let address = requests.address(layout.prefix());
+    Error::new(ErrorKind::Usage, format!("the server of {address} takes no notice of conditional writes"))
+        .with_hint("runs cannot share the days of an export there; run one alone, without --join and --shard")
 }
 
 fn requests(
@@ -227,9 +245,18 @@ fn requests(
 #[async_trait]
 impl Manifests for BucketDestination {
     async fn published(&self, partition: &Partition) -> Result<Published> {
-        self.0.catalog.refresh(&self.0.requests, &self.0.layout, partition).await?;
+        let Shared { requests, layout, catalog, lease, peers, .. } = self.0.as_ref();
+        if self.0.settings.is_joined {
+            peers.look(requests, layout, catalog, lease).await?;
+            catalog.refresh_header(requests, layout, partition).await?;
+        } else {
+            catalog.refresh(requests, layout, partition).await?;
+        }
         let is_damaged = self.0.settings.damage.is_in(partition);
-        Ok(Published { is_damaged, ..self.0.catalog.published(partition)? })
+        let published = catalog.published(partition)?;
+        // A claim of this run's own says nothing about another one's work.
+        let is_unsettled = published.is_unsettled && !(self.0.settings.is_joined && lease.has_afresh(partition));
+        Ok(Published { is_damaged, is_unsettled, ..published })
     }
 
     async fn manifest(&self, partition: &Partition) -> Result<Option<PublishedManifest>> {
@@ -248,9 +275,16 @@ impl Destination for BucketDestination {
     }
 
     async fn claim(&self, partition: &Partition) -> Result<Arc<dyn Claim>> {
+        let is_joined = self.0.settings.is_joined;
+        if is_joined && self.0.catalog.is_claimed(partition) {
+            self.0.peers.pass_over(partition, &self.0.lease)?;
+        }
         let claimed = Claimed::take(&self.0, partition).await;
         if claimed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Held) {
-            self.0.catalog.note_held(partition);
+            match is_joined {
+                true => self.0.peers.note_outdated().await,
+                false => self.0.catalog.note_held(partition),
+            }
         }
         Ok(Arc::new(BucketClaim(claimed?)))
     }

@@ -1,7 +1,7 @@
 //! A bucket opened to read what is published.
 
 use async_trait::async_trait;
-use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
+use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::Mutex;
 
 use super::catalog::Catalog;
@@ -16,6 +16,9 @@ use crate::destination::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, is_folder_marker};
 use crate::manifest;
+
+/// Maximum number of reports read concurrently.
+const READ_AT_ONCE: usize = 16;
 
 /// Maximum number of attempts to change a document that another process changed meanwhile.
 const CHANGES_MAX: u32 = 20;
@@ -71,11 +74,11 @@ impl PublishedSets for ReadOnlyBucket {
     async fn reports(&self, count_max: usize) -> Result<Vec<Option<Vec<u8>>>> {
         let prefix = self.layout.reports();
         let keys = self.requests.objects(&prefix).map_ok(|object| object.key).try_collect().await?;
-        let mut reports = Vec::new();
-        for key in newest_first(keys, count_max) {
-            reports.extend(self.requests.get_start(&key, u64::MAX).await?.map(|(bytes, _)| Some(bytes)));
-        }
-        Ok(reports)
+        let read = newest_first(keys, count_max)
+            .into_iter()
+            .map(|key| async move { Ok(self.requests.get_start(&key, u64::MAX).await?.map(|(bytes, _)| Some(bytes))) });
+        let reports = stream::iter(read).buffered(READ_AT_ONCE);
+        reports.try_filter_map(|report| async move { Ok(report) }).try_collect().await
     }
 
     async fn verification(&self) -> Result<VerificationRecord> {

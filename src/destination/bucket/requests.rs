@@ -66,6 +66,9 @@ pub(super) enum Bytes {
     Own,
 }
 
+/// An object's bytes, and which version of it they are.
+pub(super) type Standing = (Vec<u8>, Version);
+
 impl Requests {
     /// Makes a request, again and again as long as that may help; `permit` is asked before each attempt.
     pub async fn repeat<T, F: Future<Output = Result<T>>>(
@@ -184,18 +187,31 @@ impl Requests {
         bytes: Vec<u8>,
         condition: Condition<'_>,
     ) -> Result<Put> {
+        self.put_or_read(permit, key, bytes, condition).await.map(|(put, _)| put)
+    }
+
+    /// The same; where it is refused, with what stands there.
+    pub async fn put_or_read(
+        &self,
+        permit: &impl Permit,
+        key: &str,
+        bytes: Vec<u8>,
+        condition: Condition<'_>,
+    ) -> Result<(Put, Option<Standing>)> {
         let payload = Payload::from(bytes);
         let checksums = checksums_of(&payload, self.store.checksum());
         let terms = PutTerms { checksums: &checksums, condition, origin: None, is_data: false };
         let put = self.repeat(permit, Bytes::Own, || self.store.put(key, &payload, &terms)).await?;
-        if put == Put::Refused
-            && let Some((found, version)) = self.get_start(key, payload.length_bytes() + 1).await?
-            && payload.chunks().iter().flatten().eq(&found)
-            && !found.is_empty()
-        {
-            return Ok(Put::Stored(version));
+        if put != Put::Refused {
+            return Ok((put, None));
         }
-        Ok(put)
+        let found = self.get_start(key, SMALL_BYTES_MAX.max(payload.length_bytes() + 1)).await?;
+        match found {
+            Some((bytes, version)) if !bytes.is_empty() && payload.chunks().iter().flatten().eq(&bytes) => {
+                Ok((Put::Stored(version), None))
+            }
+            found => Ok((put, found)),
+        }
     }
 
     /// Deletes objects; those that are not there count as deleted.

@@ -11,6 +11,7 @@ use super::held::HeldRequests;
 use super::journal::Journal;
 use super::layout::Layout;
 use super::lease::{Lease, LeaseSettings};
+use super::peers::Peers;
 use super::probe;
 use super::requests::Permit as _;
 use super::store::Upload;
@@ -33,6 +34,8 @@ pub struct BucketSettings {
     pub spill_folder: PathBuf,
     /// When another run without a heartbeat counts as dead.
     pub lease: LeaseSettings,
+    /// Whether the run works together with others on the same bucket.
+    pub is_joined: bool,
     /// What is to be stored anew though it is published.
     pub damage: Arc<Damage>,
 }
@@ -54,6 +57,8 @@ pub(super) struct Shared {
     pub uploads: Mutex<HashMap<String, Upload>>,
     /// Whether the destination was seen to be this account's, before the first publication.
     pub bound: OnceCell<()>,
+    /// What other runs do, where this one works together with them.
+    pub peers: Peers,
 }
 
 impl Shared {

@@ -76,6 +76,7 @@ fn listing(set: &Set) -> Listing {
 
 fn settings() -> BucketSettings {
     BucketSettings {
+        is_joined: false,
         damage: Arc::default(),
         prefix: "lake".into(),
         holder: "process 7".into(),

@@ -151,6 +151,10 @@ impl Claim for FakeClaim {
     async fn discard(&self) -> Result<()> {
         unreachable!("no test asks for it")
     }
+
+    async fn release(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Needs one lock for whatever it does, for some time.

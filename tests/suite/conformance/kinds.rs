@@ -120,6 +120,7 @@ impl Bucket {
 
     fn settings(holder: &str) -> BucketSettings {
         BucketSettings {
+            is_joined: false,
             damage: Arc::default(),
             prefix: "lake".into(),
             holder: holder.into(),

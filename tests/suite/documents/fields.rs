@@ -78,7 +78,9 @@ fn printed(report: &std::path::Path) -> Vec<Value> {
     export.inject(&format!("get:flip@100 times=always key={bad}"));
     export.inject("get:expire-all after=5");
     export.inject("exchange:status=500 after=1");
-    let sync = export.sync(folder.path()).args(["--json", "--report"]).arg(report).run().expect(5);
+    let sync =
+        export.sync(folder.path()).args(["--json", "--group", "nightly", "--report"]).arg(report).run().expect(5);
+    export.command("sync").arg(folder.path()).args(["--last", "1d", "--today", TODAY, "--group", "nightly"]).run();
     let plan = export.command("plan").arg(folder.path()).args(["--json", "--today", TODAY]).run().expect(0);
     let ls = export.command("ls").arg("--json").run().expect(0);
     let status = export.command("status").arg(folder.path()).arg("--json").run().expect(0);

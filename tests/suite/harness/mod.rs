@@ -19,7 +19,7 @@ mod token_server;
 mod tools;
 mod tree;
 
-pub use binary::{E3sync, Finished, empty_folder};
+pub use binary::{E3sync, Finished, Running, empty_folder};
 pub use browser::Browser;
 pub use exchange::{AWS, Exchange};
 pub use export::{CHECKSUM, CLOUD, Export, TODAY};

@@ -1,6 +1,6 @@
 //! The head of the page: what is there, what is missing, in sentences.
 
-use e3sync::status::{self, DayState, Status, Totals};
+use e3sync::status::{self, DayState, RunGroup, Status, Totals};
 
 use super::writer::Html;
 use super::{Column, class_of, column_heads, scroll_box};
@@ -42,7 +42,7 @@ pub fn section(html: &mut Html, status: &Status) {
         return;
     }
     html.raw("<section>\n<h2>Overview</h2>\n");
-    if let Some(run) = status.runs.first() {
+    if let Some(RunGroup { total: run, .. }) = status::grouped(&status.runs).first() {
         let class = format!("run {}", class_of(run));
         let text = format!("Last run {}: {}, {}.", minute(run.started_at), result(run), partitions(run));
         html.element("p", &[("class", &class)], text);

@@ -1,12 +1,13 @@
 //! The page's table of runs.
 
-use e3sync::status::Run;
+use e3sync::status::{self, Run, RunGroup};
 
 use super::overview::minute;
 use super::writer::Html;
 use super::{Column, class_of, column_heads, scroll_box};
+use crate::cli::render::status::shared;
 use crate::cli::render::text::{asked, harmless, partitions, result, took};
-use crate::cli::units::{Bytes, Count};
+use crate::cli::units::{Bytes, Count, Counted};
 
 const COLUMNS: [Column; 8] = [
     ("when", false),
@@ -34,7 +35,8 @@ fn table(html: &mut Html, runs: &[Run]) {
     html.raw("<table class=\"runs\"><caption>The last runs, the newest first</caption>\n");
     column_heads(html, &COLUMNS);
     html.raw("<tbody>\n");
-    for run in runs {
+    for group in status::grouped(runs) {
+        let run = &group.total;
         html.open("tr", &[("class", class_of(run))]);
         html.element("th", &[("scope", "row")], minute(run.started_at));
         html.element("td", &[], asked(run));
@@ -44,7 +46,12 @@ fn table(html: &mut Html, runs: &[Run]) {
             html.text(format_args!(" {}", harmless(&error.message)));
         }
         html.close("td");
-        html.element("td", &[("class", "words")], partitions(run));
+        html.open("td", &[("class", "words")]);
+        html.text(partitions(run));
+        if group.is_shared() {
+            workers(html, &group);
+        }
+        html.close("td");
         html.element("td", &[("class", "number")], Bytes(run.bytes.transferred));
         html.element("td", &[("class", "number")], took(run));
         html.element("td", &[("class", "number")], Count(run.requests.retries));
@@ -52,4 +59,15 @@ fn table(html: &mut Html, runs: &[Run]) {
         html.close_line("tr");
     }
     html.raw("</tbody></table>");
+}
+
+/// What each of several runs did that shared the days.
+fn workers(html: &mut Html, group: &RunGroup) {
+    html.raw("<details><summary>");
+    html.text(format_args!("{} shared the days", Counted(group.workers.len() as u64, "run", "runs")));
+    html.raw("</summary><ul>");
+    for line in shared(group) {
+        html.element("li", &[], line);
+    }
+    html.raw("</ul></details>");
 }

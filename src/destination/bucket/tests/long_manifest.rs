@@ -18,7 +18,8 @@ fn spool(content: u8) -> Spool {
 async fn over(store: MemoryStore) -> HeldRequests {
     let requests = Arc::new(requests(Arc::new(store), &settings(), Arc::new(Silent), Arc::default()));
     let layout = Layout::new("lake/");
-    let lease = Lease::begin(requests.clone(), layout, 1, "test".to_owned(), LeaseSettings::default()).await.unwrap();
+    let lease =
+        Lease::begin(requests.clone(), layout, 1, "test".to_owned(), LeaseSettings::default(), false).await.unwrap();
     HeldRequests::new(requests, lease)
 }
 
