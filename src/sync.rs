@@ -101,7 +101,7 @@ pub async fn sync(
         handles.stop,
     );
     let partitions = match request.join {
-        Some(join) => in_joined_order(selected.partitions, join.shard),
+        Some(join) => in_joined_order(selected.partitions, join.shard, join.seed),
         None => selected.partitions,
     };
     let together = request.join.map(|join| Together { join, published_before: partitions_of(&published) });

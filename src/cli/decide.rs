@@ -209,7 +209,7 @@ pub fn join(arguments: &TogetherArgs, no_lock: bool) -> Result<Option<Join>> {
         Some(ShardArg::Share(shard)) => Some(shard),
         Some(ShardArg::Auto) => Some(scheduler::shard()?),
     };
-    Ok(Some(Join { wait_max: arguments.join_wait.0, shard }))
+    Ok(Some(Join { wait_max: arguments.join_wait.0, shard, seed: rand::random() }))
 }
 
 /// The days that are named one by one.

@@ -1,6 +1,8 @@
 //! Which days a run that works together with others begins with (design.md section 7).
 
 use jiff::civil::date;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -43,11 +45,11 @@ impl Shard {
 }
 
 /// The partitions in the order in which a run tries them: those of its share by their days, then all others in
-/// an order of its own, so that runs without work rarely try for the same day.
-pub fn in_joined_order(partitions: Vec<Partition>, shard: Option<Shard>) -> Vec<Partition> {
+/// an order of its own by `seed`, so that runs without work rarely try for the same day.
+pub fn in_joined_order(partitions: Vec<Partition>, shard: Option<Shard>, seed: u64) -> Vec<Partition> {
     let is_own = |partition: &Partition| shard.is_some_and(|shard| shard.has(partition));
     let (mut own, mut others): (Vec<_>, Vec<_>) = partitions.into_iter().partition(is_own);
-    others.shuffle(&mut rand::rng());
+    others.shuffle(&mut StdRng::seed_from_u64(seed));
     own.append(&mut others);
     own
 }
@@ -88,7 +90,7 @@ mod tests {
     #[test]
     fn a_run_begins_with_its_share_and_leaves_no_day_out() {
         let shard = Shard::new(2, 4).unwrap();
-        let ordered = in_joined_order(year(), Some(shard));
+        let ordered = in_joined_order(year(), Some(shard), 7);
         let own = ordered.iter().take_while(|partition| shard.has(partition)).count();
         assert_eq!(own, year().iter().filter(|partition| shard.has(partition)).count());
         assert!(ordered[..own].is_sorted_by_key(|partition| partition.date));

@@ -149,11 +149,13 @@ impl Dispatcher {
         let mut keep_fresh: Pin<Box<_>> = Box::pin(keep_fresh(&context.surveyor));
         let mut is_fresh = true;
         loop {
-            self.ask_again_for_held();
             if let Err(error) = self.admit().await {
                 self.stop(error);
             }
             let is_idle = self.tasks.is_empty();
+            if self.ask_again_for_held(is_idle) {
+                continue;
+            }
             if is_idle && !self.waits_for_others() {
                 break;
             }
@@ -201,11 +203,14 @@ impl Dispatcher {
 
     /// Puts back what other runs held: alone once more at the end of the run, so that whoever comes last finds
     /// everything published (design.md promise 9); together again and again.
-    fn ask_again_for_held(&mut self) {
-        if self.stopped.is_none() {
-            let is_anything_left = !self.tasks.is_empty() || !self.waiting.is_empty();
-            self.waiting.extend(self.held.take_due(is_anything_left));
+    fn ask_again_for_held(&mut self, is_idle: bool) -> bool {
+        if self.stopped.is_some() {
+            return false;
         }
+        let due = self.held.take_due(is_idle);
+        let is_any = !due.is_empty();
+        self.waiting.extend(due);
+        is_any
     }
 
     /// Whether nothing is left but to wait for what others hold; tells so when that begins.

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rand::RngExt as _;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::export::Partition;
+use crate::plan::Shard;
 
 /// How a run works together with others on the same destination (design.md section 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,9 @@ pub struct Join {
     /// How long the run waits for days that others hold without any of them getting done.
     pub wait_max: Duration,
     /// The days that the run begins with.
-    pub shard: Option<crate::plan::Shard>,
+    pub shard: Option<Shard>,
+    /// Decides in which order the other days are tried, and the pauses; another one for each run.
+    pub seed: u64,
 }
 
 /// How long a run waits for others, unless the settings say otherwise.
@@ -42,6 +46,7 @@ pub(super) struct HeldPartitions {
     /// Since when there is nothing to do but to wait.
     idle_since: Option<Instant>,
     has_told: bool,
+    pauses: StdRng,
     join: Option<Join>,
     is_last_round: bool,
 }
@@ -53,6 +58,7 @@ impl HeldPartitions {
             asked: BTreeMap::new(),
             idle_since: None,
             has_told: false,
+            pauses: StdRng::seed_from_u64(join.map_or(0, |join| join.seed)),
             join,
             is_last_round: false,
         }
@@ -69,20 +75,20 @@ impl HeldPartitions {
         *asked += 1;
         let pause = match asked {
             1 => FIRST_PAUSE,
-            _ => Duration::from_secs_f64(rand::rng().random_range(PAUSES)),
+            _ => Duration::from_secs_f64(self.pauses.random_range(PAUSES)),
         };
         self.held.insert(order, HeldPartition { partition, error, asked_again_at: Instant::now() + pause });
     }
 
     /// Takes the partitions that are to be asked for again: of a run that works together with others those
-    /// whose pause is over, of any other one, once and when nothing else `is_left`, all.
-    pub fn take_due(&mut self, is_anything_left: bool) -> Vec<(usize, Partition)> {
+    /// whose pause is over, of any other one, once and when it has nothing else to do, all.
+    pub fn take_due(&mut self, is_idle: bool) -> Vec<(usize, Partition)> {
         if self.join.is_some() {
             let now = Instant::now();
             let due = self.held.extract_if(.., |_, held| held.asked_again_at <= now);
             return due.map(|(order, held)| (order, held.partition)).collect();
         }
-        if is_anything_left || self.is_last_round || self.held.is_empty() {
+        if !is_idle || self.is_last_round || self.held.is_empty() {
             return Vec::new();
         }
         self.is_last_round = true;
@@ -136,7 +142,7 @@ mod tests {
     }
 
     fn join() -> Join {
-        Join { wait_max: Duration::from_secs(60), shard: None }
+        Join { wait_max: Duration::from_secs(60), shard: None, seed: 7 }
     }
 
     #[tokio::test(start_paused = true)]
@@ -144,11 +150,11 @@ mod tests {
         let mut held = HeldPartitions::new(None);
         passed_over(&mut held, 0);
         assert!(held.next_due().is_none());
-        assert!(held.take_due(true).is_empty());
-        assert_eq!(held.take_due(false).len(), 1);
+        assert!(held.take_due(false).is_empty());
+        assert_eq!(held.take_due(true).len(), 1);
         assert!(!held.asks_again());
         passed_over(&mut held, 0);
-        assert!(held.take_due(false).is_empty());
+        assert!(held.take_due(true).is_empty());
         assert_eq!(held.take_all().count(), 1);
     }
 
@@ -157,11 +163,11 @@ mod tests {
         let mut held = HeldPartitions::new(Some(join()));
         for pause_seconds in [2.0..=2.0, 5.0..=15.0, 5.0..=15.0] {
             passed_over(&mut held, 3);
-            assert!(held.take_due(false).is_empty() && held.asks_again());
+            assert!(held.take_due(true).is_empty() && held.asks_again());
             let due = held.next_due().unwrap();
             assert!(pause_seconds.contains(&(due - Instant::now()).as_secs_f64()));
             tokio::time::sleep_until(due).await;
-            assert_eq!(held.take_due(true).len(), 1);
+            assert_eq!(held.take_due(false).len(), 1);
         }
     }
 

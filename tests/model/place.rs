@@ -76,7 +76,7 @@ impl Place {
         }
     }
 
-    fn bucket_settings(damage: Damage) -> BucketSettings {
+    fn bucket_settings(damage: Damage, is_joined: bool) -> BucketSettings {
         BucketSettings {
             prefix: String::new(),
             holder: "the model".into(),
@@ -84,7 +84,7 @@ impl Place {
             attempts_max: 1,
             spill_folder: base(),
             lease: LeaseSettings { duration: Duration::from_secs(30), interval: Duration::from_secs(3600) },
-            is_joined: false,
+            is_joined,
             damage: Arc::new(damage),
         }
     }
@@ -107,7 +107,8 @@ impl Place {
             }
             Self::Bucket(bucket) => {
                 let store = Arc::new(MemoryStore { bucket: bucket.clone(), script: script.clone() });
-                let (settings, counters) = (Self::bucket_settings(damage), Arc::new(Counters::default()));
+                let settings = Self::bucket_settings(damage, script.is_joined());
+                let counters = Arc::new(Counters::default());
                 Ok(Arc::new(BucketDestination::open(store, settings, &account, script.clone(), counters).await?))
             }
         }
@@ -122,7 +123,8 @@ impl Place {
             },
             Self::Bucket(bucket) => {
                 let store = Arc::new(MemoryStore { bucket: bucket.clone(), script: script.clone() });
-                let (settings, counters) = (Self::bucket_settings(Damage::default()), Arc::new(Counters::default()));
+                let (settings, counters) =
+                    (Self::bucket_settings(Damage::default(), false), Arc::new(Counters::default()));
                 Ok(Arc::new(BucketDestination::read_only(store, &settings, script.clone(), counters).await?))
             }
         }

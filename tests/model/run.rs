@@ -11,7 +11,7 @@ use e3sync::plan::{DaysWanted, PartitionPlan, PlanOptions, Ready, Selection};
 use e3sync::progress::Counters;
 use e3sync::source::Clouds;
 use e3sync::sync::{RunHandles, SyncRequest};
-use e3sync::transfer::{RunOutcome, TransferSettings};
+use e3sync::transfer::{JOIN_WAIT_DEFAULT, Join, RunOutcome, TransferSettings};
 use e3sync::verify::{VerifyOutcome, VerifyRequest};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -129,7 +129,9 @@ pub async fn sync(
     let run = async {
         let destination = place.open(damage, script).await?;
         let clouds = clouds(export, script, &ask.clouds);
-        let outcome = e3sync::sync::sync(request(ask), &Clouds::of(clouds), destination.clone(), handles(script)).await;
+        let join = script.joined_seed().map(|seed| Join { wait_max: JOIN_WAIT_DEFAULT, shard: None, seed });
+        let request = SyncRequest { join, ..request(ask) };
+        let outcome = e3sync::sync::sync(request, &Clouds::of(clouds), destination.clone(), handles(script)).await;
         destination.close().await;
         outcome
     };

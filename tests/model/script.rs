@@ -33,7 +33,11 @@ pub enum Incident {
     /// The source changes at a request to it.
     Change(u64, Vec<Change>),
     /// Another run is under way: requests take turns by this seed.
-    Turns(u64),
+    Turns {
+        seed: u64,
+        /// Whether the two runs share the days (`--join`).
+        is_joined: bool,
+    },
 }
 
 /// Carries an incident out.
@@ -69,6 +73,19 @@ impl Script {
         self.stop.subscribe()
     }
 
+    /// Whether the run shares the days with another one.
+    pub fn is_joined(&self) -> bool {
+        self.joined_seed().is_some()
+    }
+
+    /// By what such a run decides on its order and its pauses.
+    pub fn joined_seed(&self) -> Option<u64> {
+        match self.incident {
+            Some(Incident::Turns { seed, is_joined: true }) => Some(seed),
+            _ => None,
+        }
+    }
+
     /// Whether the run was killed.
     pub fn is_killed(&self) -> bool {
         self.is_killed.load(Ordering::SeqCst)
@@ -97,7 +114,7 @@ impl Script {
                 *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(export.clone());
                 changes.iter().for_each(|change| change.apply(&mut export));
             }
-            Some(Incident::Turns(seed)) => {
+            Some(Incident::Turns { seed, .. }) => {
                 let turns = (seed >> (number % 48)) & 7;
                 tokio::time::sleep(std::time::Duration::from_millis(turns)).await;
             }

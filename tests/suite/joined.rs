@@ -274,3 +274,49 @@ fn a_day_that_failed_is_left_to_the_others_at_once() {
     gate.open();
     first.wait().expect(3);
 }
+
+#[test]
+fn eight_starts_outlast_an_exchange_that_wants_fewer() {
+    let export = export_of(4, 2);
+    export.inject("exchange:status=429 retry-after=1 times=10");
+    let folder = tempfile::tempdir().unwrap();
+    for ended in at_once(8, |number| export.sync(folder.path()).args(["--shard", &format!("{number}/8")])) {
+        ended.expect(0);
+    }
+    assert_fetched_once(&export);
+    assert_tree_is(&export, folder.path());
+}
+
+#[test]
+fn status_shows_runs_that_shared_the_days_as_one() {
+    let export = export_of(6, 2);
+    let folder = tempfile::tempdir().unwrap();
+    let call = || export.sync(folder.path()).args(["--group", "backfill of \u{fc}ber-all <7>"]);
+    for ended in at_once(3, |_| call().arg("--join")) {
+        ended.expect(0);
+    }
+    let metrics = folder.path().with_extension("prom");
+    call().arg("--metrics-file").arg(&metrics).run().expect(0);
+    let numbers = std::fs::read_to_string(&metrics).unwrap();
+    std::fs::remove_file(&metrics).unwrap();
+    for number in ["e3sync_group_runs 4", "e3sync_group_partitions_published 12", "e3sync_group_objects_transferred 24"]
+    {
+        assert!(numbers.contains(&format!("{number}\n")), "{number}: {numbers}");
+    }
+    let status = |arguments: &[&str]| E3sync::new("status").arg(folder.path()).args(arguments).run().expect(0).stdout;
+    let text = status(&["--today", "2026-11-21"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("ok: 12 published; 4 runs shared the days, in "), "{text}");
+    assert!(text.contains("0 days in ") && text.contains(" exchanges of credentials, 0 retries in all"), "{text}");
+    let page = status(&["--today", "2026-11-21", "--html", "-"]);
+    assert!(page.contains("<summary>4 runs shared the days</summary>"), "the page has the group");
+    let documents: Vec<serde_json::Value> =
+        status(&["--json"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |event: &str| documents.iter().filter(|document| document["event"] == event).count();
+    assert_eq!((of("run"), of("group")), (4, 1));
+    let group = documents.iter().find(|document| document["event"] == "group").unwrap();
+    assert_eq!(group["group"], "backfill of \u{fc}ber-all <7>");
+    assert_eq!((&group["exit_code"], &group["partitions"]["published"]), (&0.into(), &12.into()));
+    let published: u64 =
+        group["workers"].as_array().unwrap().iter().map(|run| run["published"].as_u64().unwrap()).sum();
+    assert_eq!(published, 12);
+}

@@ -90,10 +90,21 @@ impl Locks {
         for (name, _) in self.folder.entries()? {
             // Another user's lock is for that user to remove.
             let Ok(Some(file)) = self.folder.file(&name) else { continue };
-            // Whoever opens the file now, and locks it after this, sees that it has lost its name.
-            if name.ends_with(".lock") && file.try_lock().is_ok() {
-                self.folder.remove_file(&name)?;
+            if name.ends_with(".lock") {
+                self.remove_if_dead(&name, &file)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Removes a lock file that nobody holds. A name is only ever removed by whoever holds the very file that has it:
+    /// since this one was opened its holder may have ended, and another run made a file of the same name.
+    fn remove_if_dead(&self, name: &str, file: &File) -> Result<()> {
+        // Whoever has opened the file by now, and locks it after this, sees that it has lost its name.
+        let is_dead = file.try_lock().is_ok();
+        let told = |cause| failed("lock", &self.folder.path().join(name), cause);
+        if is_dead && self.folder.inode_of(name) == Some(file.metadata().map_err(told)?.ino()) {
+            self.folder.remove_file(name)?;
         }
         Ok(())
     }
@@ -153,6 +164,31 @@ mod tests {
         assert!(error.to_string().contains("process 7 on host a"), "{error}");
         drop(first);
         assert!(locks.take(&partition("events"), "process 8").is_ok());
+    }
+
+    #[test]
+    fn a_swept_lock_is_not_the_next_holders() {
+        let root = tempfile::tempdir().unwrap();
+        let locks = locks(&root, true);
+        let first = locks.take(&partition("events"), "").unwrap();
+        let name = "type=events.date=2026-11-20.lock";
+        let opened = locks.folder.file(name).unwrap().unwrap();
+        drop(first);
+        // Before the sweeping run comes to lock what it has opened, another one has the name.
+        let _second = locks.take(&partition("events"), "process 7").unwrap();
+        locks.remove_if_dead(name, &opened).unwrap();
+        assert!(locks.take(&partition("events"), "process 8").is_err(), "two would hold it");
+    }
+
+    #[test]
+    fn the_locks_of_dead_runs_are_swept() {
+        let root = tempfile::tempdir().unwrap();
+        let locks = locks(&root, true);
+        let _held = locks.take(&partition("events"), "").unwrap();
+        std::fs::write(root.path().join("type=decisions.date=2026-11-20.lock"), "process 7, killed").unwrap();
+        locks.sweep().unwrap();
+        let names: Vec<String> = locks.folder.entries().unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["type=events.date=2026-11-20.lock"]);
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn a_run_that_slept_while_another_took_over_does_no_harm() {
         gate.open();
         sleeping.signal(Signal::CONT);
         let woken = sleeping.wait();
-        assert_eq!(woken.code, Some(7), "{context}: {}", woken.stderr);
+        assert_eq!(woken.code, Some(75), "{context}: {}", woken.stderr);
         lake.assert_mirrored(&context);
         let is_shared = |key: &String| !key.contains("/locks/") && !key.ends_with("manifests.index.jsonl");
         let of = |objects: std::collections::BTreeMap<String, _>| {
