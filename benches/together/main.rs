@@ -6,16 +6,12 @@
 //!
 //! The export and the bucket are served by another process. Runs of different numbers of processes alternate.
 
-#[path = "../small_objects/measure.rs"]
-mod measure;
-
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use measure::median;
 use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_e3sync");
@@ -117,6 +113,12 @@ fn share(server: &Server, processes: u32, destination: &str, reports: &Path) -> 
         taken.bucket += count("/requests/destination");
     }
     taken
+}
+
+/// The middle one, or the upper of two.
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
 }
 
 /// Several repetitions into a kind of destination; says whether all was as it should be.

@@ -215,7 +215,7 @@ impl Dispatcher {
 
     /// Whether nothing is left but to wait for what others hold; tells so when that begins.
     fn waits_for_others(&mut self) -> bool {
-        if self.stopped.is_some() || self.held.next_due().is_none() {
+        if self.stopped.is_some() || self.held.len() == 0 || !self.held.asks_again() {
             return false;
         }
         if let Some((days, first)) = self.held.begin_to_wait() {

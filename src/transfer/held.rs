@@ -25,28 +25,28 @@ pub struct Join {
 /// How long a run waits for others, unless the settings say otherwise.
 pub const JOIN_WAIT_DEFAULT: Duration = Duration::from_secs(3 * 3600);
 
-/// The pause before a held partition is first asked for again.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// The pause before held partitions are first asked for again, in seconds.
+const FIRST_PAUSE_SECONDS: f64 = 1.0;
 
-/// The range of each further pause.
-const PAUSES: std::ops::Range<f64> = 5.0..15.0;
+/// By what each further pause is longer, up to the last one.
+const PAUSE_GROWTH: f64 = 1.5;
 
-/// A partition that another run holds.
-struct HeldPartition {
-    partition: Partition,
-    error: Error,
-    asked_again_at: Instant,
-}
+/// Maximum pause, in seconds.
+const LAST_PAUSE_SECONDS: f64 = 15.0;
 
-/// The partitions that other runs hold, by their place in the order.
+/// A pause is so much of its length, so that runs do not ask in step.
+const JITTER: std::ops::Range<f64> = 0.75..1.25;
+
+/// The partitions that other runs hold, by their place in the order, with why each was passed over.
 pub(super) struct HeldPartitions {
-    held: BTreeMap<usize, HeldPartition>,
-    /// How often each was asked for, where the run works together with others.
-    asked: BTreeMap<usize, u32>,
+    held: BTreeMap<usize, (Partition, Error)>,
+    /// When all of them are asked for again, where the run works together with others.
+    asks_again_at: Option<Instant>,
+    pause_seconds: f64,
     /// Since when there is nothing to do but to wait.
     idle_since: Option<Instant>,
     has_told: bool,
-    pauses: StdRng,
+    jitter: StdRng,
     join: Option<Join>,
     is_last_round: bool,
 }
@@ -55,10 +55,11 @@ impl HeldPartitions {
     pub fn new(join: Option<Join>) -> Self {
         Self {
             held: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            asks_again_at: None,
+            pause_seconds: FIRST_PAUSE_SECONDS,
             idle_since: None,
             has_told: false,
-            pauses: StdRng::seed_from_u64(join.map_or(0, |join| join.seed)),
+            jitter: StdRng::seed_from_u64(join.map_or(0, |join| join.seed)),
             join,
             is_last_round: false,
         }
@@ -71,41 +72,48 @@ impl HeldPartitions {
 
     /// Passes a partition over.
     pub fn pass_over(&mut self, order: usize, partition: Partition, error: Error) {
-        let asked = self.asked.entry(order).or_default();
-        *asked += 1;
-        let pause = match asked {
-            1 => FIRST_PAUSE,
-            _ => Duration::from_secs_f64(self.pauses.random_range(PAUSES)),
-        };
-        self.held.insert(order, HeldPartition { partition, error, asked_again_at: Instant::now() + pause });
+        self.held.insert(order, (partition, error));
+        if self.join.is_some() && self.asks_again_at.is_none() {
+            self.pause();
+        }
     }
 
-    /// Takes the partitions that are to be asked for again: of a run that works together with others those
-    /// whose pause is over, of any other one, once and when it has nothing else to do, all.
+    /// Lets the time until all are asked for again begin; it is longer each time.
+    fn pause(&mut self) {
+        let pause = self.pause_seconds * self.jitter.random_range(JITTER);
+        self.asks_again_at = Some(Instant::now() + Duration::from_secs_f64(pause));
+        self.pause_seconds = (self.pause_seconds * PAUSE_GROWTH).min(LAST_PAUSE_SECONDS);
+    }
+
+    /// Takes the partitions if they are to be asked for again: in a run that works together with others after a
+    /// pause, in any other one once, when it has nothing else to do.
     pub fn take_due(&mut self, is_idle: bool) -> Vec<(usize, Partition)> {
-        if self.join.is_some() {
-            let now = Instant::now();
-            let due = self.held.extract_if(.., |_, held| held.asked_again_at <= now);
-            return due.map(|(order, held)| (order, held.partition)).collect();
-        }
-        if !is_idle || self.is_last_round || self.held.is_empty() {
+        let is_due = match self.join {
+            Some(_) => self.asks_again_at.is_some_and(|at| at <= Instant::now()),
+            None => is_idle && !std::mem::replace(&mut self.is_last_round, is_idle),
+        };
+        if !is_due {
             return Vec::new();
         }
-        self.is_last_round = true;
-        std::mem::take(&mut self.held).into_iter().map(|(order, held)| (order, held.partition)).collect()
+        self.asks_again_at = None;
+        std::mem::take(&mut self.held).into_iter().map(|(order, (partition, _))| (order, partition)).collect()
     }
 
-    /// When the next one is due, where the run waits for others.
+    /// When they are asked for again, where the run waits for others.
     pub fn next_due(&self) -> Option<Instant> {
-        self.join?;
-        self.held.values().map(|held| held.asked_again_at).min()
+        self.asks_again_at
     }
 
     /// Notes that there is nothing to do but to wait; the first time it gives what is waited for.
     pub fn begin_to_wait(&mut self) -> Option<(usize, &Error)> {
-        let (_, first) = self.held.first_key_value()?;
-        self.idle_since.get_or_insert_with(Instant::now);
-        (!std::mem::replace(&mut self.has_told, true)).then_some((self.held.len(), &first.error))
+        if self.idle_since.is_none() {
+            // What the others began while this run was busy may be done by now.
+            self.idle_since = Some(Instant::now());
+            self.pause_seconds = FIRST_PAUSE_SECONDS;
+            self.pause();
+        }
+        let (_, (_, first)) = self.held.first_key_value()?;
+        (!std::mem::replace(&mut self.has_told, true)).then_some((self.held.len(), first))
     }
 
     /// Notes that there is something to do, or that a day which was waited for is done.
@@ -125,7 +133,7 @@ impl HeldPartitions {
 
     /// Takes all, with why each was passed over.
     pub fn take_all(&mut self) -> impl Iterator<Item = (Partition, Error)> + use<> {
-        std::mem::take(&mut self.held).into_values().map(|held| (held.partition, held.error))
+        std::mem::take(&mut self.held).into_values()
     }
 }
 
@@ -150,7 +158,7 @@ mod tests {
         let mut held = HeldPartitions::new(None);
         passed_over(&mut held, 0);
         assert!(held.next_due().is_none());
-        assert!(held.take_due(false).is_empty());
+        assert!(held.take_due(false).is_empty() && held.asks_again());
         assert_eq!(held.take_due(true).len(), 1);
         assert!(!held.asks_again());
         passed_over(&mut held, 0);
@@ -159,30 +167,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn together_each_is_asked_for_again_and_again_with_pauses() {
+    async fn together_all_are_asked_for_again_after_pauses_that_grow() {
         let mut held = HeldPartitions::new(Some(join()));
-        for pause_seconds in [2.0..=2.0, 5.0..=15.0, 5.0..=15.0] {
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
             passed_over(&mut held, 3);
+            passed_over(&mut held, 5);
             assert!(held.take_due(true).is_empty() && held.asks_again());
             let due = held.next_due().unwrap();
-            assert!(pause_seconds.contains(&(due - Instant::now()).as_secs_f64()));
+            pauses.push((due - Instant::now()).as_secs_f64());
             tokio::time::sleep_until(due).await;
-            assert_eq!(held.take_due(false).len(), 1);
+            assert_eq!(held.take_due(false).len(), 2);
         }
+        assert!((0.75..1.25).contains(&pauses[0]), "{pauses:?}");
+        assert!((11.25..18.75).contains(&pauses[11]) && pauses[11] > pauses[3], "{pauses:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn waiting_ends_unless_something_gets_done() {
         let mut held = HeldPartitions::new(Some(join()));
-        assert!(held.begin_to_wait().is_none(), "for nothing");
         passed_over(&mut held, 0);
         assert_eq!(held.begin_to_wait().map(|(count, _)| count), Some(1));
         let ends_at = held.wait_ends_at().unwrap();
-        held.begin_to_wait();
+        assert!(held.begin_to_wait().is_none(), "is told once");
         tokio::time::advance(Duration::from_secs(30)).await;
         held.progressed();
         assert!(held.wait_ends_at().is_none());
-        assert!(held.begin_to_wait().is_none(), "is told once");
+        held.begin_to_wait();
         assert_eq!(held.wait_ends_at().unwrap() - ends_at, Duration::from_secs(30));
     }
 }

@@ -129,8 +129,8 @@ pub(super) struct Lease {
     pub(super) settings: LeaseSettings,
     renewal: tokio::sync::Mutex<Renewal>,
     renewed_at: Mutex<Uptime>,
-    /// The partitions that this run has claimed, with the dead runs that had them before.
-    claimed: Mutex<HashMap<Partition, Vec<u64>>>,
+    /// The partitions that this run has claimed.
+    claimed: Mutex<HashMap<Partition, OwnClaim>>,
     /// Why the lease has ended, once it has.
     lost: Mutex<Option<Error>>,
     renewing: Mutex<Option<JoinHandle<()>>>,
@@ -142,6 +142,15 @@ pub(super) struct Lease {
     pub(super) is_joined: bool,
     /// How old the other runs' heartbeats were when they were last looked at, and when that was.
     pub(super) others: Mutex<Option<(HashMap<String, Duration>, Uptime)>>,
+}
+
+/// A claim of this run.
+#[derive(Clone)]
+struct OwnClaim {
+    /// The dead runs that had the partition before.
+    former_runs: Vec<u64>,
+    /// Which version of its object this run has written.
+    version: Version,
 }
 
 struct Renewal {
@@ -251,11 +260,12 @@ impl Lease {
     /// [`ErrorKind::Held`] with the holder's name while another run that lives has it.
     pub async fn claim(&self, partition: &Partition) -> Result<Inheritance> {
         self.assure().await?;
-        if let Some(former_runs) = lock(&self.claimed).get(partition).cloned() {
-            return Ok(Inheritance { is_inherited: true, former_runs });
+        if let Some(own) = lock(&self.claimed).get(partition).cloned() {
+            return Ok(Inheritance { is_inherited: true, former_runs: own.former_runs });
         }
-        let inheritance = self.write_claim(partition).await?;
-        lock(&self.claimed).insert(partition.clone(), inheritance.former_runs.clone());
+        let (inheritance, version) = self.write_claim(partition).await?;
+        let own = OwnClaim { former_runs: inheritance.former_runs.clone(), version };
+        lock(&self.claimed).insert(partition.clone(), own);
         Ok(inheritance)
     }
 
@@ -266,7 +276,7 @@ impl Lease {
 
     /// Whether this run has claimed a partition that nobody had before it.
     pub fn has_afresh(&self, partition: &Partition) -> bool {
-        lock(&self.claimed).get(partition).is_some_and(Vec::is_empty)
+        lock(&self.claimed).get(partition).is_some_and(|own| own.former_runs.is_empty())
     }
 
     /// Gives a partition up, whose claim was deleted.
@@ -274,13 +284,13 @@ impl Lease {
         lock(&self.claimed).remove(partition);
     }
 
-    async fn write_claim(&self, partition: &Partition) -> Result<Inheritance> {
+    async fn write_claim(&self, partition: &Partition) -> Result<(Inheritance, Version)> {
         let key = self.layout.claim(partition);
         for _ in 0..CLAIM_ATTEMPTS_MAX {
             let first = self.claim_record(&[]).to_bytes();
             let (put, standing) = self.requests.put_or_read(self, &key, first, Condition::IfAbsent).await?;
-            if put != Put::Refused {
-                return Ok(Inheritance::default());
+            if let Put::Stored(version) = put {
+                return Ok((Inheritance::default(), version));
             }
             let Some((bytes, version)) = standing else { continue };
             let found: Option<ClaimRecord> = serde_json::from_slice(&bytes).ok();
@@ -289,8 +299,9 @@ impl Lease {
             }
             let inheritance = Inheritance::of(found);
             let record = self.claim_record(&inheritance.former_runs).to_bytes();
-            if let Put::Stored(_) = self.requests.put_with(self, &key, record, Condition::IfMatch(&version)).await? {
-                return Ok(inheritance);
+            let put = self.requests.put_with(self, &key, record, Condition::IfMatch(&version)).await?;
+            if let Put::Stored(version) = put {
+                return Ok((inheritance, version));
             }
         }
         Err(held(partition, "other runs that begin just now", self.settings.duration))
@@ -301,10 +312,11 @@ impl Lease {
     /// # Errors
     /// What the bucket answers; [`ErrorKind::LeaseLost`].
     pub async fn release_claim(&self, partition: &Partition) -> Result<()> {
-        let Some(former_runs) = lock(&self.claimed).remove(partition) else { return Ok(()) };
-        let record = ClaimRecord { is_released: true, ..self.claim_record(&former_runs) };
-        // Nobody else writes it while the lease holds.
-        self.requests.put_with(self, &self.layout.claim(partition), record.to_bytes(), Condition::None).await.map(drop)
+        let Some(own) = lock(&self.claimed).remove(partition) else { return Ok(()) };
+        let record = ClaimRecord { is_released: true, ..self.claim_record(&own.former_runs) };
+        // Where an answer got lost, another run may have taken the partition before this is written once more.
+        let condition = Condition::IfMatch(&own.version);
+        self.requests.put_with(self, &self.layout.claim(partition), record.to_bytes(), condition).await.map(drop)
     }
 
     fn claim_record(&self, former_runs: &[u64]) -> ClaimRecord {
