@@ -108,7 +108,7 @@ impl World {
     /// Two runs that begin together: neither harms nor stops the other.
     pub fn together(&mut self, one: &Ask, other: &Ask, seed: u64) -> Result<(), Failure> {
         let moment = self.at_source();
-        let is_joined = seed % 2 == 0;
+        let is_joined = seed.is_multiple_of(2);
         let script = |seed| Script::new(Some(Incident::Turns { seed, is_joined }));
         let scripts = [seed, seed.rotate_left(17)].map(script);
         let run = |ask, script| run::sync(&self.place, &self.export, ask, script, Damage::default());

@@ -247,7 +247,7 @@ impl Manifests for BucketDestination {
     async fn published(&self, partition: &Partition) -> Result<Published> {
         let Shared { requests, layout, catalog, lease, peers, .. } = self.0.as_ref();
         if self.0.settings.is_joined {
-            peers.look(&self.0, partition).await?;
+            peers.look(partition, requests, layout, catalog, lease).await?;
             catalog.refresh_header(requests, layout, partition).await?;
         } else {
             catalog.refresh(requests, layout, partition).await?;

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::catalog::Catalog;
+use super::held::HeldRequests;
+use super::layout::Layout;
 use super::lease::{Lease, held};
-use super::shared::Shared;
 use crate::error::Result;
 use crate::export::Partition;
 
@@ -51,8 +53,14 @@ impl Peers {
     ///
     /// # Errors
     /// What the bucket answers.
-    pub async fn look(&self, shared: &Shared, partition: &Partition) -> Result<()> {
-        let Shared { requests, layout, catalog, lease, .. } = shared;
+    pub async fn look(
+        &self,
+        partition: &Partition,
+        requests: &HeldRequests,
+        layout: &Layout,
+        catalog: &Catalog,
+        lease: &Lease,
+    ) -> Result<()> {
         let is_waited_for = self.passed_over.lock().unwrap_or_else(PoisonError::into_inner).contains_key(partition);
         let mut looked = self.looked.lock().await;
         let age_max = match (looked.is_outdated, is_waited_for) {
