@@ -183,14 +183,22 @@ for_each_lake! {
 }
 
 #[test]
-fn runs_share_the_days_in_a_bucket_of_another_maker() {
+fn runs_share_the_days_in_a_bucket_of_another_maker_and_outlive_one() {
     let Some(moto) = Moto::start() else { return };
-    let (export, lake) = (export_of(5, 3), PeerLake::on(&moto));
-    let ended = at_once(4, |_| lake.sync(&export).args(["--join", "--json"]));
-    let ended: Vec<Finished> = ended.into_iter().map(|run| run.expect(0)).collect();
-    assert_eq!(partitions_in(&ended, "published"), 10);
-    assert_fetched_once(&export);
+    let (export, lake) = (export_of(6, 4), PeerLake::on(&moto));
+    let call = || lake.sync(&export).args(["--join", "--json", "--dest-lease", "3"]);
+    let first = call().start();
+    export.wait_until("the first has fetched", |simulator| simulator.requests().of(Operation::Get) >= 4);
+    let others: Vec<_> = (0..3).map(|_| call().start()).collect();
+    export.wait_until("all are at work", |simulator| simulator.requests().of(Operation::Get) >= 16);
+    first.kill();
+    let survivors: Vec<Finished> = others.into_iter().map(|run| run.wait().expect(0)).collect();
+    assert!(partitions_in(&survivors, "published") >= 6, "the killed one had two days in hand at a time");
     assert_eq!(data_of(lake.data()), data_of(export.objects()));
+    let objects = data_of(export.objects()).len() as u64;
+    let surplus = export.simulator().requests().of(Operation::Get) - objects;
+    assert!(surplus <= 8 * 4, "{surplus} objects were fetched twice");
+    lake.command(&export, "verify").run().expect(0);
 }
 
 #[test]
