@@ -26,7 +26,7 @@ pub struct Join {
 pub const JOIN_WAIT_DEFAULT: Duration = Duration::from_secs(3 * 3600);
 
 /// The pause before held partitions are first asked for again, in seconds.
-const FIRST_PAUSE_SECONDS: f64 = 1.0;
+const FIRST_PAUSE_SECONDS: f64 = 0.5;
 
 /// By what each further pause is longer, up to the last one.
 const PAUSE_GROWTH: f64 = 1.5;
@@ -179,7 +179,7 @@ mod tests {
             tokio::time::sleep_until(due).await;
             assert_eq!(held.take_due(false).len(), 2);
         }
-        assert!((0.75..1.25).contains(&pauses[0]), "{pauses:?}");
+        assert!((0.375..0.625).contains(&pauses[0]), "{pauses:?}");
         assert!((11.25..18.75).contains(&pauses[11]) && pauses[11] > pauses[3], "{pauses:?}");
     }
 

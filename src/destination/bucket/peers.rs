@@ -21,7 +21,7 @@ const AGE_MAX: Duration = Duration::from_secs(5);
 const AGE_MAX_IF_OUTDATED: Duration = Duration::from_millis(300);
 
 /// The same for a day that was passed over before: its holder may have ended it.
-const AGE_MAX_IF_WAITED_FOR: Duration = Duration::from_secs(1);
+const AGE_MAX_IF_WAITED_FOR: Duration = Duration::from_millis(500);
 
 /// How long a claim is left alone that was just found.
 const FIRST_PASS: Duration = Duration::from_millis(500);
