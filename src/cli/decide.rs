@@ -12,8 +12,7 @@ use e3sync::destination::{Address, DestinationSettings};
 use e3sync::error::{Error, ErrorKind, Result};
 use e3sync::export::{DaySpec, Days, Filter, Scope, utc_day};
 use e3sync::net;
-use e3sync::plan::{DaysWanted, Selection};
-use e3sync::plan::{PlanOptions, Ready};
+use e3sync::plan::{self, DaysWanted, PlanOptions, Ready, Selection};
 use e3sync::source::gcs::GcsSettings;
 use e3sync::source::s3::S3Settings;
 use e3sync::source::{Access, CloudChoice, SourceSettings};
@@ -226,12 +225,10 @@ pub fn units(path: &Path, source: &SourceArgs, present: &Present) -> Result<Unit
         ));
     }
     let units = Units::read(path)?;
-    let today = present.today;
-    if let Some(ahead) = units.partitions.iter().find(|partition| partition.date > today) {
-        let what = format!("{ahead} is in the future: today is {today} (UTC)");
-        return Err(usage(what, "the newest day that can be complete is yesterday"));
+    match units.partitions.iter().find(|partition| partition.date > present.today) {
+        Some(ahead) => Err(plan::not_come_yet(ahead, present.today)),
+        None => Ok(units),
     }
-    Ok(units)
 }
 
 /// How to transfer to this address.

@@ -24,7 +24,7 @@ pub use decide::{Decision, Facts, decide, decide_unlisted, target_scope};
 pub use listing::{Listing, ListingBuilder, ObjectLines};
 pub use merge::{Amount, MergeTally};
 pub use options::{GRACE_DEFAULT, LOOKBACK_DAYS_DEFAULT, PlanOptions, Ready};
-pub use selection::{DaysWanted, Selected, Selection, Vanished};
+pub use selection::{DaysWanted, Selected, Selection, Vanished, not_come_yet};
 pub use shard::{Shard, in_joined_order};
 pub use survey::{PartitionPlan, Survey, Surveyed, Surveyor};
 pub use take::{has_success_marker, take_listing};

@@ -196,8 +196,7 @@ impl Selection {
             DaysWanted::Each(_) | DaysWanted::Incremental | DaysWanted::All => None,
         };
         match last.filter(|last| *last > today) {
-            Some(last) => Err(Error::new(ErrorKind::Usage, format!("{last} is in the future: today is {today} (UTC)"))
-                .with_hint("the newest day that can be complete is yesterday")),
+            Some(last) => Err(not_come_yet(last, today)),
             None => Ok(()),
         }
     }
@@ -322,6 +321,12 @@ impl Selection {
             }
         })
     }
+}
+
+/// The refusal of a day, or of a partition of it, that lies ahead.
+pub fn not_come_yet(what: impl std::fmt::Display, today: Date) -> Error {
+    Error::new(ErrorKind::Usage, format!("{what} is in the future: today is {today} (UTC)"))
+        .with_hint("the newest day that can be complete is yesterday")
 }
 
 fn nothing_exported(is_partial_view: bool) -> Error {

@@ -55,7 +55,7 @@ const LAST_WAIT: Duration = Duration::from_secs(3);
 
 /// Brings partitions up to date at a destination.
 pub struct Engine {
-    context: Arc<Context>,
+    context: Context,
     stop: watch::Receiver<Option<ErrorKind>>,
 }
 
@@ -72,27 +72,26 @@ impl Engine {
         stop: watch::Receiver<Option<ErrorKind>>,
     ) -> Self {
         let common = Arc::new(Common::new(settings, observer, counters, destination.buffers_objects()));
-        Self { context: Arc::new(Context { common, destination, surveyor, clock, together: None }), stop }
+        Self { context: Context { common, destination, surveyor, clock, together: None }, stop }
     }
 
     /// The same engine, which leaves to other runs what they have taken, and waits for it.
     #[must_use]
     pub(crate) fn together(mut self, together: Option<Together>) -> Self {
-        if let Some(context) = Arc::get_mut(&mut self.context) {
-            context.together = together;
-        }
+        self.context.together = together;
         self
     }
 
     /// Brings the partitions up to date, in their order.
     pub async fn run(self, partitions: Vec<Partition>) -> RunOutcome {
         let now = Instant::now();
+        let join = self.context.together.as_ref().map(|together| together.join);
         let dispatcher = Dispatcher {
             limiter: Limiter::new(self.context.common.settings.concurrency, now),
             waiting: partitions.into_iter().enumerate().collect(),
-            held: HeldPartitions::new(self.context.together.as_ref().map(|together| together.join)),
-            look_ahead: if self.context.together.is_some() { TOGETHER } else { ALONE },
-            context: self.context.clone(),
+            held: HeldPartitions::new(join),
+            look_ahead: if join.is_some() { TOGETHER } else { ALONE },
+            context: Arc::new(self.context),
             tasks: JoinSet::new(),
             active: BTreeMap::new(),
             preparing: 0,

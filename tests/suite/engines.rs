@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use e3sync::simulator::{Content, Operation};
+use e3sync::simulator::Operation;
 use serde_json::Value;
 
 use crate::harness::{E3sync, Export, TODAY, assert_tree_is, java, output_of, python};
@@ -20,13 +20,8 @@ struct Stage {
 
 impl Stage {
     fn new(days: u32, objects_per_day: u32) -> Self {
-        let export = Export::with(|settings| {
-            settings.days = days;
-            settings.objects_per_day = objects_per_day;
-            settings.content = Content::Noise { size_bytes: 500..=2_000 };
-            settings.odd_names = false;
-            settings.latency = Some(std::time::Duration::from_millis(20));
-        });
+        let latency = std::time::Duration::from_millis(20);
+        let export = Export::of_noise_with(days, objects_per_day, |settings| settings.latency = Some(latency));
         Self { export, folder: tempfile::tempdir().unwrap() }
     }
 

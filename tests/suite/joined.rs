@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use e3sync::simulator::{BucketOperation, Cloud, Content, Operation, When};
+use e3sync::simulator::{BucketOperation, Cloud, Operation, When};
 use jiff::civil::Date;
 
 use crate::harness::{
@@ -14,13 +14,7 @@ use crate::harness::{
 const LATENCY: Duration = Duration::from_millis(20);
 
 fn export_of(days: u32, objects_per_day: u32) -> Export {
-    Export::with(|settings| {
-        settings.days = days;
-        settings.objects_per_day = objects_per_day;
-        settings.content = Content::Noise { size_bytes: 500..=2_000 };
-        settings.odd_names = false;
-        settings.latency = Some(LATENCY);
-    })
+    Export::of_noise_with(days, objects_per_day, |settings| settings.latency = Some(LATENCY))
 }
 
 fn date(text: &str) -> Date {

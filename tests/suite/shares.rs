@@ -2,20 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use e3sync::simulator::{Cloud, Content, CustomerSettings, Operation, Quirk};
+use e3sync::simulator::{Cloud, CustomerSettings, Operation, Quirk};
 use jiff::civil::{Date, date};
 use serde_json::Value;
 
 use crate::harness::{CustomerLake, E3sync, Export, TODAY, assert_tree_is, files_below};
 
 fn export_of(days: u32) -> Export {
-    Export::with(|settings| {
-        settings.days = days;
-        settings.objects_per_day = 1;
-        settings.types = vec!["events".into()];
-        settings.content = Content::Noise { size_bytes: 500..=2_000 };
-        settings.odd_names = false;
-    })
+    Export::of_noise_with(days, 1, |settings| settings.types = vec!["events".into()])
 }
 
 /// The days in the order in which a run looks at them.

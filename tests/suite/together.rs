@@ -1,17 +1,11 @@
 //! Several runs on one destination at the same time (design.md promise 9).
 
-use e3sync::simulator::{Cloud, Content, Operation};
+use e3sync::simulator::{Cloud, Operation};
 
 use crate::harness::{CustomerLake, Export, Finished, assert_tree_is};
 
 fn export(days: u32) -> Export {
-    Export::with(|settings| {
-        settings.days = days;
-        settings.objects_per_day = 3;
-        settings.types = vec!["events".into()];
-        settings.content = Content::Noise { size_bytes: 500..=2_000 };
-        settings.odd_names = false;
-    })
+    Export::of_noise_with(days, 3, |settings| settings.types = vec!["events".into()])
 }
 
 /// Every run ended well, or found a day held to its end; and at least one saw everything published.

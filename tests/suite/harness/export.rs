@@ -26,11 +26,17 @@ pub struct Export {
 impl Export {
     /// An export of noise: `days` days of both types with `objects_per_day` objects of 1 to 4 KiB.
     pub fn of_noise(days: u32, objects_per_day: u32) -> Self {
+        Self::of_noise_with(days, objects_per_day, |_| {})
+    }
+
+    /// The same, with further settings changed before it starts.
+    pub fn of_noise_with(days: u32, objects_per_day: u32, change: impl FnOnce(&mut Settings)) -> Self {
         Self::with(|settings| {
             settings.days = days;
             settings.objects_per_day = objects_per_day;
             settings.content = Content::Noise { size_bytes: 1024..=4096 };
             settings.odd_names = false;
+            change(settings);
         })
     }
 
