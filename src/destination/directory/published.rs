@@ -20,6 +20,16 @@ pub(super) fn read_published(
     manifests: Option<&Folder>,
     partition: &Partition,
 ) -> Result<Option<Header>> {
+    read_published_unless(root, manifests, partition, is_publication_begun)
+}
+
+/// The same, where `is_begun` tells whether a publication is between its two steps.
+fn read_published_unless(
+    root: &Folder,
+    manifests: Option<&Folder>,
+    partition: &Partition,
+    is_begun: impl Fn(&Folder, &Partition) -> bool,
+) -> Result<Option<Header>> {
     let data = match root.child(&partition.type_name.folder())? {
         Some(folder) => folder.child(&partition.date_folder())?,
         None => None,
@@ -32,8 +42,14 @@ pub(super) fn read_published(
     }
     // A first publication that is between its two steps has its manifest under another name.
     let folder = manifests.child(&partition.type_name.folder())?;
-    let is_begun = folder.as_ref().is_some_and(|folder| is_publication_begun(folder, partition));
-    if is_begun { Ok(None) } else { check_unmanaged(&data).map(|()| None) }
+    if folder.as_ref().is_some_and(|folder| is_begun(folder, partition)) {
+        return Ok(None);
+    }
+    // Between the two looks it may have taken its own.
+    match read_header(manifests, partition)? {
+        Some(header) => Ok(Some(header)),
+        None => check_unmanaged(&data).map(|()| None),
+    }
 }
 
 /// The header of a partition's manifest, whether its data are there or not.
@@ -92,4 +108,44 @@ pub(super) fn read_published_days(manifests: &Folder) -> Result<PublishedDays> {
     }
     types.sort();
     Ok(types)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_day_that_is_just_published_is_not_taken_for_foreign_data() {
+        let partition =
+            Partition { type_name: TypeName::parse("events").unwrap(), date: "2026-11-20".parse().unwrap() };
+        let header: Header = serde_json::from_value(json!({
+            "format": manifest::FORMAT_NAME, "version": manifest::FORMAT_VERSION, "account_id": "1", "source": "",
+            "type": "events", "date": "2026-11-20", "selection": "all", "listing_digest": "0".repeat(64),
+            "objects": 1, "bytes": 1, "completeness": "declared", "tool_version": "",
+            "published_at": "2026-11-21T12:00:00Z",
+        }))
+        .unwrap();
+        let manifest = manifest::ManifestWriter::new(Vec::new(), &header).unwrap().finish().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let root = Folder::open_root(folder.path()).unwrap();
+        let manifests = root.create_child("manifests").unwrap();
+        let of_type = manifests.create_child(&partition.type_name.folder()).unwrap();
+        let day = root.create_child(&partition.type_name.folder()).unwrap();
+        let day = day.create_child(&partition.date_folder()).unwrap();
+        std::fs::write(day.path().join("part-0.parquet"), "x").unwrap();
+        let next = layout::next_manifest_name(&partition);
+        std::fs::write(of_type.path().join(&next), &manifest).unwrap();
+        assert_eq!(read_published(&root, Some(&manifests), &partition).unwrap(), None, "between its two steps");
+        // Another run takes the last step after this one has looked for the manifest.
+        let found = read_published_unless(&root, Some(&manifests), &partition, |folder, partition| {
+            of_type.rename(&next, &of_type, &layout::manifest_name(partition)).unwrap();
+            is_publication_begun(folder, partition)
+        });
+        assert_eq!(found.unwrap(), Some(header));
+        of_type.remove_file(&layout::manifest_name(&partition)).unwrap();
+        let error = read_published(&root, Some(&manifests), &partition).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DataForeign);
+    }
 }
