@@ -37,6 +37,8 @@ pub(crate) struct Call {
     /// The cloud whose side of the account is asked.
     pub(crate) cloud: Cloud,
     pub(crate) operation: Operation,
+    /// The number of requests that were being answered when it arrived, itself among them.
+    pub(crate) at_once: u64,
 }
 
 impl Call {
@@ -47,7 +49,14 @@ impl Call {
         let query = parsed.unwrap_or_default();
         let operation = operation(&request.method, &target, &query);
         let cloud = cloud(&target, &path);
-        Self { number, method: request.method, path, query, headers: request.headers, target, cloud, operation }
+        let (method, headers) = (request.method, request.headers);
+        Self { number, method, path, query, headers, target, cloud, operation, at_once: 1 }
+    }
+
+    /// The same call among so many that are being answered.
+    pub(crate) fn among(mut self, at_once: u64) -> Self {
+        self.at_once = at_once;
+        self
     }
 
     /// Takes the fields of a form for parameters.

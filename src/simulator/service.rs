@@ -37,6 +37,16 @@ pub(crate) struct Service {
     pub(crate) observation: Observation,
     pub(crate) pace: Arc<Pace>,
     arrived: AtomicU64,
+    at_once: AtomicU64,
+}
+
+/// A request that is being answered.
+struct Answering<'a>(&'a AtomicU64);
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Service {
@@ -50,13 +60,17 @@ impl Service {
             observation: Observation::default(),
             pace: Arc::new(Pace::new(settings.bandwidth_bytes_per_second)),
             arrived: AtomicU64::new(0),
+            at_once: AtomicU64::new(0),
             clock,
             settings,
         }
     }
 
     async fn respond(&self, request: Parts, form: &[u8], fuse: Fuse) -> Response<Sending> {
-        let call = Call::new(self.arrived.fetch_add(1, Ordering::Relaxed) + 1, request).with_form(form);
+        let number = self.arrived.fetch_add(1, Ordering::Relaxed) + 1;
+        let at_once = self.at_once.fetch_add(1, Ordering::Relaxed) + 1;
+        let _answering = Answering(&self.at_once);
+        let call = Call::new(number, request).with_form(form).among(at_once);
         if let Some(latency) = self.settings.latency {
             sleep(latency).await;
         }

@@ -26,11 +26,12 @@ ACTION   instead of an answer
            repeat-key | step-back (the next page begins with the last, with the first key of this one)
 OPTION   cloud=s3 | cloud=gcs     only requests to that cloud, and exchanges for it
          depth=types | depth=days | depth=objects   only listings of that
-         times=N | times=always   how often (default once; always with chance or for)
+         times=N | times=always   how often (default once; always with chance, for or busy)
          after=N                  lets N fitting requests pass first
          nth=N                    only at the Nth fitting request
          chance=N%                probability, thrown with the seed
          for=TIME                 only during this time
+         busy=N                   only while more than N requests are being answered
          code=NAME, retry-after=SECONDS   of an error answer
          key=TEXT                 the key, prefix or path contains TEXT; last, as TEXT may hold spaces
 BYTES    1000, 64KiB, 5MiB, 1GiB
@@ -189,6 +190,7 @@ fn parse_option(fault: Fault, option: &str) -> Parsed<Fault> {
         },
         "chance" => Ok(fault.chance_percent(parse_percent(value)?)),
         "for" => Ok(fault.lasting(parse_time(value)?)),
+        "busy" => Ok(fault.busier_than(parse_number(value)?)),
         "code" | "retry-after" => parse_status_option(fault, name, value),
         _ => wrong(format!("unknown option {name:?}")),
     }
@@ -225,6 +227,7 @@ impl fmt::Display for Fault {
         if let Some(lasting) = self.lasting {
             write!(formatter, " for={}ms", lasting.as_millis())?;
         }
+        self.busier_than.iter().try_for_each(|requests| write!(formatter, " busy={requests}"))?;
         self.key.iter().try_for_each(|key| write!(formatter, " key={key}"))
     }
 }
@@ -274,6 +277,7 @@ mod tests {
             "list:bucket cloud=gcs times=2",
             "list:status=403 cloud=s3 depth=days times=always",
             "exchange:page=403 times=3",
+            "get:status=429 after=100 busy=20",
         ];
         for text in texts {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);

@@ -143,6 +143,7 @@ pub struct Fault {
     pub(crate) times: Option<u64>,
     pub(crate) chance_percent: Option<f64>,
     pub(crate) lasting: Option<Duration>,
+    pub(crate) busier_than: Option<u64>,
 }
 
 impl Fault {
@@ -167,6 +168,7 @@ impl Fault {
             times: None,
             chance_percent: None,
             lasting: None,
+            busier_than: None,
         }
     }
 
@@ -223,8 +225,15 @@ impl Fault {
         self
     }
 
+    /// Fires only at requests that come while more than this number are being answered, themselves among them; as
+    /// often as it can if no number of times is given.
+    pub fn busier_than(mut self, requests: u64) -> Self {
+        self.busier_than = Some(requests);
+        self
+    }
+
     pub(crate) fn times_max(&self) -> u64 {
-        let once = self.chance_percent.is_none() && self.lasting.is_none();
+        let once = self.chance_percent.is_none() && self.lasting.is_none() && self.busier_than.is_none();
         self.times.unwrap_or(if once { 1 } else { u64::MAX })
     }
 }

@@ -126,7 +126,8 @@ impl Rule {
         let clouded = self.fault.cloud.is_none_or(|cloud| cloud == call.cloud);
         let deep = self.fault.depth.is_none_or(|depth| Depth::of(call) == Some(depth));
         let concerned = !matches!(self.fault.action, Action::Refusal(refusal) if !refusal.concerns(call));
-        targeted && keyed && clouded && deep && concerned && happens(&self.fault.action, moment)
+        let busy = self.fault.busier_than.is_none_or(|requests| call.at_once > requests);
+        targeted && keyed && clouded && deep && concerned && busy && happens(&self.fault.action, moment)
     }
 
     fn fires(&self) -> bool {
@@ -215,6 +216,14 @@ mod tests {
         assert_eq!(fired("get:error for=0s", 5), [0; 0]);
         assert_eq!(fired("get:error cloud=s3", 5), [1]);
         assert_eq!(fired("get:error cloud=gcs", 5), [0; 0]);
+    }
+
+    #[test]
+    fn a_server_that_is_busy_minds_what_is_asked_at_once() {
+        let rules = Rules::new(1);
+        rules.inject("get:throttled busy=20".parse().unwrap());
+        let fires = |at_once| rules.fire(&call("/b/v1/key").among(at_once), Moment::Arrival).is_some();
+        assert_eq!([1, 20, 21, 100, 20].map(fires), [false, false, true, true, false]);
     }
 
     #[test]
