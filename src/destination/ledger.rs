@@ -117,11 +117,19 @@ impl<F: RandomAccess> Ledger<F> {
         const RECORDS_AT_ONCE: usize = 128;
         let records = ReadFrom { input: &self.records, offset: from * RECORD_BYTES as u64 };
         let mut records = BufReader::with_capacity(RECORDS_AT_ONCE * RECORD_BYTES, records);
+        // Behind the end there is nothing to read, object by object.
+        let mut is_at_end = false;
         std::iter::repeat_with(move || {
+            if is_at_end {
+                return Ok(Record::MISSING);
+            }
             let mut bytes = [0; RECORD_BYTES];
             match records.read_exact(&mut bytes) {
                 Ok(()) => Ok(Record::from_bytes(&bytes)),
-                Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => Ok(Record::MISSING),
+                Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => {
+                    is_at_end = true;
+                    Ok(Record::MISSING)
+                }
                 Err(cause) => Err(failed("read", &self.path, cause)),
             }
         })

@@ -7,6 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt as _};
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Partition, Strays, TypeName};
 use crate::source::{AbsentCloud, Cloud, CloudDays, Clouds};
@@ -14,6 +16,9 @@ use crate::source::{AbsentCloud, Cloud, CloudDays, Clouds};
 /// What helps where days cannot be listed and none are named.
 pub(super) const HINT_TO_NAME_DAYS: &str =
     "the credentials may be limited to single days: say which to look for, with --last 7d or with --from and --to";
+
+/// Maximum number of types whose days are listed concurrently.
+const TYPES_LISTED_MAX: usize = 8;
 
 /// The types that a cloud says it has.
 enum Types {
@@ -142,8 +147,11 @@ async fn days_of(
         Types::Listed(listed) => listed.contains(name),
         Types::Untold(_) => true,
     };
-    for type_name in types.iter().filter(may_have) {
-        match cloud.source.list_days(type_name).await {
+    let asked =
+        types.iter().filter(may_have).map(async |type_name| (type_name, cloud.source.list_days(type_name).await));
+    let mut answers = stream::iter(asked).buffered(TYPES_LISTED_MAX);
+    while let Some((type_name, answer)) = answers.next().await {
+        match answer {
             Ok(found) => {
                 strays.extend(found.strays);
                 days.insert(type_name.clone(), found.days);
