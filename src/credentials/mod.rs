@@ -4,22 +4,26 @@
 mod ambient;
 mod aws;
 mod aws_settings;
+mod cached_keys;
 mod exchange;
 mod gcp;
 pub mod oauth;
 mod renewer;
 mod secret;
+mod signer;
 mod token;
 pub mod well_formed;
 
 pub(crate) use ambient::AmbientAwsIssuer;
 pub use aws::AwsCredentials;
 pub(crate) use aws_settings::AwsSettings;
+pub(crate) use cached_keys::CachedKeys;
 pub use exchange::{API_URL, ExchangeSettings};
 pub(crate) use exchange::{AwsExchange, GcpExchange};
 pub use gcp::GcpToken;
 pub use renewer::{Grant, Issued, Issuer, RenewalSettings, Renewer};
 pub use secret::SecretSource;
+pub(crate) use signer::{SignedPayload, Signer};
 pub use token::TokenSource;
 
 /// The vendor's bucket for AWS (domain.md section 2).

@@ -1,170 +1,139 @@
-//! How the HTTP client is built that everything here shares.
+//! The HTTP client that everything here shares.
 
-use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, redirect};
-use url::Url;
+use http::{HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{Client, ResponseFuture};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::established::MarkLaterFailures;
-use super::no_answer::NoAuthorities;
+use super::body::{Progress, ReceivedBody, SentBody};
+use super::connector::Connector;
+use super::http_error::HttpError;
+use super::settings::NetSettings;
+use super::tls;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The schemes of proxies that can be used. A name behind `socks5h` and `socks4a` is resolved by the proxy.
-const PROXY_SCHEMES: [&str; 6] = ["http", "https", "socks5", "socks5h", "socks4", "socks4a"];
+/// A connection that nobody uses is closed after this time: servers close theirs soon, too.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How connections are made.
-#[derive(Clone)]
-pub struct NetSettings {
-    /// How long a connection may take to come about.
-    pub connect_timeout: Duration,
-    /// How long an answer or the next bytes of a body may stay away before the connection is dropped.
-    pub stall_timeout: Duration,
-    /// A transfer from the source that brings less in a minute of waiting is dropped and continued; 0 for none.
-    pub min_bytes_per_second: u64,
-    /// A proxy for HTTPS, and the hosts that are reached without it (`NO_PROXY` syntax).
-    pub proxy: Option<(String, String)>,
-    /// Certificate authorities that are trusted besides the system's: PEM files, or folders of such files.
-    pub ca_bundles: Vec<PathBuf>,
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("e3sync/", env!("CARGO_PKG_VERSION")));
+
+/// How long a request may take while nothing moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timeouts {
+    /// The longest time in which no bytes of the request's body leave.
+    pub send: Duration,
+    /// The longest time from when all of the request has left to the head of its answer.
+    pub answer: Duration,
+    /// The longest time in which no bytes of the answer's body arrive.
+    pub receive: Duration,
 }
 
-impl Default for NetSettings {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(20),
-            min_bytes_per_second: 100,
-            proxy: None,
-            ca_bundles: Vec::new(),
-        }
+impl Timeouts {
+    /// The same for each of them.
+    pub fn all(timeout: Duration) -> Self {
+        Self { send: timeout, answer: timeout, receive: timeout }
     }
 }
 
-impl fmt::Debug for NetSettings {
-    /// Says only whether there is a proxy: its address may hold a password.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("NetSettings")
-            .field("connect_timeout", &self.connect_timeout)
-            .field("stall_timeout", &self.stall_timeout)
-            .field("min_bytes_per_second", &self.min_bytes_per_second)
-            .field("has_proxy", &self.proxy.is_some())
-            .field("ca_bundles", &self.ca_bundles)
-            .finish()
-    }
-}
+/// An answer whose head is here, and whose body arrives.
+pub(crate) type Answer = Response<ReceivedBody<Incoming>>;
 
 /// A pooled HTTP/1.1 client that follows no redirect: no token or signature goes to a second host.
+#[derive(Clone)]
+pub(crate) struct HttpClient {
+    client: Client<Connector, SentBody>,
+}
+
+/// Builds the client.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] for a proxy address that is none, and for a CA bundle without certificates.
-pub fn build_client(settings: &NetSettings) -> Result<Client> {
-    build(settings, |builder| builder)
+pub(crate) fn build_client(settings: &NetSettings) -> Result<HttpClient> {
+    build(settings, usize::MAX)
 }
 
 /// A client like [`build_client`]'s that opens a new connection for every request.
 ///
 /// # Errors
 /// As [`build_client`].
-pub fn build_client_without_pool(settings: &NetSettings) -> Result<Client> {
-    build(settings, |builder| builder.pool_max_idle_per_host(0))
+pub(crate) fn build_client_without_pool(settings: &NetSettings) -> Result<HttpClient> {
+    build(settings, 0)
 }
 
-fn build(settings: &NetSettings, adapt: impl Fn(ClientBuilder) -> ClientBuilder) -> Result<Client> {
-    install_tls_provider();
-    let mut authorities = Vec::new();
-    for bundle in &settings.ca_bundles {
-        authorities.extend(read_bundle(bundle)?);
-    }
-    let builder = || Ok::<_, Error>(adapt(with_proxy(plain_builder(settings), settings)?));
-    match builder()?.tls_certs_merge(authorities.clone()).build() {
-        Ok(client) => Ok(client),
-        // A system without any certificate authority, such as a bare container image, reaches plain HTTP on
-        // this machine all the same; whatever else is to be reached is told that there is none.
-        Err(_) => builder()?
-            .tls_certs_only(authorities)
-            .dns_resolver(Arc::new(ThisMachine))
-            .build()
-            .map_err(|cause| Error::new(ErrorKind::Internal, "cannot set up HTTPS").with_cause(cause)),
-    }
+fn build(settings: &NetSettings, idle_max: usize) -> Result<HttpClient> {
+    let connector = Connector::new(settings, tls::trust(&settings.ca_bundles)?)?;
+    let client = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(idle_max)
+        .build(connector);
+    Ok(HttpClient { client })
 }
 
-fn plain_builder(settings: &NetSettings) -> ClientBuilder {
-    Client::builder()
-        .http1_only()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(settings.connect_timeout)
-        .pool_idle_timeout(Duration::from_secs(20))
-        .tcp_nodelay(true)
-        .user_agent(concat!("e3sync/", env!("CARGO_PKG_VERSION")))
-}
-
-fn with_proxy(builder: ClientBuilder, settings: &NetSettings) -> Result<ClientBuilder> {
-    let Some((address, exceptions)) = &settings.proxy else {
-        return Ok(builder.no_proxy());
-    };
-    let refuse = |what: &str| {
-        Error::new(ErrorKind::Usage, what.to_owned())
-            .with_hint("check HTTPS_PROXY; it has the form http://host:port, or socks5h://host:port")
-    };
-    // Without a scheme it is a host, as other tools take it.
-    if let Ok(url) = Url::parse(address)
-        && address.contains("://")
-        && !PROXY_SCHEMES.contains(&url.scheme())
-    {
-        return Err(refuse(&format!("proxies of the scheme `{}` are not supported", url.scheme())));
-    }
-    let proxy = Proxy::https(address.as_str())
-        .map_err(|cause| refuse("the proxy's address is not a URL").with_cause(cause.without_url()))?;
-    let proxy = proxy.no_proxy(NoProxy::from_string(exceptions));
-    Ok(builder.proxy(proxy).connector_layer(MarkLaterFailures))
-}
-
-/// The certificates of a PEM file, or of all files of a folder, as `c_rehash` makes them.
-fn read_bundle(path: &Path) -> Result<Vec<Certificate>> {
-    let unusable = |reason: String| {
-        Error::new(ErrorKind::Usage, format!("the CA bundle {} {reason}", path.display()))
-            .with_hint("name a file of PEM certificates: --ca-bundle, or one of AWS_CA_BUNDLE, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")
-    };
-    let unread = |cause: std::io::Error| unusable("cannot be read".to_owned()).with_cause(cause);
-    let mut files = vec![path.to_owned()];
-    if path.is_dir() {
-        let entries = std::fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
-        files = entries.map_err(unread)?.into_iter().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
-    }
-    let mut authorities = Vec::new();
-    for file in files {
-        let bytes = std::fs::read(&file).map_err(unread)?;
-        // A folder may hold other files as well.
-        authorities.extend(Certificate::from_pem_bundle(&bytes).unwrap_or_default());
-    }
-    if authorities.is_empty() {
-        return Err(unusable("holds no PEM certificate".to_owned()));
-    }
-    Ok(authorities)
-}
-
-/// Knows this machine only: without authorities no other can be trusted, and none need be looked up.
-struct ThisMachine;
-
-impl Resolve for ThisMachine {
-    fn resolve(&self, name: Name) -> Resolving {
-        let found: std::result::Result<Addrs, Box<dyn std::error::Error + Send + Sync>> = match name.as_str() {
-            "localhost" => Ok(Box::new([SocketAddr::from((Ipv4Addr::LOCALHOST, 0))].into_iter())),
-            _ => Err(Box::new(NoAuthorities)),
+impl HttpClient {
+    /// Sends a request and gives the head of its answer, whatever its status. It may take long as long as its
+    /// bytes move.
+    pub async fn send(
+        &self,
+        mut request: Request<SentBody>,
+        timeouts: Timeouts,
+    ) -> std::result::Result<Answer, HttpError> {
+        request.headers_mut().entry(header::USER_AGENT).or_insert(USER_AGENT);
+        let progress = request.body().progress();
+        let answering = self.client.request(request);
+        let answer = match progress {
+            None => tokio::time::timeout(timeouts.answer, answering)
+                .await
+                .map_err(|_| HttpError::Stalled(timeouts.answer))?
+                .map_err(HttpError::Unanswered)?,
+            Some(progress) => watched(answering, &progress, timeouts).await?,
         };
-        Box::pin(std::future::ready(found))
+        Ok(answer.map(|body| ReceivedBody::new(body, timeouts.receive)))
     }
 }
 
-fn install_tls_provider() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // Another part of the process may have chosen a provider already; that one serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+/// A request to an address.
+///
+/// # Errors
+/// [`ErrorKind::Internal`] for an address that a request cannot have.
+pub(crate) fn request(method: Method, url: &str, body: SentBody) -> Result<Request<SentBody>> {
+    let request = Request::builder().method(method).uri(url).body(body);
+    // The address may hold a secret in its query.
+    request.map_err(|_| Error::new(ErrorKind::Internal, "an address gives no request"))
+}
+
+/// The value of an `Authorization` header with a token, which prints as sensitive.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a token that cannot stand in a header.
+pub(crate) fn bearer(token: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|_| Error::new(ErrorKind::Usage, "a token cannot stand in a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Waits for an answer for as long as the request's body moves from one period to the next.
+async fn watched(
+    answering: ResponseFuture,
+    progress: &Progress,
+    timeouts: Timeouts,
+) -> std::result::Result<Response<Incoming>, HttpError> {
+    let mut answering = std::pin::pin!(answering);
+    let mut before = 0;
+    loop {
+        let timeout = if before == Progress::ALL { timeouts.answer } else { timeouts.send };
+        match tokio::time::timeout(timeout, &mut answering).await {
+            Ok(answer) => return answer.map_err(HttpError::Unanswered),
+            Err(_) => {
+                let pieces = progress.pieces();
+                if pieces == before {
+                    return Err(HttpError::Stalled(timeout));
+                }
+                before = pieces;
+            }
+        }
+    }
 }

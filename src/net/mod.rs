@@ -1,16 +1,21 @@
 //! What every HTTP client here shares: how it is built, which addresses it may use, how the
 //! headers that both clouds and the Authentication API send are read.
 
+mod body;
 mod client;
-mod established;
+mod connector;
+mod http_error;
 mod no_answer;
 mod poster;
 mod rate_watch;
 mod raw_answer;
+mod read_ahead;
 mod refusal_body;
 mod s3_config;
 mod s3_refusal;
 mod sdk_transport;
+mod settings;
+mod tls;
 pub(crate) mod xml;
 
 use std::fmt::Write as _;
@@ -23,8 +28,9 @@ use url::Url;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
 
-pub use client::NetSettings;
-pub(crate) use client::{build_client, build_client_without_pool};
+pub(crate) use body::{ReceivedBody, SentBody};
+pub(crate) use client::{Answer, HttpClient, Timeouts, bearer, build_client, build_client_without_pool, request};
+pub(crate) use http_error::HttpError;
 pub(crate) use no_answer::{connection_error, no_answer};
 pub use poster::JsonPoster;
 pub(crate) use rate_watch::RateWatch;
@@ -33,6 +39,7 @@ pub(crate) use refusal_body::{RefusalBody, said};
 pub(crate) use s3_config::{SigningTime, with_own_transport};
 pub(crate) use s3_refusal::{Refusal, SdkFailure, credentials_failure};
 pub(crate) use sdk_transport::{AnswerCheck, SdkTransport};
+pub use settings::NetSettings;
 
 /// Sees that connections can be made with these settings, without making any.
 ///

@@ -1,12 +1,11 @@
 //! Why a request brought no answer: an outage, which may pass, or a network that refuses for good.
 
 use std::error::Error as StdError;
-use std::fmt;
 use std::io;
 
 use rustls::CertificateError;
 
-use super::established::FailedLater;
+use super::http_error::{FailedLater, HttpError, NoAuthorities};
 use crate::error::{Error, ErrorKind};
 
 const CERTIFICATE_HINT: &str = "the server's certificate is of an authority that this machine does not trust, as behind a proxy that inspects TLS: name the authority's file with --ca-bundle, AWS_CA_BUNDLE or SSL_CERT_FILE; an image without CA certificates needs the package ca-certificates";
@@ -31,22 +30,9 @@ const SOCKS_LOGIN: [&str; 2] = ["credentials not accepted", "does not support us
 /// What hyper-util says of a name that is not resolved.
 const DNS: &str = "dns error";
 
-/// Why nothing but this machine is reached where no certificate authority is known.
-#[derive(Debug)]
-pub(super) struct NoAuthorities;
-
-impl fmt::Display for NoAuthorities {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("this system has no CA certificates to trust a server by")
-    }
-}
-
-impl StdError for NoAuthorities {}
-
 /// The failure of a request that brought no answer.
-pub fn connection_error(what: impl Into<String>, cause: reqwest::Error) -> Error {
-    // The address may hold a signature; it is dropped from the message.
-    no_answer(what.into(), cause.without_url())
+pub(crate) fn connection_error(what: impl Into<String>, cause: HttpError) -> Error {
+    no_answer(what.into(), cause)
 }
 
 /// As [`connection_error`], for the error of a library that is built on the same client.

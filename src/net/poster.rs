@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use reqwest::Client;
+use http::{HeaderValue, Method, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use super::{NetSettings, RawAnswer, build_client};
-use crate::error::{Error, ErrorKind, Result};
+use super::{HttpClient, NetSettings, RawAnswer, SentBody, bearer, build_client, request};
+use crate::error::Result;
 
 /// Posts JSON documents to one address.
 pub struct JsonPoster {
-    client: Client,
+    client: HttpClient,
     url: Url,
     bearer: Option<SecretString>,
     timeout: Duration,
@@ -22,7 +22,7 @@ impl JsonPoster {
     /// Documents go to `url`, with a bearer token if there is one; an answer may take as long as `timeout`.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for a proxy or a CA bundle that cannot be used.
+    /// [`crate::error::ErrorKind::Usage`] for a proxy or a CA bundle that cannot be used.
     pub fn new(net: &NetSettings, url: Url, bearer: Option<SecretString>, timeout: Duration) -> Result<Self> {
         Ok(Self { client: build_client(net)?, url, bearer, timeout })
     }
@@ -30,15 +30,13 @@ impl JsonPoster {
     /// Posts a document once, and gives the status of the answer.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`] where no answer comes.
+    /// [`crate::error::ErrorKind::Unavailable`] where no answer comes.
     pub async fn post(&self, document: &Value) -> Result<u16> {
-        let mut request = self.client.post(self.url.clone()).header("content-type", "application/json");
-        if let Some(bearer) = &self.bearer {
-            request = request.header("authorization", format!("Bearer {}", bearer.expose_secret()));
+        let mut request = request(Method::POST, self.url.as_str(), SentBody::bytes(document.to_string()))?;
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(token) = &self.bearer {
+            request.headers_mut().insert(header::AUTHORIZATION, bearer(token.expose_secret())?);
         }
-        let request = request.body(document.to_string()).build().map_err(|cause| {
-            Error::new(ErrorKind::Internal, "cannot make a request").with_cause(cause.without_url())
-        })?;
         // What the answer says besides its status is nobody's business here.
         let answer = RawAnswer::ask(&self.client, request, "a document", 0, self.timeout).await?;
         Ok(answer.status.as_u16())

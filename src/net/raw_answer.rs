@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, StatusCode};
-use reqwest::{Client, Request};
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
 
-use super::connection_error;
+use super::{HttpClient, SentBody, Timeouts, connection_error};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A server's answer, whatever its status.
@@ -16,7 +16,7 @@ pub(crate) struct RawAnswer {
     /// The headers.
     pub headers: HeaderMap,
     /// The first bytes of the body, up to the limit.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// From the sending of the request to the head of the answer.
     pub head_after: Duration,
 }
@@ -27,8 +27,8 @@ impl RawAnswer {
     /// # Errors
     /// [`ErrorKind::Unavailable`] where no answer comes; `what` names the request.
     pub async fn ask(
-        client: &Client,
-        request: Request,
+        client: &HttpClient,
+        request: Request<SentBody>,
         what: &str,
         body_bytes_max: usize,
         timeout: Duration,
@@ -36,17 +36,11 @@ impl RawAnswer {
         let failed = |cause| connection_error(format!("no answer to {what}"), cause);
         let asking = async {
             let sent_at = Instant::now();
-            let mut response = client.execute(request).await.map_err(failed)?;
+            let answer = client.send(request, Timeouts::all(timeout)).await.map_err(failed)?;
             let head_after = sent_at.elapsed();
-            let (status, headers) = (response.status(), response.headers().clone());
-            let mut body = Vec::new();
-            while body.len() < body_bytes_max
-                && let Some(chunk) = response.chunk().await.map_err(failed)?
-            {
-                body.extend_from_slice(&chunk);
-            }
-            body.truncate(body_bytes_max);
-            Ok(Self { status, headers, body, head_after })
+            let (parts, mut body) = answer.into_parts();
+            let body = body.first_bytes(body_bytes_max).await.map_err(failed)?;
+            Ok(Self { status: parts.status, headers: parts.headers, body, head_after })
         };
         let timed_out = |_| Error::new(ErrorKind::Unavailable, format!("no answer to {what} within {timeout:?}"));
         tokio::time::timeout(timeout, asking).await.map_err(timed_out)?

@@ -98,7 +98,8 @@ fn add_text(open: &mut [Element], text: &str) -> Option<()> {
     Some(())
 }
 
-fn resolve(reference: &BytesRef<'_>) -> Option<String> {
+/// What a reference to an entity stands for; `None` for one that XML does not predefine.
+pub(crate) fn resolve(reference: &BytesRef<'_>) -> Option<String> {
     match reference.resolve_char_ref().ok()? {
         Some(character) => Some(character.to_string()),
         None => resolve_predefined_entity(&reference.decode().ok()?).map(str::to_owned),

@@ -6,33 +6,36 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use http::{HeaderMap, StatusCode, header};
-use reqwest::{Client, Response};
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body::Body;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Checksum, Checksums, Object, printable};
-use crate::net::{self, NetSettings, RateWatch};
+use crate::net::{self, Answer, HttpClient, HttpError, NetSettings, RateWatch, ReceivedBody, SentBody, Timeouts};
 use crate::progress::Counters;
 use crate::source::OpenObject;
 
+/// How long the body of a refusal may take.
+const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Sends the lean GETs of both clouds and sees to their answers.
 pub(super) struct Getter {
-    client: Client,
+    client: HttpClient,
     /// Keeps no connection, for bytes that arrived wrong over a pooled one. Made when first needed:
     /// it reads all trusted certificates again.
-    client_without_pool: OnceLock<Client>,
+    client_without_pool: OnceLock<HttpClient>,
     net: NetSettings,
     counters: Arc<Counters>,
 }
 
 impl Getter {
     /// A getter over `client`'s connections.
-    pub fn new(client: Client, net: NetSettings, counters: Arc<Counters>) -> Self {
+    pub fn new(client: HttpClient, net: NetSettings, counters: Arc<Counters>) -> Self {
         Self { client, client_without_pool: OnceLock::new(), net, counters }
     }
 
-    fn client_without_pool(&self) -> Result<&Client> {
+    fn client_without_pool(&self) -> Result<&HttpClient> {
         if let Some(client) = self.client_without_pool.get() {
             return Ok(client);
         }
@@ -41,40 +44,30 @@ impl Getter {
     }
 
     /// Sends a request for the object with this full key; gives the answer's head.
-    pub async fn send(
-        &self,
-        request: http::Request<&'static str>,
-        key: &str,
-        on_new_connection: bool,
-    ) -> Result<Response> {
-        let request = reqwest::Request::try_from(request).map_err(|_| unaddressable(key))?;
+    pub async fn send(&self, request: Request<SentBody>, key: &str, on_new_connection: bool) -> Result<Answer> {
         let client = if on_new_connection { self.client_without_pool()? } else { &self.client };
         self.counters.get_requests.add(1);
-        let what = || format!("no answer to GET {}", printable(key));
-        match tokio::time::timeout(self.net.stall_timeout, client.execute(request)).await {
-            Err(_) => Err(Error::new(ErrorKind::Unavailable, what())),
-            Ok(Err(cause)) => Err(net::connection_error(what(), cause)),
-            Ok(Ok(response)) => Ok(response),
-        }
+        let answer = client.send(request, Timeouts::all(self.net.stall_timeout)).await;
+        answer.map_err(|cause| net::connection_error(format!("no answer to GET {}", printable(key)), cause))
     }
 
     /// The object behind a successful answer, once its head proves to be what was asked for.
-    pub fn opened(&self, response: Response, object: &Object, range: Option<&Range<u64>>) -> Result<OpenObject> {
+    pub fn opened(&self, response: Answer, object: &Object, range: Option<&Range<u64>>) -> Result<OpenObject> {
         check_answer(&response, object, range)?;
         let wanted_bytes = wanted_bytes(object, range);
         // Some servers repeat the whole object's checksum on a part; it says nothing of the part.
         let checksums = if range.is_none() { checksums(response.headers()) } else { Checksums::default() };
-        Ok(OpenObject { checksums, body: body(response, wanted_bytes, &self.net, &object.key) })
+        Ok(OpenObject { checksums, body: body(response.into_body(), wanted_bytes, &self.net, &object.key) })
     }
 }
 
 /// A request for an object, with the range where one is wanted.
-pub(super) fn request(url: &str, key: &str, range: Option<&Range<u64>>) -> Result<http::Request<&'static str>> {
-    let mut request = http::Request::builder().uri(url);
+pub(super) fn request(url: &str, key: &str, range: Option<&Range<u64>>) -> Result<Request<SentBody>> {
+    let mut request = Request::builder().uri(url);
     if let Some(range) = range {
         request = request.header(header::RANGE, format!("bytes={}-{}", range.start, range.end - 1));
     }
-    request.body("").map_err(|_| unaddressable(key))
+    request.body(SentBody::empty()).map_err(|_| unaddressable(key))
 }
 
 fn unaddressable(key: &str) -> Error {
@@ -86,8 +79,9 @@ fn unaddressable(key: &str) -> Error {
 /// # Errors
 /// [`ErrorKind::SourceChanged`] where the answer is not the object as it was listed,
 /// [`ErrorKind::Protocol`] where the server ignores the range or encodes the bytes.
-fn check_answer(response: &Response, object: &Object, range: Option<&Range<u64>>) -> Result<()> {
+fn check_answer<B: Body>(response: &Response<B>, object: &Object, range: Option<&Range<u64>>) -> Result<()> {
     let headers = response.headers();
+    let length_bytes = response.body().size_hint().exact();
     let get = || format!("GET {}", printable(&object.key));
     let differs = |what: String| {
         Error::new(ErrorKind::SourceChanged, format!("{}: {what}", get())).with_hint(
@@ -110,14 +104,14 @@ fn check_answer(response: &Response, object: &Object, range: Option<&Range<u64>>
     }
     if let Some(encoding) = text(headers, header::CONTENT_ENCODING.as_str())
         && !is_plain(encoding)
-        && response.content_length() != Some(wanted_bytes(object, range))
+        && length_bytes != Some(wanted_bytes(object, range))
     {
         let what = format!("{}: the answer is encoded ({}) and not the bytes as stored", get(), printable(encoding));
         return Err(Error::new(ErrorKind::Protocol, what)
             .with_hint("something between this machine and the cloud changes answers; reach the cloud without it"));
     }
     let wanted_bytes = wanted_bytes(object, range);
-    if let Some(length) = response.content_length().filter(|length| *length != wanted_bytes) {
+    if let Some(length) = length_bytes.filter(|length| *length != wanted_bytes) {
         return Err(differs(format!("the answer has {length} bytes, and {wanted_bytes} were asked for")));
     }
     match range {
@@ -152,12 +146,15 @@ fn is_plain(encoding: &str) -> bool {
 
 /// The bytes of an answer: exactly `wanted_bytes` of them, each within the stall timeout after the
 /// one before, and not too slowly on the whole. Time that the receiver takes does not count.
-fn body(response: Response, wanted_bytes: u64, net: &NetSettings, key: &str) -> BoxStream<'static, Result<Bytes>> {
+fn body<B>(body: ReceivedBody<B>, wanted_bytes: u64, net: &NetSettings, key: &str) -> BoxStream<'static, Result<Bytes>>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<HttpError>,
+{
     let state = BodyState {
-        response,
+        body,
         received_bytes: 0,
         wanted_bytes,
-        stall_timeout: net.stall_timeout,
         rate: RateWatch::new(net.min_bytes_per_second),
         key: key.to_owned(),
     };
@@ -168,22 +165,25 @@ fn body(response: Response, wanted_bytes: u64, net: &NetSettings, key: &str) -> 
     .boxed()
 }
 
-struct BodyState {
-    response: Response,
+struct BodyState<B> {
+    body: ReceivedBody<B>,
     received_bytes: u64,
     wanted_bytes: u64,
-    stall_timeout: Duration,
     rate: RateWatch,
     key: String,
 }
 
-impl BodyState {
+impl<B> BodyState<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<HttpError>,
+{
     async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
         let began = Instant::now();
-        let chunk = match tokio::time::timeout(self.stall_timeout, self.response.chunk()).await {
-            Err(_) => return Err(self.broken("stalled", None)),
-            Ok(Err(cause)) => return Err(self.broken("was cut", Some(cause))),
-            Ok(Ok(chunk)) => chunk,
+        let chunk = match self.body.chunk().await {
+            Err(HttpError::Stalled(_)) => return Err(self.broken("stalled", None)),
+            Err(cause) => return Err(self.broken("was cut", Some(cause))),
+            Ok(chunk) => chunk,
         };
         let chunk_bytes = chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
         self.received_bytes += chunk_bytes;
@@ -197,7 +197,7 @@ impl BodyState {
         }
     }
 
-    fn broken(&self, how: &str, cause: Option<reqwest::Error>) -> Error {
+    fn broken(&self, how: &str, cause: Option<HttpError>) -> Error {
         let what = format!(
             "the transfer of {} {how} after {} of {} bytes",
             printable(&self.key),
@@ -225,25 +225,20 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Reads at most `limit` bytes of a failed request's answer.
-pub(super) async fn error_body(mut response: Response, limit: usize) -> Vec<u8> {
-    let mut body = Vec::new();
-    let reading = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() >= limit {
-                break;
-            }
-        }
-    };
+pub(super) async fn error_body(response: Answer, limit: usize) -> Bytes {
+    let mut body = response.into_body();
     // Without its body the answer's status still tells the most.
-    let _ = tokio::time::timeout(Duration::from_secs(5), reading).await;
-    body.truncate(limit);
-    body
+    match tokio::time::timeout(ERROR_BODY_TIMEOUT, body.first_bytes(limit)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use futures::TryStreamExt as _;
+    use http_body::Frame;
+    use http_body_util::{Full, StreamBody};
 
     use super::*;
 
@@ -259,15 +254,15 @@ mod tests {
         }
     }
 
-    fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> Response {
+    fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> Response<Full<Bytes>> {
         let mut answer = http::Response::builder().status(status);
         for (name, value) in headers {
             answer = answer.header(*name, *value);
         }
-        answer.body(body).unwrap().into()
+        answer.body(Full::from(body)).unwrap()
     }
 
-    fn refusal(answer: &Response, range: Option<&Range<u64>>) -> Option<ErrorKind> {
+    fn refusal(answer: &Response<Full<Bytes>>, range: Option<&Range<u64>>) -> Option<ErrorKind> {
         check_answer(answer, &object(), range).err().map(|error| error.kind())
     }
 
@@ -304,9 +299,9 @@ mod tests {
     async fn a_body_is_exactly_as_long_as_wanted_or_fails() {
         let read = |sent: &'static str| async move {
             // Without a length ahead, as a chunked answer has none.
-            let sent = reqwest::Body::wrap_stream(stream::iter([Ok::<_, std::io::Error>(sent)]));
-            let answer = Response::from(http::Response::new(sent));
-            body(answer, 4, &NetSettings::default(), "key").try_collect::<Vec<_>>().await
+            let chunk = Ok::<_, HttpError>(Frame::data(Bytes::from_static(sent.as_bytes())));
+            let sent = ReceivedBody::new(StreamBody::new(stream::iter([chunk])), Duration::from_secs(20));
+            body(sent, 4, &NetSettings::default(), "key").try_collect::<Vec<_>>().await
         };
         assert_eq!(read("0123").await.unwrap().concat(), b"0123");
         assert_eq!(read("012").await.unwrap_err().kind(), ErrorKind::Unavailable);
@@ -317,11 +312,11 @@ mod tests {
         let read = |min_bytes_per_second| async move {
             let trickle = stream::iter(0..100).then(|_| async {
                 tokio::time::sleep(Duration::from_secs(10)).await;
-                Ok::<_, std::io::Error>("0123456789")
+                Ok::<_, HttpError>(Frame::data(Bytes::from_static(b"0123456789")))
             });
-            let answer = Response::from(http::Response::new(reqwest::Body::wrap_stream(trickle)));
+            let sent = ReceivedBody::new(StreamBody::new(trickle.boxed()), Duration::from_secs(20));
             let net = NetSettings { min_bytes_per_second, ..NetSettings::default() };
-            body(answer, 1_000, &net, "key").try_collect::<Vec<_>>().await
+            body(sent, 1_000, &net, "key").try_collect::<Vec<_>>().await
         };
         assert_eq!(read(0).await.unwrap().concat().len(), 1_000);
         assert_eq!(read(1).await.unwrap().concat().len(), 1_000);

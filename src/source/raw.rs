@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
 use secrecy::ExposeSecret as _;
 
 use super::connect::SourceSettings;
@@ -12,9 +11,9 @@ use super::gcs::GcsProtocol;
 use super::s3::S3Protocol;
 use crate::clock::Clock;
 use crate::credentials::{AwsCredentials, GcpToken, Grant};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::export::{ExportLocation, printable};
-use crate::net::{self, RawAnswer};
+use crate::net::{self, HttpClient, RawAnswer};
 use crate::progress::Counters;
 
 /// The most of an answer that is read, in bytes: a page of 1,000 objects with all their fields fits.
@@ -43,7 +42,7 @@ pub(crate) enum LookedAt<'a> {
 
 /// A bucket of the export with credentials that were issued for it.
 pub(crate) struct RawSource {
-    client: Client,
+    client: HttpClient,
     cloud: RawCloud,
 }
 
@@ -116,8 +115,6 @@ impl RawSource {
             LookedAt::Listing { prefix, .. } => format!("LIST {}", printable(prefix)),
             LookedAt::Object { key, .. } => format!("GET {}", printable(key)),
         };
-        let request = reqwest::Request::try_from(request)
-            .map_err(|_| Error::new(ErrorKind::Internal, format!("{what} gives no request")))?;
         RawAnswer::ask(&self.client, request, &what, BODY_BYTES_MAX, TIMEOUT).await
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderMap;
-use reqwest::Client;
 use serde_json::Value;
 
 use super::expiration::{self, Expiration};
@@ -14,7 +13,7 @@ use crate::clock::Clock;
 use crate::credentials::{AwsCredentials, Grant, Issuer, well_formed};
 use crate::error::Result;
 use crate::export::ExportLocation;
-use crate::net::{self, RawAnswer};
+use crate::net::{self, HttpClient, RawAnswer};
 use crate::progress::{Counters, Event, Observer};
 
 /// The life that is counted with where the answer tells one that cannot be: the least that can be asked for.
@@ -32,7 +31,7 @@ pub struct AwsExchange {
 
 impl AwsExchange {
     /// An exchange that sets `clock` right by the API's own.
-    pub fn new(settings: ExchangeSettings, client: Client, clock: Arc<Clock>, counters: Arc<Counters>) -> Self {
+    pub fn new(settings: ExchangeSettings, client: HttpClient, clock: Arc<Clock>, counters: Arc<Counters>) -> Self {
         let exchange = Exchange { settings, path: "v2/export/credentials", client, clock, counters };
         Self { exchange, observer: None }
     }

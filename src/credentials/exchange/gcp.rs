@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Client;
 use secrecy::ExposeSecret as _;
 
 use super::{Exchange, ExchangeSettings};
@@ -13,7 +12,7 @@ use crate::credentials::well_formed::{self, Syntax};
 use crate::credentials::{GCS_BUCKET_PREFIX, GcpToken, Grant, Issuer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation, printable};
-use crate::net::RawAnswer;
+use crate::net::{HttpClient, RawAnswer};
 use crate::progress::Counters;
 
 /// Google's tokens live one hour from the moment the request was sent; the answer does not say so.
@@ -25,7 +24,7 @@ pub struct GcpExchange(Exchange);
 
 impl GcpExchange {
     /// An exchange that sets `clock` right by the API's own.
-    pub fn new(settings: ExchangeSettings, client: Client, clock: Arc<Clock>, counters: Arc<Counters>) -> Self {
+    pub fn new(settings: ExchangeSettings, client: HttpClient, clock: Arc<Clock>, counters: Arc<Counters>) -> Self {
         Self(Exchange { settings, path: "v2/export/credentials/gcp", client, clock, counters })
     }
 

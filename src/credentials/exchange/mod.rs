@@ -7,8 +7,8 @@ mod gcp;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
-use reqwest::{Client, Response};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
@@ -20,7 +20,7 @@ use super::{GCS_BUCKET_PREFIX, S3_BUCKET, TokenSource};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{AccountId, ExportLocation, printable};
-use crate::net::{self, RawAnswer, RefusalBody};
+use crate::net::{self, HttpClient, HttpError, RawAnswer, RefusalBody, SentBody, Timeouts};
 use crate::progress::Counters;
 
 /// The longest answer that is read, in bytes; a real one has about two thousand.
@@ -68,7 +68,7 @@ struct Exchange {
     settings: ExchangeSettings,
     /// The path below the API's base address.
     path: &'static str,
-    client: Client,
+    client: HttpClient,
     clock: Arc<Clock>,
     counters: Arc<Counters>,
 }
@@ -88,14 +88,13 @@ impl Exchange {
     async fn raw(&self) -> Result<RawAnswer> {
         let token = self.settings.token.read(&self.clock).await?;
         self.counters.exchange_requests.add(1);
-        let request = self.client.get(self.url(None)).bearer_auth(token.expose_secret()).build();
-        let request = request.map_err(|cause| self.unreachable(cause))?;
+        let request = self.request(&token, None)?;
         RawAnswer::ask(&self.client, request, &format!("GET /{}", self.path), ANSWER_BYTES_MAX, EXCHANGE_TIMEOUT).await
     }
 
     /// Asks, and sets the clock right by the answer. An access token that is refused before its end is
     /// replaced once.
-    async fn ask(&self, query: Option<(&str, &str)>) -> Result<(HeaderMap, Vec<u8>)> {
+    async fn ask(&self, query: Option<(&str, &str)>) -> Result<(HeaderMap, Bytes)> {
         let token = self.settings.token.read(&self.clock).await?;
         match self.ask_with(&token, query).await {
             Err(error) if error.kind() == ErrorKind::TokenRefused && self.settings.token.refuse(&token).await => {
@@ -106,18 +105,12 @@ impl Exchange {
         }
     }
 
-    async fn ask_with(&self, token: &SecretString, query: Option<(&str, &str)>) -> Result<(HeaderMap, Vec<u8>)> {
+    async fn ask_with(&self, token: &SecretString, query: Option<(&str, &str)>) -> Result<(HeaderMap, Bytes)> {
         self.counters.exchange_requests.add(1);
-        let response = self
-            .client
-            .get(self.url(query))
-            .bearer_auth(token.expose_secret())
-            .timeout(EXCHANGE_TIMEOUT)
-            .send()
-            .await
-            .map_err(|cause| self.unreachable(cause))?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = self.bounded_body(response).await;
+        let asking = self.exchange(self.request(token, query)?);
+        let timed_out = |_| self.unreachable(HttpError::Stalled(EXCHANGE_TIMEOUT));
+        let (status, headers, body) =
+            tokio::time::timeout(EXCHANGE_TIMEOUT, asking).await.map_err(timed_out).flatten()?;
         if status != StatusCode::OK {
             return Err(refusal(self.path, status, &headers, &body.unwrap_or_default()));
         }
@@ -128,15 +121,22 @@ impl Exchange {
         Ok((headers, body))
     }
 
-    async fn bounded_body(&self, mut response: Response) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|cause| self.unreachable(cause))? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_BYTES_MAX {
-                return Err(self.unusable("it is far too long"));
-            }
-        }
-        Ok(body)
+    fn request(&self, token: &SecretString, query: Option<(&str, &str)>) -> Result<Request<SentBody>> {
+        let mut request = net::request(Method::GET, self.url(query).as_str(), SentBody::empty())?;
+        request.headers_mut().insert(header::AUTHORIZATION, net::bearer(token.expose_secret())?);
+        Ok(request)
+    }
+
+    /// The head of the answer, and its body where that is one.
+    async fn exchange(&self, request: Request<SentBody>) -> Result<(StatusCode, HeaderMap, Result<Bytes>)> {
+        let answer = self.client.send(request, Timeouts::all(EXCHANGE_TIMEOUT)).await;
+        let (parts, mut body) = answer.map_err(|cause| self.unreachable(cause))?.into_parts();
+        let body = match body.bytes(ANSWER_BYTES_MAX).await {
+            Ok(Some(body)) => Ok(body),
+            Ok(None) => Err(self.unusable("it is far too long")),
+            Err(cause) => Err(self.unreachable(cause)),
+        };
+        Ok((parts.status, parts.headers, body))
     }
 
     /// The location, once it is one of the vendor's, or the one that the user named.
@@ -199,7 +199,7 @@ impl Exchange {
         .with_hint("the API may have changed: see whether there is a newer e3sync, and show this message to its maintainers (e3sync doctor --bundle FILE)")
     }
 
-    fn unreachable(&self, cause: reqwest::Error) -> Error {
+    fn unreachable(&self, cause: HttpError) -> Error {
         net::connection_error(format!("no answer from /{}", self.path), cause).as_outage(
             ErrorKind::ExchangeUnavailable,
             "check the network and --api-url; the vendor's status page tells of outages",

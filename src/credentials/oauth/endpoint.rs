@@ -10,7 +10,6 @@ use oauth2::{
     AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, RedirectUrl,
     RefreshToken, RequestTokenError, Scope, StandardErrorResponse, TokenResponse as _, TokenUrl,
 };
-use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -18,7 +17,7 @@ use super::application::{Application, ClientAuthentication};
 use crate::credentials::well_formed::{self, Syntax};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
-use crate::net::{self, RawAnswer, RefusalBody};
+use crate::net::{self, HttpClient, RawAnswer, RefusalBody, SentBody};
 
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -56,7 +55,7 @@ impl Granted {
 /// A token endpoint, and the application that asks it.
 pub(super) struct TokenEndpoint {
     oauth: OAuthClient,
-    http: Client,
+    http: HttpClient,
     url: Url,
 }
 
@@ -102,8 +101,7 @@ impl TokenEndpoint {
     }
 
     async fn send(&self, request: oauth2::HttpRequest) -> Result<oauth2::HttpResponse> {
-        let internal = |_| Error::new(ErrorKind::Internal, "a request to the OAuth token endpoint cannot be made");
-        let request = reqwest::Request::try_from(request).map_err(internal)?;
+        let request = request.map(SentBody::bytes);
         let asked = RawAnswer::ask(&self.http, request, &self.name(), ANSWER_BYTES_MAX, ANSWER_TIMEOUT).await;
         let answer = asked.map_err(|error| {
             error.as_outage(
@@ -114,7 +112,7 @@ impl TokenEndpoint {
         if answer.status != StatusCode::OK {
             return Err(refusal(&answer, &self.name()));
         }
-        let mut response = http::Response::new(answer.body);
+        let mut response = http::Response::new(answer.body.to_vec());
         *response.headers_mut() = answer.headers;
         Ok(response)
     }

@@ -1,7 +1,6 @@
 //! A bucket of the user's own at Google Cloud Storage, written by the XML API: the only one with
 //! uploads in parts that run side by side.
 
-mod body;
 mod call;
 mod credentials;
 mod failure;
@@ -64,7 +63,7 @@ impl GcsStore {
         Self::over(settings, client, issuer)
     }
 
-    fn over(settings: GcsStoreSettings, client: reqwest::Client, issuer: TokenIssuer) -> Result<Self> {
+    fn over(settings: GcsStoreSettings, client: net::HttpClient, issuer: TokenIssuer) -> Result<Self> {
         let bucket_url = check(&settings)?;
         let transport = Transport::new(client, settings.net.stall_timeout);
         let tokens = Arc::new(Tokens::new(issuer));

@@ -1,27 +1,23 @@
 //! Carries object_store's requests over the HTTP client that everything here shares.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
-use reqwest::{Client, Response, StatusCode};
-use url::Url;
 
-use super::body::{ReceivedBody, SentBody, Stalled};
 use super::call::{Call, Operation};
 use super::failure::{self, ERROR_BODY_BYTES_MAX};
 use super::tried::{Failure, Tried};
 use crate::error::{Error, ErrorKind};
 use crate::export::Base64;
 use crate::net::xml::Element;
+use crate::net::{self, SentBody, Timeouts};
 
 /// The longest answer that is read into memory, in bytes: a page of 1,000 keys of 1,024 bytes each,
 /// escaped at its worst, fits.
@@ -42,71 +38,42 @@ const GOOG_HASH: &str = "x-goog-hash";
 /// An answer that is no success does not reach object_store: it would forget the status.
 #[derive(Clone)]
 pub(super) struct Transport {
-    client: Client,
+    client: net::HttpClient,
     stall_timeout: Duration,
 }
 
 impl Transport {
     /// A transport over `client`.
-    pub fn new(client: Client, stall_timeout: Duration) -> Self {
+    pub fn new(client: net::HttpClient, stall_timeout: Duration) -> Self {
         Self { client, stall_timeout }
     }
 
     async fn exchange(&self, call: &Call, request: HttpRequest) -> Tried<HttpResponse> {
-        let pieces = Arc::new(AtomicU64::new(0));
-        let request = to_reqwest(call, request, &pieces)?;
-        let mut response = self.send(call, request, &pieces).await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        if !status.is_success() {
-            let body = self.read(call, &mut response, ERROR_BODY_BYTES_MAX).await.unwrap_or_default();
-            return Err(failure::of_answer(call, status, &headers, &body));
+        let sent = self.client.send(to_sent(call, request)?, self.timeouts(call.operation)).await;
+        let (parts, mut body) = sent.map_err(|cause| failure::no_answer(call, cause))?.into_parts();
+        if !parts.status.is_success() {
+            let body = body.first_bytes(ERROR_BODY_BYTES_MAX).await.unwrap_or_default();
+            return Err(failure::of_answer(call, parts.status, &parts.headers, &body));
         }
-        call.note_crc32c(crc32c(&headers));
+        call.note_crc32c(crc32c(&parts.headers));
         let body = if call.operation.is_streamed() {
-            HttpResponseBody::new(ReceivedBody::new(response.into(), self.stall_timeout))
+            HttpResponseBody::new(body.map_err(|cause| HttpError::new(HttpErrorKind::Interrupted, cause)))
         } else {
-            let body = self.read(call, &mut response, ANSWER_BYTES_MAX).await?;
-            check_answer(call, status, &headers, &body)?;
+            let body = body.bytes(ANSWER_BYTES_MAX).await.map_err(|cause| failure::no_answer(call, cause))?;
+            let body = body.ok_or_else(|| failure::unreadable(call, "it is far too long"))?;
+            check_answer(call, parts.status, &parts.headers, &body)?;
             HttpResponseBody::from(body)
         };
-        let mut answer = http::Response::new(body);
-        *answer.status_mut() = status;
-        *answer.headers_mut() = headers;
-        Ok(answer)
+        Ok(http::Response::from_parts(parts, body))
     }
 
-    /// Sends a request and awaits the head of its answer for as long as its bytes move.
-    async fn send(&self, call: &Call, request: reqwest::Request, pieces: &AtomicU64) -> Tried<Response> {
-        let timeout = match call.operation {
+    fn timeouts(&self, operation: Operation) -> Timeouts {
+        let sending = match operation {
             operation if operation.is_slow() => SLOW_ANSWER_TIMEOUT,
             operation if operation.sends_bytes() => self.stall_timeout * SEND_STALLS_MAX,
             _ => self.stall_timeout,
         };
-        let mut sending = std::pin::pin!(self.client.execute(request));
-        loop {
-            let pieces_before = pieces.load(Ordering::Relaxed);
-            match tokio::time::timeout(timeout, &mut sending).await {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(cause)) => return Err(failure::no_answer(call, cause.without_url())),
-                Err(_) if pieces.load(Ordering::Relaxed) != pieces_before => {}
-                Err(_) => return Err(failure::no_answer(call, Stalled(timeout))),
-            }
-        }
-    }
-
-    async fn read(&self, call: &Call, response: &mut Response, bytes_max: usize) -> Tried<Bytes> {
-        let mut body = BytesMut::new();
-        loop {
-            match tokio::time::timeout(self.stall_timeout, response.chunk()).await {
-                Err(_) => return Err(failure::no_answer(call, Stalled(self.stall_timeout))),
-                Ok(Err(cause)) => return Err(failure::no_answer(call, cause.without_url())),
-                Ok(Ok(None)) => return Ok(body.freeze()),
-                Ok(Ok(Some(chunk))) if body.len() + chunk.len() > bytes_max => {
-                    return Err(failure::unreadable(call, "it is far too long"));
-                }
-                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
-            }
-        }
+        Timeouts { send: sending, answer: sending, receive: self.stall_timeout }
     }
 }
 
@@ -145,22 +112,17 @@ impl fmt::Display for Noted {
 
 impl std::error::Error for Noted {}
 
-fn to_reqwest(call: &Call, request: HttpRequest, pieces: &Arc<AtomicU64>) -> Tried<reqwest::Request> {
-    let (parts, body) = request.into_parts();
-    let url = Url::parse(&parts.uri.to_string()).map_err(|_| unsendable(call))?;
-    let mut request = reqwest::Request::new(parts.method, url);
-    *request.headers_mut() = parts.headers;
-    if let Some(bearer) = request.headers_mut().get_mut(header::AUTHORIZATION) {
+fn to_sent(call: &Call, request: HttpRequest) -> Tried<Request<SentBody>> {
+    let (mut parts, body) = request.into_parts();
+    if let Some(bearer) = parts.headers.get_mut(header::AUTHORIZATION) {
         bearer.set_sensitive(true);
     }
     if let Some(crc32c) = call.crc32c {
         let value = HeaderValue::from_str(&format!("crc32c={crc32c}")).map_err(|_| unsendable(call))?;
-        request.headers_mut().insert(GOOG_HASH, value);
+        parts.headers.insert(GOOG_HASH, value);
     }
-    if body.content_length() > 0 {
-        *request.body_mut() = Some(reqwest::Body::wrap(SentBody::new(body, pieces.clone())));
-    }
-    Ok(request)
+    let body = if body.content_length() > 0 { SentBody::of(body) } else { SentBody::empty() };
+    Ok(Request::from_parts(parts, body))
 }
 
 fn unsendable(call: &Call) -> Failure {

@@ -4,22 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder, Config, IdentityCache, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::Mutex;
 
+use super::bytes::{Addressing, ByteSender};
 use super::settings::S3StoreSettings;
 use crate::clock::Clock;
-use crate::credentials::{AwsCredentials, AwsSettings, well_formed};
+use crate::credentials::{AwsCredentials, AwsSettings, CachedKeys, well_formed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{self, AnswerCheck, SdkTransport};
 
 /// Copying, and making an object of its parts, takes S3 up to several minutes.
 const SLOW_ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// A login may ask a second server, or run a program that asks a person.
-const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The region in which servers other than AWS usually say that they are.
 const USUAL_REGION: &str = "us-east-1";
@@ -36,6 +36,8 @@ pub(super) struct Session {
     pub plain: Client,
     /// For objects.
     pub streamed: Client,
+    /// For the bytes of objects and parts.
+    pub bytes: ByteSender,
     /// Whether uploads carry S3's newer checksums; else the MD5 that every server verifies.
     pub sends_checksums: bool,
 }
@@ -46,6 +48,27 @@ pub(super) struct Sessions {
     current: Mutex<Arc<Session>>,
 }
 
+/// What all clients of a login have in common.
+struct Base {
+    config: Config,
+    keys: Arc<CachedKeys>,
+    addressing: Addressing,
+    sends_checksums: bool,
+}
+
+/// AWS settings that name nobody who gives keys.
+#[derive(Debug)]
+struct NoKeys;
+
+impl ProvideCredentials for NoKeys {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded_no_source()))
+    }
+}
+
 /// What logins are made with.
 struct Login {
     settings: S3StoreSettings,
@@ -53,7 +76,7 @@ struct Login {
     keys: Option<AwsCredentials>,
     aws: AwsSettings,
     region: Region,
-    http_client: reqwest::Client,
+    http_client: net::HttpClient,
     clock: Arc<Clock>,
 }
 
@@ -145,7 +168,7 @@ fn endpoint_of_s3(loaded: &SdkConfig) -> Option<String> {
 
 impl Login {
     async fn make(&self, generation: u64) -> Result<Session> {
-        let (base, sends_checksums) = self.base_config().await?;
+        let Base { config: base, keys, addressing, sends_checksums } = self.base().await?;
         let client = |check| self.client(&base, self.transport(check));
         let slow = self.transport(AnswerCheck::WholeXml).with_answer_timeout(SLOW_ANSWER_TIMEOUT);
         Ok(Session {
@@ -154,6 +177,14 @@ impl Login {
             slow_xml: self.client(&base, slow),
             plain: client(AnswerCheck::Any),
             streamed: client(AnswerCheck::Streamed),
+            bytes: ByteSender::new(
+                self.http_client.clone(),
+                addressing,
+                keys,
+                self.clock.clone(),
+                self.settings.net.stall_timeout,
+            )
+            .await,
             sends_checksums,
         })
     }
@@ -166,33 +197,45 @@ impl Login {
         SdkTransport::new(self.http_client.clone(), check).with_stall_timeout(self.settings.net.stall_timeout)
     }
 
-    async fn base_config(&self) -> Result<(Config, bool)> {
+    async fn base(&self) -> Result<Base> {
+        let mut addressing = Addressing {
+            bucket: self.settings.bucket.clone(),
+            region: self.region.as_ref().to_owned(),
+            endpoint_url: self.settings.endpoint_url.as_ref().map(ToString::to_string),
+            uses_fips: false,
+            uses_dual_stack: false,
+        };
         let mut sends_checksums = true;
-        let (builder, endpoint_url) = match &self.keys {
-            Some(keys) => (self.with_keys(keys), self.settings.endpoint_url.as_ref().map(ToString::to_string)),
+        let (builder, provider) = match &self.keys {
+            Some(keys) => (self.with_keys(), SharedCredentialsProvider::new(keys.to_sdk())),
             None => {
                 let loaded = self.aws.load(self.region.clone()).await;
                 // The user's word for a server that refuses such headers.
                 sends_checksums =
                     loaded.request_checksum_calculation() != Some(RequestChecksumCalculation::WhenRequired);
-                (Builder::from(&loaded), self.endpoint_url(&loaded)?)
+                addressing.endpoint_url = self.endpoint_url(&loaded)?;
+                addressing.uses_fips = loaded.use_fips().unwrap_or(false);
+                addressing.uses_dual_stack = loaded.use_dual_stack().unwrap_or(false);
+                let provider = loaded.credentials_provider().unwrap_or_else(|| SharedCredentialsProvider::new(NoKeys));
+                (Builder::from(&loaded), provider)
             }
         };
+        addressing.endpoint_url = addressing.endpoint_url.map(|url| url.trim_end_matches('/').to_owned());
+        let keys = Arc::new(CachedKeys::new(provider, self.clock.clone()));
         let mut builder = net::with_own_transport(builder, self.transport(AnswerCheck::Any), self.clock.clone())
-            .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT).build())
+            .credentials_provider(SharedCredentialsProvider::from(keys.clone() as Arc<dyn ProvideCredentials>))
+            // The keys are kept already, for the SDK and for what is sent without it.
+            .identity_cache(IdentityCache::no_cache())
             // Every upload brings the checksum that was computed on the way; nothing is hashed twice.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .force_path_style(endpoint_url.is_some());
-        builder.set_endpoint_url(endpoint_url.map(|url| url.trim_end_matches('/').to_owned()));
-        Ok((builder.build(), sends_checksums))
+            .force_path_style(addressing.endpoint_url.is_some());
+        builder.set_endpoint_url(addressing.endpoint_url.clone());
+        Ok(Base { config: builder.build(), keys, addressing, sends_checksums })
     }
 
-    fn with_keys(&self, keys: &AwsCredentials) -> Builder {
-        Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(self.region.clone())
-            .credentials_provider(keys.to_sdk())
+    fn with_keys(&self) -> Builder {
+        Config::builder().behavior_version(BehaviorVersion::latest()).region(self.region.clone())
     }
 
     /// The server's address: the one that is set, else the one that the AWS settings have.

@@ -87,36 +87,47 @@ impl Operation {
     }
 }
 
+/// What refusals are told apart by: the answer's status and the error's code, which may be empty.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told<'a> {
+    status: Option<u16>,
+    code: &'a str,
+}
+
+impl<'a, E: ProvideErrorMetadata> From<&'a SdkError<E, HttpResponse>> for Told<'a> {
+    fn from(error: &'a SdkError<E, HttpResponse>) -> Self {
+        let status = error.raw_response().map(|raw| raw.status().as_u16());
+        Self { status, code: error.code().unwrap_or_default() }
+    }
+}
+
+impl<'a> From<&'a Refusal> for Told<'a> {
+    fn from(refusal: &'a Refusal) -> Self {
+        Self { status: Some(refusal.status.as_u16()), code: &refusal.code }
+    }
+}
+
 /// Whether an answer says only that the condition does not hold.
-pub(super) fn is_refused_condition<E>(error: &SdkError<E, HttpResponse>, condition: Condition<'_>) -> bool
-where
-    E: ProvideErrorMetadata,
-{
-    let status = error.raw_response().map(|raw| raw.status().as_u16());
+pub(super) fn is_refused_condition<'a>(told: impl Into<Told<'a>>, condition: Condition<'_>) -> bool {
+    let Told { status, code } = told.into();
     match condition {
         Condition::None => false,
         Condition::IfAbsent => status == Some(412),
-        Condition::IfMatch(_) => status == Some(412) || status == Some(404) && error.code() == Some("NoSuchKey"),
+        Condition::IfMatch(_) => status == Some(412) || status == Some(404) && code == "NoSuchKey",
     }
 }
 
 /// Whether an answer says that the server does not know the request, or what it demands.
-pub(super) fn is_unknown_request<E>(error: &SdkError<E, HttpResponse>) -> bool
-where
-    E: ProvideErrorMetadata,
-{
-    let status = error.raw_response().map(|raw| raw.status().as_u16());
-    matches!(status, Some(405 | 501)) || matches!(error.code(), Some("NotImplemented" | "MethodNotAllowed"))
+pub(super) fn is_unknown_request<'a>(told: impl Into<Told<'a>>) -> bool {
+    let Told { status, code } = told.into();
+    matches!(status, Some(405 | 501)) || matches!(code, "NotImplemented" | "MethodNotAllowed")
 }
 
 /// Whether an answer says that there is no such object.
-pub(super) fn is_no_such_key<E>(error: &SdkError<E, HttpResponse>) -> bool
-where
-    E: ProvideErrorMetadata,
-{
-    let is_404 = error.raw_response().is_some_and(|raw| raw.status().as_u16() == 404);
+pub(super) fn is_no_such_key<'a>(told: impl Into<Told<'a>>) -> bool {
+    let Told { status, code } = told.into();
     // An answer to a HEAD has no code.
-    is_404 && matches!(error.code(), None | Some("NoSuchKey" | "NotFound"))
+    status == Some(404) && matches!(code, "" | "NoSuchKey" | "NotFound")
 }
 
 impl S3Store {
@@ -133,11 +144,17 @@ impl S3Store {
         match SdkFailure::of(error, &self.request(operation, key)) {
             SdkFailure::Refused(refusal) => self.refused(operation, *refusal),
             SdkFailure::Untrusted(reason) => self.untrusted(operation, key, &reason),
-            SdkFailure::NoCredentials(error) if error.kind() == ErrorKind::Unavailable => error,
-            SdkFailure::NoCredentials(error) if error.hint().is_some() => error,
-            SdkFailure::NoCredentials(error) => error.with_hint(self.sessions.hint()),
+            SdkFailure::NoCredentials(error) => self.no_credentials(error),
             SdkFailure::Unanswered(error) => error,
         }
+    }
+
+    /// The failure of a request that nobody gave keys for, with what to do about it.
+    pub(super) fn no_credentials(&self, error: Error) -> Error {
+        if error.kind() == ErrorKind::Unavailable || error.hint().is_some() {
+            return error;
+        }
+        error.with_hint(self.sessions.hint())
     }
 
     /// The failure of an answer that arrived and is not one of S3's.

@@ -1,5 +1,6 @@
 //! A bucket of the user's own at S3, or at a server that speaks its protocol.
 
+mod bytes;
 mod client;
 mod conditions;
 mod copy;

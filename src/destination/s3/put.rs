@@ -1,18 +1,13 @@
 //! Stores objects by one request, under conditions and with a checksum.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use aws_sdk_s3::operation::put_object::PutObjectOutput;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ObjectCannedAcl, RequestPayer, ServerSideEncryption, StorageClass};
-use aws_smithy_types::body::SdkBody;
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use md5::{Digest as _, Md5};
 use url::Url;
 
 use super::S3Store;
+use super::bytes::header_value;
 use super::failure::{Operation, is_refused_condition, is_unknown_request};
 use crate::destination::bucket::{Condition, Payload, Put, PutTerms, Version};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,9 +16,16 @@ use crate::export::{Base64, ChecksumAlgorithm};
 /// The name of the metadata by which our own objects are known.
 pub(super) const ORIGIN: &str = "e3sync-origin";
 
+/// The checksum that every server verifies which knows S3's newer ones.
+const SHA256: &str = "x-amz-checksum-sha256";
+
+/// Says that these credentials' account pays.
+pub(super) const PAYER: &str = "x-amz-request-payer";
+
 /// What became of an attempt to store an object.
 enum PutAnswer {
-    Stored(Box<PutObjectOutput>),
+    /// With the headers of the answer.
+    Stored(Box<HeaderMap>),
     /// The condition does not hold.
     Refused,
     /// The server knows no conditions.
@@ -51,35 +53,23 @@ impl S3Store {
     async fn try_put(&self, key: &str, payload: &Payload, terms: &PutTerms<'_>) -> Result<Option<Put>> {
         let sha256 =
             terms.checksums.get(ChecksumAlgorithm::Sha256).ok_or_else(|| missing_checksum("SHA-256"))?.to_string();
-        let length_bytes = signed(payload.length_bytes())?;
+        let properties = self.put_headers(terms)?;
         let answer = self.sessions.run(async |session| {
-            let request = session
-                .plain
-                .put_object()
-                .bucket(&self.settings.bucket)
-                .key(key)
-                .content_length(length_bytes)
-                .set_checksum_sha256(session.sends_checksums.then(|| sha256.clone()))
-                .set_content_md5((!session.sends_checksums).then(|| md5_of(payload)))
-                .set_if_none_match(if_none_match(terms.condition))
-                .set_if_match(if_match(terms.condition))
-                .set_metadata(terms.origin.map(origin_metadata))
-                .set_server_side_encryption(self.encryption())
-                .set_ssekms_key_id(self.settings.sse_kms_key_id.clone())
-                .set_storage_class(terms.is_data.then(|| self.storage_class()).flatten())
-                .set_tagging(terms.is_data.then(|| self.tagging()).flatten())
-                .set_acl(self.acl())
-                .set_request_payer(self.request_payer())
-                .body(byte_stream(payload));
-            // The bucket verifies the SHA-256 that is sent along; a signature over the bytes would
-            // only have them hashed once more.
-            match request.customize().disable_payload_signing().send().await {
-                Err(error) if is_refused_condition(&error, terms.condition) => Ok(PutAnswer::Refused),
-                Err(error) if self.conditions.may_lack(terms.condition) && is_unknown_request(&error) => {
+            let mut headers = properties.clone();
+            // The bucket verifies the checksum that is sent along; a signature over the bytes would only have
+            // them hashed once more.
+            if session.sends_checksums {
+                headers.insert(SHA256, header_value("a checksum", &sha256)?);
+            } else {
+                headers.insert("content-md5", header_value("a checksum", &md5_of(payload))?);
+            }
+            match self.send_bytes(&session.bytes, Operation::Put, (key, ""), headers, payload).await? {
+                Err(refusal) if is_refused_condition(&*refusal, terms.condition) => Ok(PutAnswer::Refused),
+                Err(refusal) if self.conditions.may_lack(terms.condition) && is_unknown_request(&*refusal) => {
                     Ok(PutAnswer::Unknown)
                 }
-                Err(error) => Err(self.failure(Operation::Put, key, &error)),
-                Ok(answer) => Ok(PutAnswer::Stored(Box::new(answer))),
+                Err(refusal) => Err(self.refused(Operation::Put, *refusal)),
+                Ok(headers) => Ok(PutAnswer::Stored(Box::new(headers))),
             }
         });
         let answer = match answer.await? {
@@ -89,11 +79,35 @@ impl S3Store {
                 answer
             }
         };
-        let PutAnswer::Stored(answer) = answer else { return Ok(Some(Put::Refused)) };
-        if answer.checksum_sha256.is_some_and(|stored| stored != sha256) {
+        let PutAnswer::Stored(headers) = answer else { return Ok(Some(Put::Refused)) };
+        if headers.get(SHA256).is_some_and(|stored| stored.as_bytes() != sha256.as_bytes()) {
             return Err(self.altered(Operation::Put, key, "SHA-256"));
         }
-        self.stored(Operation::Put, key, answer.e_tag).map(Some)
+        self.stored(Operation::Put, key, text_of(&headers, "etag")).map(Some)
+    }
+
+    /// What an object gets besides its bytes, and on what it depends.
+    fn put_headers(&self, terms: &PutTerms<'_>) -> Result<HeaderMap> {
+        let settings = &self.settings;
+        let of_data = |text: Option<String>| text.filter(|_| terms.is_data);
+        let mut headers = HeaderMap::with_capacity(20);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        for (name, value) in [
+            ("if-none-match", if_none_match(terms.condition)),
+            ("if-match", if_match(terms.condition)),
+            ("x-amz-meta-e3sync-origin", terms.origin.map(str::to_owned)),
+            ("x-amz-server-side-encryption", settings.sse.clone()),
+            ("x-amz-server-side-encryption-aws-kms-key-id", settings.sse_kms_key_id.clone()),
+            ("x-amz-storage-class", of_data(settings.storage_class.clone())),
+            ("x-amz-tagging", of_data(self.tagging())),
+            ("x-amz-acl", settings.acl.clone()),
+            (PAYER, settings.pays_requests.then(|| "requester".to_owned())),
+        ] {
+            if let Some(value) = value {
+                headers.insert(name, header_value(name, &value)?);
+            }
+        }
+        Ok(headers)
     }
 
     /// The proof that an object is stored: S3 never leaves the ETag out.
@@ -168,41 +182,9 @@ pub(super) fn signed(bytes: u64) -> Result<i64> {
     i64::try_from(bytes).map_err(|cause| Error::new(ErrorKind::Internal, "an impossible length").with_cause(cause))
 }
 
-/// The payload as the SDK's body: its pieces one after the other, not copied together.
-pub(super) fn byte_stream(payload: &Payload) -> ByteStream {
-    let chunks = payload.chunks().to_vec().into_iter();
-    let body = Pieces { chunks, left_bytes: payload.length_bytes() };
-    ByteStream::new(if body.left_bytes == 0 { SdkBody::empty() } else { SdkBody::from_body_1_x(body) })
-}
-
-/// A body of pieces whose length is known.
-struct Pieces {
-    chunks: std::vec::IntoIter<Bytes>,
-    left_bytes: u64,
-}
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
-        let chunk = self.chunks.find(|chunk| !chunk.is_empty());
-        Poll::Ready(chunk.map(|chunk| {
-            self.left_bytes -= chunk.len() as u64;
-            Ok(Frame::data(chunk))
-        }))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left_bytes == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left_bytes)
-    }
+/// A header's text.
+pub(super) fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
 #[cfg(test)]

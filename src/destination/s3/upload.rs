@@ -6,16 +6,22 @@ use aws_sdk_s3::types::{
     StorageClass,
 };
 use crc_fast::{CrcAlgorithm, Digest};
+use http::{HeaderMap, HeaderValue};
 
+use super::bytes::header_value;
 use super::failure::{Operation, is_refused_condition};
-use super::put::{byte_stream, if_match, if_none_match, md5_of, missing_checksum, origin_metadata, signed};
+use super::put::{PAYER, if_match, if_none_match, md5_of, missing_checksum, origin_metadata, signed, text_of};
 use super::{CHECKSUM, S3Store};
 use crate::destination::bucket::{Condition, Part, Payload, Put, Upload};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Base64, Checksum, Checksums};
+use crate::net;
 
 /// S3's own limit on the unfinished uploads of one answer.
 const UPLOADS_MAX: i32 = 1000;
+
+/// The checksum of a part.
+const CRC64_NVME: &str = "x-amz-checksum-crc64nvme";
 
 /// What an object that is made of parts will have besides its bytes.
 pub(super) struct Properties {
@@ -60,28 +66,27 @@ impl S3Store {
         let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
         payload.chunks().iter().for_each(|chunk| digest.update(chunk));
         let checksum = Base64(digest.finalize().to_be_bytes()).to_string();
-        let (length_bytes, number) = (signed(payload.length_bytes())?, part_number(number)?);
+        let mut query = format!("?partNumber={number}&uploadId=");
+        net::push_encoded(&mut query, &upload.id, b'.');
         let answer = self.sessions.run(async |session| {
-            let request = session
-                .plain
-                .upload_part()
-                .bucket(&self.settings.bucket)
-                .key(&upload.key)
-                .upload_id(&upload.id)
-                .part_number(number)
-                .content_length(length_bytes)
-                .set_checksum_crc64_nvme(session.sends_checksums.then(|| checksum.clone()))
-                .set_content_md5((!session.sends_checksums).then(|| md5_of(payload)))
-                .set_request_payer(self.request_payer())
-                .body(byte_stream(payload));
-            let answer = request.customize().disable_payload_signing().send().await;
-            answer.map_err(|error| self.failure(Operation::UploadPart, &upload.key, &error))
+            let mut headers = HeaderMap::new();
+            if session.sends_checksums {
+                headers.insert(CRC64_NVME, header_value("a checksum", &checksum)?);
+            } else {
+                headers.insert("content-md5", header_value("a checksum", &md5_of(payload))?);
+            }
+            if self.settings.pays_requests {
+                headers.insert(PAYER, HeaderValue::from_static("requester"));
+            }
+            let answer =
+                self.send_bytes(&session.bytes, Operation::UploadPart, (&upload.key, &query), headers, payload);
+            answer.await?.map_err(|refusal| self.refused(Operation::UploadPart, *refusal))
         });
-        let answer = answer.await?;
-        if answer.checksum_crc64_nvme.is_some_and(|stored| stored != checksum) {
+        let headers = answer.await?;
+        if headers.get(CRC64_NVME).is_some_and(|stored| stored.as_bytes() != checksum.as_bytes()) {
             return Err(self.altered(Operation::UploadPart, &upload.key, "CRC-64/NVME"));
         }
-        self.etag(Operation::UploadPart, &upload.key, answer.e_tag)
+        self.etag(Operation::UploadPart, &upload.key, text_of(&headers, "etag"))
     }
 
     /// Makes an object of its parts. Only a copy goes without `computed`: its bytes never were here.

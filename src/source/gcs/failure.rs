@@ -1,17 +1,15 @@
 //! What refusals of Google Cloud Storage mean at the source.
 
-use reqwest::Response;
-
 use crate::error::{Error, ErrorKind};
 use crate::export::printable;
-use crate::net::{self, RefusalBody};
+use crate::net::{self, Answer, RefusalBody};
 use crate::source::get;
 
 /// The most of an error's body that is read, in bytes.
 const ERROR_BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// The failure behind an answer that is no success.
-pub(super) async fn of_response(response: Response, verb: &str, key: &str) -> Error {
+pub(super) async fn of_response(response: Answer, verb: &str, key: &str) -> Error {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = get::error_body(response, ERROR_BODY_BYTES_MAX).await;
     let body = RefusalBody::read(&body);

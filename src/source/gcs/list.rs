@@ -1,12 +1,13 @@
 //! Listings of the source at Google Cloud Storage, by its JSON API.
 
+use bytes::Bytes;
 use serde::Deserialize;
 
 use super::{GcsProtocol, failure};
 use crate::credentials::{GcpToken, Issued};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::export::{Checksum, ChecksumAlgorithm, Checksums, Object, printable};
-use crate::net;
+use crate::net::{self, Timeouts};
 use crate::plan::listing_check::PageToken;
 use crate::source::get;
 use crate::source::page::{RawPage, untrusted};
@@ -77,31 +78,16 @@ impl GcsProtocol {
         url
     }
 
-    async fn fetch_page(&self, issued: &Issued<GcpToken>, url: &str, prefix: &str) -> Result<Vec<u8>> {
+    async fn fetch_page(&self, issued: &Issued<GcpToken>, url: &str, prefix: &str) -> Result<Bytes> {
         let mut request = get::request(url, prefix, None)?;
         self.authorize(&mut request, &issued.credentials)?;
-        let what = || format!("no answer to LIST {}", printable(prefix));
-        let request = reqwest::Request::try_from(request).map_err(|_| {
-            Error::new(ErrorKind::Internal, format!("cannot ask for the listing of {}", printable(prefix)))
-        })?;
-        let stall_timeout = self.settings.net.stall_timeout;
-        let stalled = |_| Error::new(ErrorKind::Unavailable, what());
-        let sending = tokio::time::timeout(stall_timeout, self.client.execute(request));
-        let mut response = sending.await.map_err(stalled)?.map_err(|cause| net::connection_error(what(), cause))?;
-        if !response.status().is_success() {
-            return Err(failure::of_response(response, "LIST", prefix).await);
+        let failed = |cause| net::connection_error(format!("no answer to LIST {}", printable(prefix)), cause);
+        let answer = self.client.send(request, Timeouts::all(self.settings.net.stall_timeout)).await.map_err(failed)?;
+        if !answer.status().is_success() {
+            return Err(failure::of_response(answer, "LIST", prefix).await);
         }
-        let mut body = Vec::new();
-        loop {
-            let reading = tokio::time::timeout(stall_timeout, response.chunk());
-            match reading.await.map_err(stalled)?.map_err(|cause| net::connection_error(what(), cause))? {
-                Some(chunk) => body.extend_from_slice(&chunk),
-                None => return Ok(body),
-            }
-            if body.len() > PAGE_BYTES_MAX {
-                return Err(untrusted(prefix, "the answer is far too long"));
-            }
-        }
+        let body = answer.into_body().bytes(PAGE_BYTES_MAX).await.map_err(failed)?;
+        body.ok_or_else(|| untrusted(prefix, "the answer is far too long"))
     }
 }
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{HeaderValue, header};
-use reqwest::Client;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
@@ -20,7 +19,7 @@ use super::{OpenObject, PageToken, ReadRequest};
 use crate::credentials::{GcpToken, Issued};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Object;
-use crate::net::{self, NetSettings};
+use crate::net::{self, HttpClient, NetSettings};
 use crate::progress::Counters;
 
 /// Google's own address.
@@ -40,7 +39,7 @@ pub struct GcsSettings {
 /// Google Cloud Storage's requests.
 pub(super) struct GcsProtocol {
     settings: GcsSettings,
-    client: Client,
+    client: HttpClient,
     getter: Getter,
     counters: Arc<Counters>,
 }

@@ -3,7 +3,7 @@
 use super::GcsProtocol;
 use crate::credentials::{GcpToken, Grant};
 use crate::error::Result;
-use crate::net;
+use crate::net::{self, SentBody};
 use crate::source::get;
 use crate::source::raw::LookedAt;
 
@@ -13,7 +13,7 @@ impl GcsProtocol {
         &self,
         grant: &Grant<GcpToken>,
         asked: &LookedAt<'_>,
-    ) -> Result<http::Request<&'static str>> {
+    ) -> Result<http::Request<SentBody>> {
         let mut url = self.objects_url(&grant.location.bucket);
         let mut request = match asked {
             LookedAt::Listing { prefix, has_delimiter } => {

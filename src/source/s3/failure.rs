@@ -1,47 +1,26 @@
 //! What refusals of S3 mean at the source.
 
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use reqwest::Response;
-
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::export::printable;
-use crate::net::{Refusal, RefusalBody, SdkFailure};
+use crate::net::{Answer, Refusal, RefusalBody};
 use crate::source::get;
-use crate::source::page::untrusted;
 
 /// The most of an error's body that is read, in bytes.
 const ERROR_BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// The failure behind an answer to a GET that is no success.
-pub(super) async fn of_response(response: Response, key: &str, clock: &Clock) -> Error {
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = get::error_body(response, ERROR_BODY_BYTES_MAX).await;
-    let body = RefusalBody::read(&body);
+/// The failure behind an answer that is no success; `verb` says what was asked.
+pub(super) async fn of_answer(answer: Answer, verb: &str, key: &str, clock: &Clock) -> Error {
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = RefusalBody::read(&get::error_body(answer, ERROR_BODY_BYTES_MAX).await);
     let refusal = Refusal {
-        request: format!("GET {}", printable(key)),
+        request: format!("{verb} {}", printable(key)),
         status,
         code: body.code,
         message: body.message,
         request_id: get::text(&headers, "x-amz-request-id").unwrap_or_default().to_owned(),
         headers,
     };
-    error_of(refusal, clock)
-}
-
-/// The failure behind a listing that the SDK reports as failed.
-pub(super) fn of_listing(error: SdkError<ListObjectsV2Error, HttpResponse>, prefix: &str, clock: &Clock) -> Error {
-    match SdkFailure::of(&error, &format!("LIST {}", printable(prefix))) {
-        SdkFailure::Refused(refusal) if refusal.status.is_success() => untrusted(prefix, "it is not a listing"),
-        SdkFailure::Refused(refusal) => error_of(*refusal, clock),
-        SdkFailure::Untrusted(reason) => untrusted(prefix, &reason),
-        SdkFailure::NoCredentials(error) | SdkFailure::Unanswered(error) => error,
-    }
-}
-
-fn error_of(refusal: Refusal, clock: &Clock) -> Error {
     let kind = kind(&refusal);
     let hint = hint(kind, &refusal.code);
     let error = refusal.into_error(kind, clock);

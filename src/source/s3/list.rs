@@ -1,33 +1,20 @@
 //! Listings of the source at S3.
 
-use std::sync::Arc;
+use http::Request;
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Config, Region};
-use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
-
-use super::{S3Protocol, S3Settings, failure};
-use crate::clock::Clock;
-use crate::credentials::{AwsCredentials, Issued};
+use super::xml::ListedPage;
+use super::{S3Protocol, failure, object_url};
+use crate::credentials::{AwsCredentials, Issued, SignedPayload};
 use crate::error::Result;
-use crate::export::Object;
-use crate::net::{self, SdkTransport};
+use crate::export::printable;
+use crate::net::{self, SentBody, Timeouts};
 use crate::plan::listing_check::{PageToken, next_token};
+use crate::source::get;
 use crate::source::page::{RawPage, untrusted};
 
-/// The SDK's settings, all but the credentials: those are given with each request, so that it is
-/// known which ones a refusal is about.
-pub(super) fn sdk_config(settings: &S3Settings, transport: SdkTransport, clock: Arc<Clock>) -> Config {
-    let mut builder = net::with_own_transport(Config::builder(), transport, clock)
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(settings.region.clone()))
-        .identity_cache(aws_sdk_s3::config::IdentityCache::no_cache())
-        .force_path_style(settings.endpoint_url.is_some());
-    if let Some(url) = &settings.endpoint_url {
-        builder = builder.endpoint_url(url.as_str().trim_end_matches('/'));
-    }
-    builder.build()
-}
+/// The longest page that is read into memory, in bytes: one of 1,000 keys of 1,024 bytes each, escaped at its
+/// worst, fits.
+const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 impl S3Protocol {
     /// One listing request.
@@ -40,46 +27,56 @@ impl S3Protocol {
     ) -> Result<RawPage> {
         self.counters.list_requests.add(1);
         let bucket = &issued.location.bucket;
-        let config = self.sdk_config.to_builder().credentials_provider(issued.credentials.to_sdk()).build();
-        let answer = Client::from_conf(config)
-            .list_objects_v2()
-            .bucket(bucket)
-            .prefix(prefix)
-            .set_delimiter(delimiter.map(str::to_owned))
-            .set_continuation_token(from.map(|from| from.token.clone()))
-            .send()
-            .await
-            .map_err(|error| failure::of_listing(error, prefix, &self.clock))?;
-        raw_page(answer, bucket, prefix)
+        let request = self.list_request(&issued.credentials, bucket, prefix, delimiter, from)?;
+        let failed = |cause| net::connection_error(format!("no answer to LIST {}", printable(prefix)), cause);
+        let answer = self.client.send(request, Timeouts::all(self.settings.net.stall_timeout)).await.map_err(failed)?;
+        if !answer.status().is_success() {
+            return Err(failure::of_answer(answer, "LIST", prefix, &self.clock).await);
+        }
+        let body = answer.into_body().bytes(PAGE_BYTES_MAX).await.map_err(failed)?;
+        let body = body.ok_or_else(|| untrusted(prefix, "the answer is far too long"))?;
+        let page = ListedPage::read(&body).map_err(|reason| untrusted(prefix, reason))?;
+        raw_page(page, bucket, prefix)
+    }
+
+    /// The signed request for a page.
+    pub(super) fn list_request(
+        &self,
+        credentials: &AwsCredentials,
+        bucket: &str,
+        prefix: &str,
+        delimiter: Option<&str>,
+        from: Option<&PageToken>,
+    ) -> Result<Request<SentBody>> {
+        let mut url = object_url(&self.settings, bucket, "");
+        url.push_str("?list-type=2&prefix=");
+        net::push_encoded(&mut url, prefix, b'.');
+        for (name, value) in [("delimiter", delimiter), ("continuation-token", from.map(|from| from.token.as_str()))] {
+            if let Some(value) = value {
+                url.push('&');
+                url.push_str(name);
+                url.push('=');
+                net::push_encoded(&mut url, value, b'.');
+            }
+        }
+        let mut request = get::request(&url, prefix, None)?;
+        self.signer.sign(&mut request, SignedPayload::Empty, credentials, self.clock.now())?;
+        Ok(request)
     }
 }
 
-/// The answer in the words of both clouds; the bucket and the number of keys must be right.
-fn raw_page(answer: ListObjectsV2Output, bucket: &str, prefix: &str) -> Result<RawPage> {
-    if answer.name() != Some(bucket) {
+/// The page in the words of both clouds; the bucket and the number of keys must be right.
+fn raw_page(page: ListedPage, bucket: &str, prefix: &str) -> Result<RawPage> {
+    if page.bucket.as_deref() != Some(bucket) {
         return Err(untrusted(prefix, "it does not say that it lists this bucket"));
     }
-    if answer.prefix().is_none() {
+    if page.prefix.is_none() {
         return Err(untrusted(prefix, "it does not say which prefix it lists"));
     }
-    let keys = answer.contents().len() + answer.common_prefixes().len();
-    if answer.key_count().is_some_and(|count| usize::try_from(count) != Ok(keys)) {
+    let keys = page.objects.len() + page.folders.len();
+    if page.key_count.is_some_and(|count| count != keys) {
         return Err(untrusted(prefix, "it has another number of keys than it says"));
     }
-    let is_truncated = answer.is_truncated() == Some(true);
-    let next_token =
-        next_token(is_truncated, answer.next_continuation_token).map_err(|reason| untrusted(prefix, reason))?;
-    let folders = answer.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix).collect();
-    let contents = answer.contents.unwrap_or_default();
-    let objects = contents.into_iter().map(|object| read_object(object, prefix)).collect::<Result<_>>()?;
-    Ok(RawPage { prefix: answer.prefix, objects, folders, next_token })
-}
-
-fn read_object(object: aws_sdk_s3::types::Object, prefix: &str) -> Result<Object> {
-    let key = object.key.ok_or_else(|| untrusted(prefix, "an object has no key"))?;
-    let size_bytes = object
-        .size
-        .and_then(|size| u64::try_from(size).ok())
-        .ok_or_else(|| untrusted(prefix, "an object has no size"))?;
-    Ok(Object { key, size_bytes, etag: object.e_tag, ..Object::default() })
+    let next_token = next_token(page.is_truncated, page.next_token).map_err(|reason| untrusted(prefix, reason))?;
+    Ok(RawPage { prefix: page.prefix, objects: page.objects, folders: page.folders, next_token })
 }

@@ -1,15 +1,15 @@
-//! The export in S3: listings by the AWS SDK, objects by one lean signed GET.
+//! The export in S3: listings and objects by lean signed GETs.
 
 mod failure;
 mod list;
 mod raw;
-mod sign;
+mod xml;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::HeaderValue;
+use http::{HeaderValue, Request};
 use url::Url;
 
 use super::bucket::Protocol;
@@ -17,10 +17,10 @@ use super::get::{self, Getter};
 use super::page::RawPage;
 use super::{OpenObject, PageToken, ReadRequest};
 use crate::clock::Clock;
-use crate::credentials::{AwsCredentials, Issued};
+use crate::credentials::{AwsCredentials, Issued, SignedPayload, Signer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, printable};
-use crate::net::{self, AnswerCheck, NetSettings, SdkTransport};
+use crate::net::{self, HttpClient, NetSettings, SentBody};
 use crate::progress::Counters;
 
 /// How the export's bucket is reached.
@@ -47,7 +47,8 @@ impl Default for S3Settings {
 pub(super) struct S3Protocol {
     settings: S3Settings,
     getter: Getter,
-    sdk_config: aws_sdk_s3::Config,
+    client: HttpClient,
+    signer: Signer,
     clock: Arc<Clock>,
     counters: Arc<Counters>,
 }
@@ -59,10 +60,10 @@ impl S3Protocol {
     /// [`ErrorKind::Usage`] for a proxy that cannot be used.
     pub fn new(settings: S3Settings, clock: Arc<Clock>, counters: Arc<Counters>) -> Result<Self> {
         let client = net::build_client(&settings.net)?;
-        let transport = SdkTransport::new(client.clone(), AnswerCheck::WholeXml);
         Ok(Self {
-            sdk_config: list::sdk_config(&settings, transport, clock.clone()),
-            getter: Getter::new(client, settings.net.clone(), counters.clone()),
+            signer: Signer::new(&settings.region),
+            getter: Getter::new(client.clone(), settings.net.clone(), counters.clone()),
+            client,
             settings,
             clock,
             counters,
@@ -75,8 +76,8 @@ impl S3Protocol {
         key: &str,
         object: &Object,
         range: Option<&Range<u64>>,
-    ) -> Result<http::Request<&'static str>> {
-        let url = sign::object_url(&self.settings, &issued.location.bucket, key);
+    ) -> Result<Request<SentBody>> {
+        let url = object_url(&self.settings, &issued.location.bucket, key);
         let mut request = get::request(&url, key, range)?;
         let headers = request.headers_mut();
         headers.insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
@@ -86,7 +87,7 @@ impl S3Protocol {
             })?;
             headers.insert(http::header::IF_MATCH, value);
         }
-        sign::sign(&mut request, &issued.credentials, &self.settings.region, self.clock.now())?;
+        self.signer.sign(&mut request, SignedPayload::Empty, &issued.credentials, self.clock.now())?;
         Ok(request)
     }
 }
@@ -116,8 +117,41 @@ impl Protocol for S3Protocol {
         let http_request = self.signed_get(issued, key, object, range)?;
         let response = self.getter.send(http_request, key, request.on_new_connection).await?;
         if !response.status().is_success() {
-            return Err(failure::of_response(response, key, &self.clock).await);
+            return Err(failure::of_answer(response, "GET", key, &self.clock).await);
         }
         self.getter.opened(response, object, range)
+    }
+}
+
+/// The address of an object: in the bucket's own host at AWS, in path style elsewhere.
+fn object_url(settings: &S3Settings, bucket: &str, key: &str) -> String {
+    let mut url = match &settings.endpoint_url {
+        Some(endpoint) => format!("{}/{bucket}/", endpoint.as_str().trim_end_matches('/')),
+        None => format!("https://{bucket}.s3.{}.amazonaws.com/", settings.region),
+    };
+    net::push_encoded(&mut url, key, b'/');
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings_with(endpoint_url: Option<&str>) -> S3Settings {
+        S3Settings {
+            region: "us-east-1".into(),
+            endpoint_url: endpoint_url.map(|url| url.parse().unwrap()),
+            net: NetSettings::default(),
+        }
+    }
+
+    #[test]
+    fn a_key_is_escaped_once_and_never_decoded() {
+        let key = "v1/account_id=1/type=events/event=a%3Ab c/größe+";
+        let expected = "v1/account_id%3D1/type%3Devents/event%3Da%253Ab%20c/gr%C3%B6%C3%9Fe%2B";
+        let url = object_url(&settings_with(None), "bucket-b", key);
+        assert_eq!(url, format!("https://bucket-b.s3.us-east-1.amazonaws.com/{expected}"));
+        let url = object_url(&settings_with(Some("http://127.0.0.1:9")), "bucket-b", key);
+        assert_eq!(url, format!("http://127.0.0.1:9/bucket-b/{expected}"));
     }
 }

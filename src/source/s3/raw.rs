@@ -1,11 +1,11 @@
 //! Requests whose answers are looked at as they come.
 
-use http::HeaderValue;
+use http::{HeaderValue, Request};
 
-use super::{S3Protocol, sign};
-use crate::credentials::{AwsCredentials, Grant};
+use super::{S3Protocol, object_url};
+use crate::credentials::{AwsCredentials, Grant, SignedPayload};
 use crate::error::Result;
-use crate::net;
+use crate::net::SentBody;
 use crate::source::get;
 use crate::source::raw::LookedAt;
 
@@ -15,24 +15,19 @@ impl S3Protocol {
         &self,
         grant: &Grant<AwsCredentials>,
         asked: &LookedAt<'_>,
-    ) -> Result<http::Request<&'static str>> {
-        let bucket = &grant.location.bucket;
-        let mut request = match asked {
+    ) -> Result<Request<SentBody>> {
+        let (bucket, credentials) = (&grant.location.bucket, &grant.credentials);
+        match asked {
             LookedAt::Listing { prefix, has_delimiter } => {
-                let mut url = sign::object_url(&self.settings, bucket, "");
-                url.push_str(if *has_delimiter { "?delimiter=%2F&" } else { "?" });
-                url.push_str("list-type=2&prefix=");
-                net::push_encoded(&mut url, prefix, b'.');
-                get::request(&url, prefix, None)?
+                self.list_request(credentials, bucket, prefix, has_delimiter.then_some("/"), None)
             }
             LookedAt::Object { key, range } => {
-                let url = sign::object_url(&self.settings, bucket, key);
+                let url = object_url(&self.settings, bucket, key);
                 let mut request = get::request(&url, key, range.as_ref())?;
                 request.headers_mut().insert("x-amz-checksum-mode", HeaderValue::from_static("ENABLED"));
-                request
+                self.signer.sign(&mut request, SignedPayload::Empty, credentials, self.clock.now())?;
+                Ok(request)
             }
-        };
-        sign::sign(&mut request, &grant.credentials, &self.settings.region, self.clock.now())?;
-        Ok(request)
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +13,7 @@ use super::refresh_token::UserCredentials;
 use super::service_account;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
+use crate::net::HttpClient;
 
 /// Credentials that lie in others lie in others at most so deep.
 const NESTED_MAX: usize = 3;
@@ -54,7 +54,7 @@ struct ImpersonatedFile {
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] for a file that cannot be read, lacks something, or is of an unknown kind.
-pub(super) fn read(path: &Path, runs_programs: bool, client: &Client) -> Result<GoogleIdentity> {
+pub(super) fn read(path: &Path, runs_programs: bool, client: &HttpClient) -> Result<GoogleIdentity> {
     let name = format!("the credentials file {}", printable(&path.to_string_lossy()));
     let text = std::fs::read_to_string(path).map_err(|cause| refused(&name, "cannot be read").with_cause(cause))?;
     Reader { name: &name, runs_programs, client }.identity(&SecretString::from(text), NESTED_MAX)
@@ -63,7 +63,7 @@ pub(super) fn read(path: &Path, runs_programs: bool, client: &Client) -> Result<
 struct Reader<'a> {
     name: &'a str,
     runs_programs: bool,
-    client: &'a Client,
+    client: &'a HttpClient,
 }
 
 impl Reader<'_> {

@@ -1,6 +1,7 @@
 //! Workload and workforce identity federation: another provider's token is exchanged for one of
 //! Google's (RFC 8693).
 
+use http::header;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
@@ -9,7 +10,7 @@ use url::Url;
 use super::impersonation::ImpersonatedAccount;
 use super::subject_token::{SubjectSource, SubjectTokenSource};
 use super::token::{Asker, Bearer, SCOPE};
-use super::token_server::{TokenAnswer, ask, post_form, secret_url};
+use super::token_server::{TokenAnswer, ask, basic, post_form, secret_url};
 use crate::error::Result;
 
 /// What the token is for that is only shown to act as a service account.
@@ -89,9 +90,9 @@ impl Federation {
         ];
         // A client that says who it is has a project of its own.
         fields.extend(options.as_deref().filter(|_| self.client.is_none()).map(|options| ("options", options)));
-        let mut request = post_form(&asker.client, self.token_url.clone(), &fields);
+        let mut request = post_form(&self.token_url, &fields)?;
         if let Some((id, secret)) = &self.client {
-            request = request.basic_auth(id, Some(secret.expose_secret()));
+            request.headers_mut().insert(header::AUTHORIZATION, basic(id, secret.expose_secret())?);
         }
         let answer: TokenAnswer = ask(&asker.client, request, SERVER, HINT).await?;
         let bearer = answer.into_bearer();

@@ -1,5 +1,6 @@
 //! A service account that others may act as: Google's IAM credentials give its tokens to them.
 
+use http::header;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
@@ -7,8 +8,9 @@ use serde_json::json;
 use url::Url;
 
 use super::token::{Asker, Bearer, SCOPE};
-use super::token_server::{ask, secret_url};
+use super::token_server::{ask, post, secret_url};
 use crate::error::{Error, ErrorKind, Result};
+use crate::net;
 
 /// The life that is asked for where the file does not say; more needs a policy of the organisation.
 const LIFETIME_SECONDS: u64 = 3600;
@@ -48,8 +50,8 @@ impl ImpersonatedAccount {
             "scope": [SCOPE],
             "lifetime": format!("{}s", self.lifetime_seconds),
         });
-        let request = asker.client.post(self.url.clone()).bearer_auth(caller.text.expose_secret());
-        let request = request.header("content-type", "application/json").body(document.to_string());
+        let mut request = post(&self.url, "application/json", document.to_string())?;
+        request.headers_mut().insert(header::AUTHORIZATION, net::bearer(caller.text.expose_secret())?);
         let answer: AccessTokenResponse = ask(&asker.client, request, SERVER, HINT).await?;
         let expires_at: Timestamp = answer.expire_time.parse().map_err(|_| {
             Error::new(ErrorKind::Protocol, format!("the answer of {SERVER} has no usable `expireTime`"))

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use super::token::{Asker, Bearer};
 use super::token_server::{TokenAnswer, answer, refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
+use crate::net::{self, SentBody};
 
 /// The server by its name and, where names are not resolved, by its address. Both are reached only
 /// from inside the machine, which is why plain HTTP serves.
@@ -44,7 +45,8 @@ impl MetadataServer {
     pub async fn issue(&self, asker: &Asker) -> Result<Bearer> {
         let mut last = Error::new(ErrorKind::Internal, "there is no metadata server to ask");
         for url in &self.0 {
-            let request = asker.client.get(url).header("metadata-flavor", "Google");
+            let mut request = net::request(Method::GET, url, SentBody::empty())?;
+            request.headers_mut().insert("metadata-flavor", HeaderValue::from_static("Google"));
             match answer(&asker.client, request, NAME, TIMEOUT).await {
                 // By this header alone is Google's server told from another network's device.
                 Ok(answer)

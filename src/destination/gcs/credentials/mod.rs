@@ -17,7 +17,6 @@ use std::time::Instant;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use object_store::gcp::GcpCredential;
-use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::credentials_file::GoogleIdentity;
@@ -28,7 +27,7 @@ use crate::clock::Clock;
 use crate::credentials::SecretSource;
 use crate::credentials::well_formed::{self, Syntax};
 use crate::error::{ErrorKind, Result};
-use crate::net::NetSettings;
+use crate::net::{HttpClient, NetSettings};
 
 /// Issues tokens to whom the settings name.
 pub(super) struct TokenIssuer {
@@ -48,7 +47,7 @@ impl TokenIssuer {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] for a file that cannot be read or is of a kind that is not supported.
-    pub fn new(access: &GcsAccess, client: Client, net: &NetSettings, clock: Arc<Clock>) -> Result<Self> {
+    pub fn new(access: &GcsAccess, client: HttpClient, net: &NetSettings, clock: Arc<Clock>) -> Result<Self> {
         let origin = match access {
             GcsAccess::Token(token) => TokenOrigin::Fixed(token.clone()),
             GcsAccess::Command(command) => TokenOrigin::Command(SecretSource::Command(command.clone())),

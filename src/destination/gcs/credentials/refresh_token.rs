@@ -1,14 +1,13 @@
 //! A person's login, kept as a refresh token: a Google user's, or one of a workforce pool.
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use http::header;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
 use super::token::{Asker, Bearer};
-use super::token_server::{TokenAnswer, ask, post_form, secret_url};
+use super::token_server::{TokenAnswer, ask, basic, post_form, secret_url};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where Google exchanges a user's refresh token.
@@ -61,15 +60,17 @@ impl UserCredentials {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose_secret())];
         let (request, server) = match &self.pool_url {
             Some(url) => {
-                let request = post_form(&asker.client, url.clone(), &fields);
-                (request.header("authorization", self.basic()), "the workforce pool's token server")
+                let mut request = post_form(url, &fields)?;
+                let login = basic(&self.client_id, self.client_secret.expose_secret())?;
+                request.headers_mut().insert(header::AUTHORIZATION, login);
+                (request, "the workforce pool's token server")
             }
             None => {
                 let url = Url::parse(&asker.token_url)
                     .map_err(|_| Error::new(ErrorKind::Internal, "Google's token server has no address"))?;
                 let client = [("client_id", &*self.client_id), ("client_secret", self.client_secret.expose_secret())];
                 let fields = [fields[0], client[0], client[1], fields[1]];
-                (post_form(&asker.client, url, &fields), "Google's token server")
+                (post_form(&url, &fields)?, "Google's token server")
             }
         };
         let mut answer: TokenAnswer = ask(&asker.client, request, server, HINT).await?;
@@ -77,10 +78,5 @@ impl UserCredentials {
             *refresh_token = next.into();
         }
         Ok(answer.into_bearer())
-    }
-
-    fn basic(&self) -> String {
-        let pair = format!("{}:{}", self.client_id, self.client_secret.expose_secret());
-        format!("Basic {}", BASE64_STANDARD.encode(pair))
     }
 }

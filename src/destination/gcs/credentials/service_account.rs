@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder};
-use reqwest::Client;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::super::transport::Transport;
 use super::token::Bearer;
 use crate::error::{Error, ErrorKind, Result};
+use crate::net::HttpClient;
 
 /// object_store signs a token for one hour.
 const SIGNED_SECONDS: u64 = 3600;
 
 /// object_store's own signer of tokens; it makes no request for them.
-pub(super) fn signer(key: &SecretString, client: &Client) -> object_store::Result<GoogleCloudStorage> {
+pub(super) fn signer(key: &SecretString, client: &HttpClient) -> object_store::Result<GoogleCloudStorage> {
     GoogleCloudStorageBuilder::new()
         .with_bucket_name("none")
         .with_service_account_key(key.expose_secret())
@@ -23,7 +23,7 @@ pub(super) fn signer(key: &SecretString, client: &Client) -> object_store::Resul
 }
 
 /// A new token of the account.
-pub(super) async fn sign(key: &SecretString, client: &Client) -> Result<Bearer> {
+pub(super) async fn sign(key: &SecretString, client: &HttpClient) -> Result<Bearer> {
     let refused = |_| Error::new(ErrorKind::AccessDenied, "the service account's key signs no token");
     // A new signer each time: it would give the refused token again.
     let credential = signer(key, client).map_err(refused)?.credentials().get_credential().await.map_err(refused)?;

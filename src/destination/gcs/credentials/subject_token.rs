@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Request, StatusCode};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,7 +17,7 @@ use super::token::Asker;
 use super::token_server::{answer, refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
-use crate::net;
+use crate::net::{self, SentBody};
 
 /// How long a program may take, unless the file says so.
 const PROGRAM_TIMEOUT: Duration = Duration::from_secs(30);
@@ -150,13 +150,15 @@ async fn read_file(path: &Path) -> Result<String> {
 }
 
 async fn fetch(asker: &Asker, url: &Url, headers: &BTreeMap<String, String>) -> Result<String> {
-    let request =
-        headers.iter().fold(asker.client.get(url.clone()), |request, (name, value)| request.header(name, value));
+    let request = headers.iter().fold(Request::get(url.as_str()), |request, (name, value)| request.header(name, value));
+    let request = request
+        .body(SentBody::empty())
+        .map_err(|_| usage("the `headers` of its `credential_source` cannot be sent"))?;
     let answer = answer(&asker.client, request, SERVER, PROVIDER_TIMEOUT).await?;
     if answer.status != StatusCode::OK {
         return Err(refusal(&answer, SERVER, HINT));
     }
-    String::from_utf8(answer.body)
+    String::from_utf8(answer.body.to_vec())
         .map_err(|_| Error::new(ErrorKind::Protocol, format!("the answer of {SERVER} is no text")).with_hint(HINT))
 }
 

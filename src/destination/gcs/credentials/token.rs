@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use object_store::gcp::GcpCredential;
-use reqwest::Client;
 use secrecy::SecretString;
 
 use crate::clock::Clock;
-use crate::net::NetSettings;
+use crate::net::{HttpClient, NetSettings};
 
 /// What tokens are for. Google decides by the account's permissions what they may do.
 pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -38,7 +37,7 @@ impl Bearer {
 
 /// What is needed to ask for tokens.
 pub(super) struct Asker {
-    pub client: Client,
+    pub client: HttpClient,
     /// How connections to AWS are made, where an identity there is the proof.
     pub net: NetSettings,
     pub clock: Arc<Clock>,

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-use reqwest::{Client, RequestBuilder};
+use base64::Engine as _;
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -11,7 +11,7 @@ use url::Url;
 use super::token::Bearer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::printable;
-use crate::net::{self, RawAnswer, RefusalBody};
+use crate::net::{self, HttpClient, RawAnswer, RefusalBody, SentBody};
 
 /// How long an answer may take.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,8 +41,8 @@ impl TokenAnswer {
 /// [`ErrorKind::Unavailable`] where no answer comes, or one that says to come back later;
 /// [`ErrorKind::AccessDenied`] for a refusal; [`ErrorKind::Protocol`] for an answer of another form.
 pub(super) async fn ask<T: DeserializeOwned>(
-    client: &Client,
-    request: RequestBuilder,
+    client: &HttpClient,
+    request: Request<SentBody>,
     server: &str,
     hint: &'static str,
 ) -> Result<T> {
@@ -60,14 +60,11 @@ pub(super) async fn ask<T: DeserializeOwned>(
 /// # Errors
 /// [`ErrorKind::Unavailable`] where no answer comes.
 pub(super) async fn answer(
-    client: &Client,
-    request: RequestBuilder,
+    client: &HttpClient,
+    request: Request<SentBody>,
     server: &str,
     timeout: Duration,
 ) -> Result<RawAnswer> {
-    let request = request.build().map_err(|cause| {
-        Error::new(ErrorKind::Internal, format!("cannot ask {server}")).with_cause(cause.without_url())
-    })?;
     RawAnswer::ask(client, request, server, ANSWER_BYTES_MAX, timeout).await
 }
 
@@ -100,8 +97,27 @@ pub(super) fn secret_url(field: &str, text: &str) -> Result<Url> {
 }
 
 /// A POST of a form.
-pub(super) fn post_form(client: &Client, url: Url, fields: &[(&str, &str)]) -> RequestBuilder {
+pub(super) fn post_form(url: &Url, fields: &[(&str, &str)]) -> Result<Request<SentBody>> {
     let form = Url::parse_with_params("http://form/", fields).ok();
     let form = form.as_ref().and_then(Url::query).unwrap_or_default().to_owned();
-    client.post(url).header("content-type", "application/x-www-form-urlencoded").body(form)
+    post(url, "application/x-www-form-urlencoded", form)
+}
+
+/// A POST of a text.
+pub(super) fn post(url: &Url, content_type: &'static str, text: String) -> Result<Request<SentBody>> {
+    let mut request = net::request(Method::POST, url.as_str(), SentBody::bytes(text))?;
+    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Ok(request)
+}
+
+/// The value of an `Authorization` header with a name and a secret (RFC 7617).
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for what cannot stand in a header.
+pub(super) fn basic(name: &str, secret: &str) -> Result<HeaderValue> {
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{secret}"));
+    let mut value = HeaderValue::try_from(format!("Basic {pair}"))
+        .map_err(|_| Error::new(ErrorKind::Usage, "a client's secret cannot stand in a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }

@@ -230,7 +230,7 @@ async fn what_stalls_is_given_up() {
     let mut body = fetched.body;
     assert_eq!(body.try_next().await.unwrap().unwrap(), "beginning");
     let error = body.try_next().await.unwrap_err();
-    assert_eq!(error.to_string(), "the transfer of gs://my-bucket/k was cut: nothing moved for 300ms");
+    assert_eq!(error.to_string(), "the transfer of gs://my-bucket/k was cut: no bytes were transferred for 300ms");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
