@@ -237,7 +237,7 @@ pub fn transfer(arguments: &TransferArgs, retries: u32, address: &Address) -> Re
     if !matches!(address, Address::Directory(_)) && part_size_bytes < BUCKET_PART_BYTES_MIN {
         return Err(usage(
             "--part-size is too small for a bucket",
-            "multipart uploads have parts of at least 5MiB; 16MiB is the default",
+            "multipart uploads have parts of at least 5MiB; 8MiB is the default",
         ));
     }
     if arguments.memory.0 < part_size_bytes {

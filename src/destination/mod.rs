@@ -116,6 +116,13 @@ pub trait ObjectWriter: Send + Sync {
     /// Writes bytes at an offset.
     async fn write(&self, offset: u64, bytes: &Bytes) -> Result<()>;
 
+    /// Reads written bytes again, so that parts which come out of order can be hashed in order and none of them
+    /// waits in memory. Asked for only where [`Destination::buffers_objects`] is false.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Internal`] where what is written cannot be read.
+    fn read_back(&self, offset: u64, buffer: &mut [u8]) -> Result<()>;
+
     /// Notes that all bytes of a part of a large object are written: the object's parts come in any
     /// order, all of one size but the last. A bucket takes them in parts.
     async fn end_part(&self, range: Range<u64>) -> Result<()>;

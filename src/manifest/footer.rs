@@ -39,10 +39,14 @@ impl FooterTail {
         Self { keep_from: size_bytes.saturating_sub(TAIL_BYTES_MAX), chunks: Vec::new() }
     }
 
+    /// Whether some of the bytes before `end` are kept.
+    pub fn reaches(&self, end: u64) -> bool {
+        end > self.keep_from
+    }
+
     /// Sees the bytes that stand at `offset`, in ascending order without gaps.
     pub fn add(&mut self, offset: u64, chunk: &Bytes) {
-        let end = offset + chunk.len() as u64;
-        if end <= self.keep_from {
+        if !self.reaches(offset + chunk.len() as u64) {
             return;
         }
         let skip = usize::try_from(self.keep_from.saturating_sub(offset)).unwrap_or(usize::MAX);
@@ -53,7 +57,8 @@ impl FooterTail {
     pub fn read(&self) -> ParquetFooter {
         let footer = match self.chunks.as_slice() {
             [only] => read_footer(only),
-            chunks => read_footer(&chunks.concat()),
+            // Metadata are a small part of what is kept, and nothing else is joined.
+            _ => read_footer(&self.last_bytes(footer_bytes(&self.last_bytes(END_BYTES)))),
         };
         match footer {
             // A footer that begins before the file does is none.
@@ -64,15 +69,39 @@ impl FooterTail {
 }
 
 impl FooterTail {
+    /// The last bytes, as many as that or all that are kept.
+    fn last_bytes(&self, count: usize) -> Vec<u8> {
+        let mut left = count.min(self.chunks.iter().map(Bytes::len).sum());
+        let mut from_end = Vec::new();
+        for chunk in self.chunks.iter().rev() {
+            let taken = left.min(chunk.len());
+            from_end.push(&chunk[chunk.len() - taken..]);
+            left -= taken;
+        }
+        from_end.reverse();
+        from_end.concat()
+    }
+
     fn is_encrypted(&self) -> bool {
         self.chunks.last().is_some_and(|chunk| chunk.ends_with(MAGIC_ENCRYPTED))
+    }
+}
+
+/// The length of the metadata and the magic number.
+const END_BYTES: usize = 8;
+
+/// The length of the footer whose last bytes these are.
+fn footer_bytes(end: &[u8]) -> usize {
+    match end.first_chunk::<4>() {
+        Some(length) => (u32::from_le_bytes(*length) as usize).saturating_add(END_BYTES),
+        None => END_BYTES,
     }
 }
 
 /// Reads the footer at the end of `tail`: metadata, its length in four bytes, the magic number
 /// (the file layout of the Parquet format's specification).
 fn read_footer(tail: &[u8]) -> ParquetFooter {
-    let Some((body, end)) = tail.split_last_chunk::<8>() else {
+    let Some((body, end)) = tail.split_last_chunk::<END_BYTES>() else {
         return ParquetFooter::NotParquet;
     };
     let [a, b, c, d, magic @ ..] = *end;

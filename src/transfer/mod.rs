@@ -42,8 +42,8 @@ impl Default for TransferSettings {
     fn default() -> Self {
         Self {
             concurrency: Concurrency::Adaptive { max: 256 },
-            part_size_bytes: 16 * 1024 * 1024,
-            ranged_from_bytes: 64 * 1024 * 1024,
+            part_size_bytes: 8 * 1024 * 1024,
+            ranged_from_bytes: 32 * 1024 * 1024,
             memory_bytes_max: 256 * 1024 * 1024,
             attempts_max: ATTEMPTS_MAX_DEFAULT,
             bandwidth_bytes_per_second: None,

@@ -1,13 +1,16 @@
 //! Transfers one object: reads, hashes, writes, and verifies before it counts.
 
+mod parts;
+
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::runtime::Handle;
-use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 use tokio::task::JoinError;
 
 use super::TransferSettings;
@@ -29,6 +32,9 @@ const FETCHES_MAX: u32 = 3;
 
 /// The memory of large objects is shared out in units of this many bytes.
 const MEMORY_UNIT_BYTES: u64 = 64 * 1024;
+
+/// What one connection holds of an object whose bytes go on at once.
+const RECEIVING_BYTES: u64 = 1024 * 1024;
 
 /// What a run needs of the memory that it may use besides the bytes of objects.
 const OTHER_MEMORY_BYTES: u64 = 64 * 1024 * 1024;
@@ -54,6 +60,8 @@ pub(super) struct Common {
     memory_bytes_max: u64,
     /// Whether the destination holds small objects in memory too.
     buffers_objects: bool,
+    /// The number of large objects that are received.
+    large_in_flight: AtomicUsize,
 }
 
 impl Common {
@@ -74,6 +82,7 @@ impl Common {
             bandwidth,
             memory_bytes_max,
             buffers_objects,
+            large_in_flight: AtomicUsize::new(0),
         }
     }
 
@@ -157,7 +166,7 @@ impl ObjectTransfer {
         self.common.counters.bytes_done.add(received.hasher.length_bytes());
         let opening = Opening { body, on_new_connection };
         let transferred = if self.is_ranged() {
-            self.receive_ranges(opening, writer.as_ref(), &mut received).await
+            self.receive_parts(opening, writer.as_ref(), &mut received).await
         } else {
             self.receive_stream(opening, writer.as_ref(), &mut received).await
         };
@@ -234,11 +243,11 @@ impl ObjectTransfer {
         wanted.min(self.common.memory_bytes_max)
     }
 
-    /// The memory that a part takes: more than its bytes where they stay until they are stored,
-    /// since they lie in the buffers that they were received into, and those are seldom full.
+    /// The memory that a part takes. Where its bytes stay until they are stored it is more than they are, since
+    /// they lie in the buffers that they were received into, and those are seldom full. Else it is those buffers.
     fn part_memory_bytes(&self) -> u64 {
         let bytes = self.part_size_bytes();
-        if self.common.buffers_objects { bytes + bytes / 4 } else { bytes }
+        if self.common.buffers_objects { bytes + bytes / 4 } else { bytes.min(RECEIVING_BYTES) }
     }
 
     fn part_size_bytes(&self) -> u64 {
@@ -254,69 +263,11 @@ impl ObjectTransfer {
             writer.write(offset, &chunk).await?;
             self.take(offset, &chunk, received);
             if received.hasher.length_bytes() >= next_checkpoint {
-                self.checkpoint(writer, received).await?;
+                self.checkpoint(writer, &received.hasher).await?;
                 next_checkpoint = received.hasher.length_bytes() + self.common.settings.part_size_bytes;
             }
         }
         Ok(())
-    }
-
-    /// Receives the rest of a large object in several ranges at once, each written where it
-    /// belongs as it arrives, and hashed when all before it are.
-    async fn receive_ranges(&self, opening: Opening, writer: &dyn ObjectWriter, received: &mut Received) -> Result<()> {
-        let part_size_bytes = self.part_size_bytes();
-        let ranges_at_once = usize::try_from(self.reserved_bytes() / self.part_memory_bytes()).unwrap_or(usize::MAX);
-        let ranges_at_once = ranges_at_once.clamp(1, RANGES_MAX);
-        let begins_at = received.hasher.length_bytes();
-        let Opening { mut body, on_new_connection } = opening;
-        let parts = Parts { at: begins_at, end: self.work.object.size_bytes, part_size_bytes };
-        let room = Semaphore::new(ranges_at_once);
-        let parts = parts.map(|range| {
-            let opening = Opening { body: body.take(), on_new_connection };
-            async {
-                let room = room.acquire().await.map_err(closed)?;
-                Ok::<_, Error>((self.receive_part(range, opening, writer).await?, room))
-            }
-        });
-        let mut parts = stream::iter(parts).buffered(ranges_at_once);
-        let (arrived, mut arrivals) = mpsc::unbounded_channel();
-        // A part may hold a lock that a checkpoint needs, such as that of the bucket's lease: the
-        // parts go on while a checkpoint is noted, or both would wait for ever.
-        let receiving = async move {
-            while let Some(part) = parts.try_next().await? {
-                let _ = arrived.send(part);
-            }
-            Ok(())
-        };
-        let hashing = async {
-            while let Some(((mut offset, chunks), room)) = arrivals.recv().await {
-                for chunk in chunks {
-                    self.take(offset, &chunk, received);
-                    offset += chunk.len() as u64;
-                }
-                drop(room);
-                self.checkpoint(writer, received).await?;
-            }
-            Ok(())
-        };
-        futures::future::try_join(receiving, hashing).await.map(drop)
-    }
-
-    async fn receive_part(
-        &self,
-        range: Range<u64>,
-        opening: Opening,
-        writer: &dyn ObjectWriter,
-    ) -> Result<(u64, Vec<Bytes>)> {
-        let mut reader = self.reader(range.clone(), opening);
-        let mut chunks = Vec::new();
-        while let Some((offset, chunk)) = reader.next().await? {
-            writer.write(offset, &chunk).await?;
-            chunks.push(chunk);
-        }
-        let begins_at = range.start;
-        writer.end_part(range).await?;
-        Ok((begins_at, chunks))
     }
 
     fn take(&self, offset: u64, chunk: &Bytes, received: &mut Received) {
@@ -327,14 +278,23 @@ impl ObjectTransfer {
         self.common.counters.bytes_done.add(chunk.len() as u64);
     }
 
+    /// Takes bytes that were read back.
+    fn take_again(&self, offset: u64, block: &[u8], received: &mut Received) {
+        received.hasher.update(block);
+        let end = offset + block.len() as u64;
+        if let Some(tail) = received.tail.as_mut().filter(|tail| tail.reaches(end)) {
+            tail.add(offset, &Bytes::copy_from_slice(block));
+        }
+        self.common.counters.bytes_done.add(block.len() as u64);
+    }
+
     /// Notes how far the object is, except near its end: a continued transfer must still see the
     /// Parquet footer pass by.
-    async fn checkpoint(&self, writer: &dyn ObjectWriter, received: &Received) -> Result<()> {
-        let end = received.hasher.length_bytes();
-        if end + TAIL_BYTES_MAX > self.work.object.size_bytes {
+    async fn checkpoint(&self, writer: &dyn ObjectWriter, hasher: &ObjectHasher) -> Result<()> {
+        if hasher.length_bytes() + TAIL_BYTES_MAX > self.work.object.size_bytes {
             return Ok(());
         }
-        writer.checkpoint(&received.hasher).await
+        writer.checkpoint(hasher).await
     }
 
     fn reader(&self, range: Range<u64>, opening: Opening) -> RangeReader<'_> {
@@ -414,26 +374,6 @@ impl Received {
             _ => None,
         };
         Ok((VerifiedContent { sha256, checksums, rows }, computed))
-    }
-}
-
-/// The ranges of a large object, each of the part size but the last.
-struct Parts {
-    at: u64,
-    end: u64,
-    part_size_bytes: u64,
-}
-
-impl Iterator for Parts {
-    type Item = Range<u64>;
-
-    fn next(&mut self) -> Option<Range<u64>> {
-        if self.at >= self.end {
-            return None;
-        }
-        let begin = self.at;
-        self.at = (begin + self.part_size_bytes).min(self.end);
-        Some(begin..self.at)
     }
 }
 

@@ -78,7 +78,7 @@ pub fn parse_concurrency(text: &str) -> Result<Concurrency, String> {
 /// Reads the size of a part.
 pub fn parse_part_size(text: &str) -> Result<ByteSize, String> {
     match ByteSize::from_str(text)? {
-        ByteSize(bytes) if bytes < PART_BYTES_MIN => Err("parts have at least 64KiB; 16MiB is the default".to_owned()),
+        ByteSize(bytes) if bytes < PART_BYTES_MIN => Err("parts have at least 64KiB; 8MiB is the default".to_owned()),
         size => Ok(size),
     }
 }

@@ -14,7 +14,7 @@ pub struct TransferArgs {
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = parse_concurrency, env = "E3SYNC_CONCURRENCY")]
     pub concurrency: Concurrency,
     /// The size of the ranges that large objects are fetched in
-    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = parse_part_size, env = "E3SYNC_PART_SIZE")]
+    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = parse_part_size, env = "E3SYNC_PART_SIZE")]
     pub part_size: ByteSize,
     /// The memory that transfers may use
     #[arg(long, value_name = "SIZE", default_value = "256MiB", env = "E3SYNC_MEMORY")]

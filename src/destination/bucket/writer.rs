@@ -202,6 +202,10 @@ impl ObjectWriter for BucketWriter {
         Ok(())
     }
 
+    fn read_back(&self, _offset: u64, _buffer: &mut [u8]) -> Result<()> {
+        Err(Error::new(ErrorKind::Internal, format!("bytes of {} were to be read before they are stored", self.key)))
+    }
+
     async fn end_part(&self, range: Range<u64>) -> Result<()> {
         let Some(multipart) = &self.multipart else { return Ok(()) };
         let number = u32::try_from(range.start / multipart.part_size_bytes + 1).unwrap_or(u32::MAX);

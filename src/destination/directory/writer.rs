@@ -131,6 +131,11 @@ impl ObjectWriter for DirectoryWriter {
         self.file.write_all_at(bytes, offset).map_err(|cause| failed("write", &self.path, cause)).map_err(of_partition)
     }
 
+    fn read_back(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let read = self.file.read_exact_at(buffer, offset);
+        read.map_err(|cause| failed("read", &self.path, cause)).map_err(of_partition)
+    }
+
     async fn end_part(&self, _range: Range<u64>) -> Result<()> {
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
+use super::parts::Parts;
 use super::*;
 use crate::destination::{Inventory, Position, Publication, PublishTerms};
 use crate::export::{AccountId, Checksum, ChecksumAlgorithm, ExportLocation, TypeName};
@@ -21,6 +22,8 @@ struct FakeSource {
     content: Vec<u8>,
     /// Number of first answers that have a wrong byte.
     flipped: usize,
+    /// Whether an answer is the slower the earlier it begins.
+    reorders: bool,
     requests: Mutex<Vec<ReadRequest>>,
     whole: Arc<Answers>,
     ranges: Arc<Answers>,
@@ -55,6 +58,7 @@ impl Drop for OpenAnswer {
 #[async_trait]
 impl Source for FakeSource {
     async fn open(&self, _: &Partition, _: &Object, request: ReadRequest) -> Result<OpenObject> {
+        let request_begin = request.range.as_ref().map_or(0, |range| range.start);
         let range =
             request.range.clone().map_or(0..self.content.len(), |range| range.start as usize..range.end as usize);
         let mut content = self.content[range].to_vec();
@@ -65,8 +69,9 @@ impl Source for FakeSource {
             requests.push(request);
         }
         let chunks: std::collections::VecDeque<_> = content.chunks(16 * KIB).map(Bytes::copy_from_slice).collect();
-        let body = stream::unfold((chunks, OpenAnswer::of(answers)), |(mut chunks, answer)| async move {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        let pause = if self.reorders { 1 + 40_000 / (1 + request_begin / 1024) % 97 } else { 1 };
+        let body = stream::unfold((chunks, OpenAnswer::of(answers)), move |(mut chunks, answer)| async move {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
             let Some(chunk) = chunks.pop_front() else {
                 answer.0.ended.fetch_add(1, Ordering::SeqCst);
                 return None;
@@ -112,6 +117,8 @@ struct FakeClaim {
     open_after_hashing: AtomicUsize,
     answers: Arc<Answers>,
     lock: Arc<tokio::sync::Mutex<()>>,
+    /// What the last writer has got.
+    bytes: Arc<Mutex<Vec<u8>>>,
 }
 
 #[async_trait]
@@ -125,7 +132,9 @@ impl Claim for FakeClaim {
         std::thread::sleep(self.hashing);
         self.open_after_hashing.store(self.answers.open.load(Ordering::SeqCst), Ordering::SeqCst);
         hasher.update(&self.prefix);
-        Ok((Box::new(FakeWriter(self.lock.clone())), hasher))
+        let bytes = self.bytes.clone();
+        bytes.lock().unwrap().splice(.., self.prefix.iter().copied());
+        Ok((Box::new(FakeWriter { lock: self.lock.clone(), bytes }), hasher))
     }
 
     async fn prepare(&self, _: &mut Listing, _: &str) -> Result<Inventory> {
@@ -158,11 +167,21 @@ impl Claim for FakeClaim {
 }
 
 /// Needs one lock for whatever it does, for some time.
-struct FakeWriter(Arc<tokio::sync::Mutex<()>>);
+struct FakeWriter {
+    lock: Arc<tokio::sync::Mutex<()>>,
+    bytes: Arc<Mutex<Vec<u8>>>,
+}
 
 impl FakeWriter {
+    fn keep(&self, offset: usize, chunk: &[u8]) {
+        let mut bytes = self.bytes.lock().unwrap();
+        let length = bytes.len().max(offset + chunk.len());
+        bytes.resize(length, 0);
+        bytes[offset..offset + chunk.len()].copy_from_slice(chunk);
+    }
+
     async fn take_time(&self) -> Result<()> {
-        let _locked = self.0.lock().await;
+        let _locked = self.lock.lock().await;
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())
     }
@@ -170,8 +189,15 @@ impl FakeWriter {
 
 #[async_trait]
 impl ObjectWriter for FakeWriter {
-    async fn write(&self, _: u64, _: &Bytes) -> Result<()> {
+    async fn write(&self, offset: u64, chunk: &Bytes) -> Result<()> {
+        self.keep(offset as usize, chunk);
         self.take_time().await
+    }
+
+    fn read_back(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let offset = offset as usize;
+        buffer.copy_from_slice(&self.bytes.lock().unwrap()[offset..offset + buffer.len()]);
+        Ok(())
     }
 
     async fn end_part(&self, _: Range<u64>) -> Result<()> {
@@ -194,13 +220,23 @@ fn object(key: &str, size_bytes: usize) -> Object {
 /// Transfers of objects with the source's content. Objects from 128 KiB on come in ranges of
 /// 64 KiB; the memory is enough for one of them at a time.
 fn transfers(count: u64, source: &Arc<FakeSource>, claim: &Arc<FakeClaim>) -> Vec<ObjectTransfer> {
+    transfers_into(false, count, source, claim)
+}
+
+/// The same to a destination that holds objects in memory, or does not.
+fn transfers_into(
+    buffers_objects: bool,
+    count: u64,
+    source: &Arc<FakeSource>,
+    claim: &Arc<FakeClaim>,
+) -> Vec<ObjectTransfer> {
     let settings = TransferSettings {
         part_size_bytes: 64 * KIB as u64,
         ranged_from_bytes: 128 * KIB as u64,
         memory_bytes_max: 256 * KIB as u64,
         ..TransferSettings::default()
     };
-    let common = Arc::new(Common::new(settings, Arc::new(Silent), Arc::new(Counters::default()), false));
+    let common = Arc::new(Common::new(settings, Arc::new(Silent), Arc::new(Counters::default()), buffers_objects));
     let location = ExportLocation::of_account("s3", "bucket", AccountId::parse("1").unwrap());
     let cloud = Arc::new(Cloud { location, source: source.clone() });
     let partition =
@@ -223,6 +259,28 @@ async fn run_all(transfers: Vec<ObjectTransfer>) {
     for arrival in futures::future::join_all(transfers.into_iter().map(ObjectTransfer::run)).await {
         assert!(matches!(arrival, Ok(Arrival::Transferred(_))));
     }
+}
+
+/// Parts come at random speeds: whichever order they end in, the hash is the source's, and so are the bytes.
+#[tokio::test(start_paused = true)]
+async fn parts_in_any_order_give_the_bytes_and_their_hash() {
+    for buffers_objects in [false, true] {
+        for size_bytes in [128 * KIB, 300 * KIB, 320 * KIB, 1000 * KIB + 1] {
+            let source = Arc::new(FakeSource { reorders: true, ..source_of(size_bytes) });
+            let claim = Arc::new(FakeClaim::default());
+            // The checksum that the source offers is compared; a wrong hash would fail the transfer.
+            run_all(transfers_into(buffers_objects, 1, &source, &claim)).await;
+            assert!(*claim.bytes.lock().unwrap() == source.content, "{buffers_objects} {size_bytes}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_there_already_is_not_fetched_and_not_hashed_twice() {
+    let source = Arc::new(FakeSource { reorders: true, ..source_of(900 * KIB) });
+    let claim = Arc::new(FakeClaim { prefix: source.content[..70 * KIB].to_vec(), ..FakeClaim::default() });
+    run_all(transfers(1, &source, &claim)).await;
+    assert!(*claim.bytes.lock().unwrap() == source.content);
 }
 
 #[test]
@@ -265,8 +323,11 @@ async fn bodies_are_read_to_their_end_so_that_connections_serve_again() {
 #[tokio::test(start_paused = true)]
 async fn parts_and_checkpoints_that_need_one_lock_do_not_wait_for_each_other() {
     let source = Arc::new(source_of(900 * KIB));
-    let ended = tokio::time::timeout(Duration::from_secs(60), run_all(transfers(3, &source, &Arc::default()))).await;
-    assert!(ended.is_ok(), "the transfers wait for ever");
+    for buffers_objects in [false, true] {
+        let transfers = transfers_into(buffers_objects, 3, &source, &Arc::default());
+        let ended = tokio::time::timeout(Duration::from_secs(60), run_all(transfers)).await;
+        assert!(ended.is_ok(), "the transfers wait for ever");
+    }
 }
 
 #[tokio::test]
