@@ -69,6 +69,14 @@ struct Window {
     saturated: usize,
 }
 
+/// How long a window lasts: at least some time, and until this many times as many objects ended as may be in
+/// flight.
+#[derive(Clone, Copy, Debug)]
+struct WindowLength {
+    time_min: Duration,
+    generations: usize,
+}
+
 /// Where a server asked for less: the limit stays below for a while, then feels its way up in
 /// steps that grow.
 #[derive(Debug)]
@@ -86,9 +94,12 @@ struct Troubles {
 }
 
 impl Window {
-    /// It lasts at least this time, and until twice as many objects ended as may be in flight: then
-    /// the objects begun under a new limit have ended, with their connections' handshakes.
-    const DURATION_MIN: Duration = Duration::from_millis(50);
+    /// The usual one: when it is over, all objects begun under a new limit have ended, with their connections'
+    /// handshakes.
+    const WHOLE: WindowLength = WindowLength { time_min: Duration::from_millis(50), generations: 2 };
+
+    /// While the limit doubles: each generation costs a round trip, and a doubling shows even so.
+    const SHORT: WindowLength = WindowLength { time_min: Duration::from_millis(25), generations: 1 };
 
     fn beginning(now: Instant) -> Self {
         Self { began: now, work: 0, objects: 0, saturated: 0 }
@@ -96,13 +107,20 @@ impl Window {
 
     /// The work a second once the window is whole, if the limit was in use: else the rate says
     /// nothing about it.
-    fn add(&mut self, size_bytes: u64, is_saturated: bool, limit: usize, now: Instant) -> Option<Option<f64>> {
+    fn add(
+        &mut self,
+        size_bytes: u64,
+        is_saturated: bool,
+        limit: usize,
+        length: WindowLength,
+        now: Instant,
+    ) -> Option<Option<f64>> {
         // Small objects cost their latency, large ones their bytes.
         self.work += 1 + size_bytes / (64 * 1024);
         self.objects += 1;
         self.saturated += usize::from(is_saturated);
         let elapsed = now.duration_since(self.began);
-        if elapsed < Self::DURATION_MIN || self.objects < 2 * limit {
+        if elapsed < length.time_min || self.objects < length.generations * limit {
             return None;
         }
         let was_in_use = self.saturated * 10 >= self.objects * 9;
@@ -115,15 +133,18 @@ impl Level {
     /// must bring something, and a lower one may cost almost nothing.
     const WORTH: f64 = 0.1;
 
-    fn is_beaten_by(self, other: Self) -> bool {
+    /// While the limit doubles, on short windows, less than this is noise.
+    const WORTH_OF_DOUBLING: f64 = 0.25;
+
+    fn is_beaten_by(self, other: Self, worth: f64) -> bool {
         let change = other.limit as f64 / self.limit as f64 - 1.0;
-        other.rate >= self.rate * (1.0 + change * Self::WORTH)
+        other.rate >= self.rate * (1.0 + change * worth)
     }
 }
 
 impl Limiter {
     /// Where an adaptive limit begins.
-    const START: usize = 16;
+    const START: usize = 64;
 
     /// Number of windows that make the rate of a trial, or of the level that it is compared with.
     const WINDOWS_OF_TRIAL: u32 = 10;
@@ -173,7 +194,8 @@ impl Limiter {
         if self.is_fixed {
             return;
         }
-        let Some(rate) = self.window.add(size_bytes, is_saturated, self.limit, now) else { return };
+        let length = if matches!(self.phase, Phase::Doubling(_)) { Window::SHORT } else { Window::WHOLE };
+        let Some(rate) = self.window.add(size_bytes, is_saturated, self.limit, length, now) else { return };
         self.window = Window::beginning(now);
         self.raise_ceiling(now);
         if let Some(rate) = rate {
@@ -240,7 +262,9 @@ impl Limiter {
 
     fn double(&mut self, before: Option<Level>, now: Instant) {
         let here = self.here();
-        if let Some(before) = before.filter(|before| !before.is_beaten_by(here)) {
+        if let Some(before) = before.filter(|before| !before.is_beaten_by(here, Level::WORTH_OF_DOUBLING)) {
+            // Where the very first step up did not pay, the beginning may have been too high.
+            self.tries_higher = before.limit > Self::START;
             self.move_to(before.limit, now);
             self.phase = Phase::Steady { trial_at: now };
             return;
@@ -268,7 +292,7 @@ impl Limiter {
     }
 
     fn end_trial(&mut self, base: Level, now: Instant) {
-        if base.is_beaten_by(self.here()) {
+        if base.is_beaten_by(self.here(), Level::WORTH) {
             self.trial_pause = Self::TRIAL_PAUSE_MIN;
             // What paid once may pay again.
             self.phase = Phase::Steady { trial_at: now };
@@ -352,11 +376,16 @@ mod tests {
         }
 
         /// As `run`, at a server that refuses while more than `most` are in flight.
-        fn run_refused(&mut self, seconds: f64, most: usize, mut see: impl FnMut(usize)) {
+        fn run_refused(&mut self, seconds: f64, most: usize, see: impl FnMut(usize)) {
+            self.run_refused_at(0.03, seconds, most, see);
+        }
+
+        /// The same with another time for each request.
+        fn run_refused_at(&mut self, latency_seconds: f64, seconds: f64, most: usize, mut see: impl FnMut(usize)) {
             let until = self.seconds() + seconds;
             while self.seconds() < until {
                 let limit = self.limiter.limit();
-                self.run(0.05, |limit| latency_bound(limit.min(most)), &mut see);
+                self.run(0.05, |limit| limit.min(most) as f64 / latency_seconds, &mut see);
                 if limit > most {
                     self.limiter.throttled(self.now);
                     self.halvings += u32::from(self.limiter.limit() < limit);
@@ -376,10 +405,14 @@ mod tests {
     }
 
     #[test]
-    fn latency_raises_the_limit_to_its_most_within_a_second() {
+    fn latency_raises_the_limit_to_its_most_within_five_round_trips() {
+        for latency_seconds in [0.03, 0.3] {
+            let mut simulation = Simulation::new();
+            simulation.run(latency_seconds * 5.0, |limit| limit as f64 / latency_seconds, |_| {});
+            assert_eq!(simulation.limiter.limit(), 256, "{latency_seconds}");
+        }
         let mut simulation = Simulation::new();
         simulation.run(1.2, latency_bound, |_| {});
-        assert_eq!(simulation.limiter.limit(), 256);
         let mut least = 256;
         simulation.run(300.0, latency_bound, |limit| least = least.min(limit));
         assert_eq!(least, 192, "only the trials go lower");
@@ -445,6 +478,32 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_begins_to_refuse_is_followed_down_at_any_distance() {
+        for latency_seconds in [0.005, 0.03, 0.3] {
+            for most in [20, 100] {
+                let mut simulation = Simulation::new();
+                simulation.run(30.0, |limit| limit as f64 / latency_seconds, |_| {});
+                assert!(simulation.limiter.limit() >= 192, "{latency_seconds}");
+                let began = simulation.seconds();
+                let mut below_after = None;
+                for _ in 0..1_000 {
+                    simulation.run_refused_at(latency_seconds, 0.05, most, |_| {});
+                    if simulation.limiter.limit() <= most {
+                        below_after = Some(simulation.seconds() - began);
+                        break;
+                    }
+                }
+                // One halving a second.
+                assert!(below_after.is_some_and(|seconds| seconds < 5.0), "{latency_seconds} {most}: {below_after:?}");
+                let (mut total, mut count) = (0, 0);
+                simulation
+                    .run_refused_at(latency_seconds, 300.0, most, |limit| (total, count) = (total + limit, count + 1));
+                assert!(total * 2 >= count * most, "{latency_seconds} {most}: {} on average", total / count);
+            }
+        }
+    }
+
+    #[test]
     fn a_storm_halves_once_a_second_and_is_recovered_from() {
         let mut simulation = Simulation::new();
         simulation.run(2.0, latency_bound, |_| {});
@@ -470,10 +529,10 @@ mod tests {
         for second in 0..10 {
             limiter.troubled(1, now + Duration::from_secs(2 * second));
         }
-        assert_eq!(limiter.limit(), 16);
-        limiter.troubled(2, now + Duration::from_secs(30));
+        assert_eq!(limiter.limit(), Limiter::START);
+        limiter.troubled(3, now + Duration::from_secs(30));
         limiter.troubled(1, now + Duration::from_secs(30));
-        assert_eq!(limiter.limit(), 8);
+        assert_eq!(limiter.limit(), Limiter::START / 2);
     }
 
     #[test]
@@ -483,7 +542,7 @@ mod tests {
         for object in 0..10_000 {
             limiter.completed(1000, object % 5 == 0, now + Duration::from_millis(object));
         }
-        assert_eq!(limiter.limit(), 16);
+        assert_eq!(limiter.limit(), Limiter::START);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the network and the source do to bytes on their way (reliability.md section 1).
 
+use std::time::Duration;
+
 use e3sync::simulator::{Content, Operation};
 
 use crate::harness::{CHECKSUM, Export, assert_tree_is, files_below, manifest_lines};
@@ -83,6 +85,39 @@ fn a_storm_of_refusals_is_sat_out() {
     assert_tree_is(&export, folder.path());
     assert_eq!(summary["requests"]["retries"], 72);
     assert_eq!(summary["objects"]["failed"], 0);
+}
+
+/// Whatever the distance and the limit, and whether it was there from the beginning or came in the middle, a run
+/// finds below a server's limit, and ends.
+#[test]
+fn a_server_with_a_limit_is_kept_below_it_at_any_distance() {
+    std::thread::scope(|scope| {
+        for latency_ms in [5, 30, 300] {
+            scope.spawn(move || {
+                for fault in ["busy=20", "busy=100", "after=200 busy=20"] {
+                    throttled_above(latency_ms, fault);
+                }
+            });
+        }
+    });
+}
+
+fn throttled_above(latency_ms: u64, fault: &str) {
+    const OBJECTS: u32 = 400;
+    let export = Export::with(|settings| {
+        settings.days = 1;
+        settings.odd_names = false;
+        settings.types = vec!["events".into()];
+        settings.objects_per_day = OBJECTS;
+        settings.content = Content::Noise { size_bytes: 100..=100 };
+        settings.latency = Some(Duration::from_millis(latency_ms));
+    });
+    let throttled = export.inject(&format!("get:throttled {fault}"));
+    let folder = tempfile::tempdir().unwrap();
+    let summary = export.sync(folder.path()).arg("--json").run().expect(0).summary();
+    assert_eq!(summary["objects"]["transferred"], OBJECTS, "{latency_ms} ms, {fault}");
+    // Each refusal is a request for nothing.
+    assert!(throttled.fired() < 2 * u64::from(OBJECTS), "{latency_ms} ms, {fault}: {}", throttled.fired());
 }
 
 #[test]
