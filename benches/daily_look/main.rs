@@ -5,7 +5,7 @@
 //! Slowness never makes it fail, since the numbers depend on the machine; a file that is not hashed
 //! does. Every measured thing is a process of its own, and the kernel says what it took.
 
-#[path = "../small_objects/measure.rs"]
+#[path = "../compare/measure.rs"]
 mod measure;
 
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ use crate::harness::{E3sync, Export, TODAY, empty_folder, output_of, python};
 
 /// What no test runs: it installs something, builds this project, never ends by itself, or needs what
 /// only the reader has, such as an old tree.
-const NOT_RUN: [&str; 25] = [
+const NOT_RUN: [&str; 30] = [
     "sudo install ~/.cargo/bin/e3sync /usr/local/bin/",
     "sudo useradd -r -s /usr/sbin/nologin e3sync",
     "sudo install -d -o e3sync -g e3sync /data/events /var/lib/e3sync",
@@ -21,6 +21,11 @@ const NOT_RUN: [&str; 25] = [
     "cargo test --all-features",
     "cargo test --all-features --test suite -- network::",
     "UPDATE_SNAPSHOTS=1 cargo test --all-features --test suite -- documents::",
+    "cargo bench --features simulator --bench compare",
+    "cargo bench --features simulator --bench compare -- a e 1",
+    "cargo bench --features simulator --bench scale -- quick",
+    "perf record -g target/release/e3sync sync ./mirror",
+    "strace -f -c target/release/e3sync sync ./mirror",
     "cargo install --locked --path .",
     "pip install .",
     "e3sync simulate",

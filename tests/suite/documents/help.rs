@@ -25,8 +25,9 @@ const VERBS: [&str; 16] = [
 
 /// Options that the documents mention and no help shows: those of cargo, the word of the vendor's
 /// tool that is accepted in silence, and those of the tools that people come from.
-const OPTIONS_ELSEWHERE: [&str; 11] = [
+const OPTIONS_ELSEWHERE: [&str; 12] = [
     "--test",
+    "--bench",
     "--features",
     "--all-features",
     "--locked",
