@@ -170,7 +170,9 @@ fn a_proxy_that_cannot_reach_a_server_for_a_moment_ends_no_run() {
             front.point(export.sync(folder.path())).env("HTTPS_PROXY", &format!("http://{}", proxy.address()));
         command.arg("--ca-bundle").arg(front.authority()).arg("--verbose")
     };
-    // The exchange, the first listing; then objects are fetched side by side, each over a new connection.
+    // The exchange, the listings; then objects are fetched side by side, each over a connection of its own: none
+    // becomes free meanwhile that would serve in place of a refused one.
+    export.inject("get:delay=1s times=always");
     let proxy = FailingProxy::start(3..6);
     let finished = sync(&proxy).run().expect(0);
     assert_eq!(proxy.refused(), 3);
