@@ -1,10 +1,7 @@
 //! A page of ListObjectsV2, read from its XML in one pass.
 
-use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event};
-
 use crate::export::Object;
-use crate::net::xml;
+use crate::net::xml::{self, Visitor};
 
 /// What a page says of itself and of its objects. What S3 adds besides is passed over.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -46,9 +43,6 @@ enum Field {
     FolderPrefix,
 }
 
-/// A page's elements lie no deeper.
-const DEPTH_MAX: usize = 16;
-
 /// Why a page cannot be believed.
 pub(super) type Reason = &'static str;
 
@@ -60,25 +54,9 @@ impl ListedPage {
     /// # Errors
     /// What is wrong with it: another document, one that breaks off, an object without key or size.
     pub fn read(document: &[u8]) -> Result<Self, Reason> {
-        let mut reader = Reader::from_reader(document);
-        let mut page = PageReader::default();
-        loop {
-            match reader.read_event().map_err(|_| NO_LISTING)? {
-                Event::Start(tag) => page.open(&tag)?,
-                Event::Empty(tag) => {
-                    page.open(&tag)?;
-                    page.close()?;
-                }
-                Event::End(_) => page.close()?,
-                Event::Text(text) => page.add(&text.xml10_content().map_err(|_| NO_LISTING)?)?,
-                Event::CData(text) => page.add(&text.xml10_content().map_err(|_| NO_LISTING)?)?,
-                Event::GeneralRef(reference) => page.add(&xml::resolve(&reference).ok_or(NO_LISTING)?)?,
-                // A listing declares no types; pages of HTML do.
-                Event::DocType(_) => return Err(NO_LISTING),
-                Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
-                Event::Eof => return page.end(),
-            }
-        }
+        let mut reader = PageReader::default();
+        xml::walk(document, &mut reader)?;
+        Ok(reader.page)
     }
 }
 
@@ -90,7 +68,6 @@ struct PageReader {
     /// The text of the field that is open.
     text: String,
     object: ListedObject,
-    is_whole: bool,
 }
 
 #[derive(Default)]
@@ -100,12 +77,13 @@ struct ListedObject {
     etag: Option<String>,
 }
 
-impl PageReader {
-    fn open(&mut self, tag: &BytesStart<'_>) -> Result<(), Reason> {
-        let name = tag.local_name();
-        let name = name.as_ref();
+impl Visitor for PageReader {
+    type Error = Reason;
+    const NOT_XML: Reason = NO_LISTING;
+
+    fn open(&mut self, name: &[u8]) -> Result<(), Reason> {
         let place = match self.open.last() {
-            None if self.is_whole || name != b"ListBucketResult" => return Err(NO_LISTING),
+            None if name != b"ListBucketResult" => return Err(NO_LISTING),
             None => Place::Page,
             Some(Place::Page) => match name {
                 b"Contents" => {
@@ -129,26 +107,19 @@ impl PageReader {
             Some(Place::CommonPrefixes) if name == b"Prefix" => Place::Field(Field::FolderPrefix),
             Some(_) => Place::Other,
         };
-        if self.open.len() >= DEPTH_MAX {
-            return Err(NO_LISTING);
-        }
         self.text.clear();
         self.open.push(place);
         Ok(())
     }
 
-    fn add(&mut self, text: &str) -> Result<(), Reason> {
-        match self.open.last() {
-            Some(Place::Field(_)) => self.text.push_str(text),
-            None if !text.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n']).is_empty() => return Err(NO_LISTING),
-            _ => {}
+    fn text(&mut self, text: &str) {
+        if let Some(Place::Field(_)) = self.open.last() {
+            self.text.push_str(text);
         }
-        Ok(())
     }
 
     fn close(&mut self) -> Result<(), Reason> {
         match self.open.pop().ok_or(NO_LISTING)? {
-            Place::Page => self.is_whole = true,
             Place::Contents => {
                 let object = std::mem::take(&mut self.object);
                 self.page.objects.push(Object {
@@ -159,11 +130,13 @@ impl PageReader {
                 });
             }
             Place::Field(field) => self.set(field)?,
-            Place::CommonPrefixes | Place::Other => {}
+            Place::Page | Place::CommonPrefixes | Place::Other => {}
         }
         Ok(())
     }
+}
 
+impl PageReader {
     fn set(&mut self, field: Field) -> Result<(), Reason> {
         let text = std::mem::take(&mut self.text);
         let page = &mut self.page;
@@ -179,10 +152,6 @@ impl PageReader {
             Field::FolderPrefix => page.folders.push(text),
         }
         Ok(())
-    }
-
-    fn end(self) -> Result<ListedPage, Reason> {
-        if self.is_whole && self.open.is_empty() { Ok(self.page) } else { Err(NO_LISTING) }
     }
 }
 
