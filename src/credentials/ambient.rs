@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use jiff::Timestamp;
-use secrecy::SecretString;
 
 use super::{AwsCredentials, AwsSettings, Grant, Issuer};
 use crate::clock::Clock;
@@ -69,15 +68,7 @@ impl Issuer for AmbientAwsIssuer {
         let credentials =
             self.provider.provide_credentials().await.map_err(|cause| no_credentials(&cause, &self.hint))?;
         let lifetime = credentials.expiry().map(|expiry| lifetime(expiry, self.clock.now()));
-        Ok(Grant {
-            credentials: AwsCredentials {
-                access_key_id: credentials.access_key_id().to_owned(),
-                secret_access_key: SecretString::from(credentials.secret_access_key()),
-                session_token: credentials.session_token().map(SecretString::from),
-            },
-            location: self.location.clone(),
-            lifetime,
-        })
+        Ok(Grant { credentials: AwsCredentials::of_sdk(&credentials), location: self.location.clone(), lifetime })
     }
 }
 

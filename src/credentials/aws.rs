@@ -17,6 +17,15 @@ pub struct AwsCredentials {
 }
 
 impl AwsCredentials {
+    /// The credentials that the AWS libraries gave.
+    pub(crate) fn of_sdk(credentials: &Credentials) -> Self {
+        Self {
+            access_key_id: credentials.access_key_id().to_owned(),
+            secret_access_key: SecretString::from(credentials.secret_access_key()),
+            session_token: credentials.session_token().map(SecretString::from),
+        }
+    }
+
     /// The same credentials as the AWS libraries want them; they print no secret either.
     pub(crate) fn to_sdk(&self) -> Credentials {
         let mut builder = Credentials::builder()

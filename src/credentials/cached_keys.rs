@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
-use secrecy::SecretString;
 use tokio::sync::Mutex;
 
 use super::AwsCredentials;
@@ -60,12 +59,7 @@ impl CachedKeys {
         let fetched = tokio::time::timeout(TIMEOUT, self.provider.provide_credentials());
         let of_sdk = fetched.await.map_err(|_| CredentialsError::provider_timed_out(TIMEOUT))??;
         let until = of_sdk.expiry().and_then(|end| end.checked_sub(MARGIN)).unwrap_or(now + LIFETIME);
-        let own = AwsCredentials {
-            access_key_id: of_sdk.access_key_id().to_owned(),
-            secret_access_key: SecretString::from(of_sdk.secret_access_key()),
-            session_token: of_sdk.session_token().map(SecretString::from),
-        };
-        let keys = Arc::new(Keys { of_sdk, own });
+        let keys = Arc::new(Keys { own: AwsCredentials::of_sdk(&of_sdk), of_sdk });
         *held = Some(Held { keys: keys.clone(), until });
         Ok(keys)
     }

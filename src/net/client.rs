@@ -10,14 +10,12 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::body::{Progress, ReceivedBody, SentBody};
 use super::connector::Connector;
 use super::http_error::HttpError;
-use super::settings::NetSettings;
+use super::settings::{NetSettings, USER_AGENT};
 use super::tls;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A connection that nobody uses is closed after this time: servers close theirs soon, too.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("e3sync/", env!("CARGO_PKG_VERSION")));
 
 /// How long a request may take while nothing moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

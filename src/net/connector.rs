@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, Either};
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, Uri, header};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
@@ -25,7 +25,7 @@ use url::Url;
 
 use super::http_error::{FailedLater, NoAuthorities};
 use super::read_ahead::ReadAheadConnector;
-use super::settings::NetSettings;
+use super::settings::{NetSettings, USER_AGENT};
 use super::tls::Trust;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -129,8 +129,7 @@ impl Connector {
                 Ok(Stream::of(self.secured(socks).call(to).await?))
             }
             _ => {
-                let agent = HeaderValue::from_static(concat!("e3sync/", env!("CARGO_PKG_VERSION")));
-                let headers = HeaderMap::from_iter([(header::USER_AGENT, agent)]);
+                let headers = HeaderMap::from_iter([(header::USER_AGENT, USER_AGENT)]);
                 let mut tunnel = Tunnel::new(address, self.secured(self.direct(true))).with_headers(headers);
                 if let Some(login) = proxy.basic_auth() {
                     tunnel = tunnel.with_auth(login.clone());

@@ -1,4 +1,4 @@
-//! What every HTTP client here shares: how it is built, which addresses it may use, how the
+//! The HTTP client that everything here shares, which addresses it may use, how the
 //! headers that both clouds and the Authentication API send are read.
 
 mod body;
@@ -40,6 +40,13 @@ pub(crate) use s3_config::{SigningTime, with_own_transport};
 pub(crate) use s3_refusal::{Refusal, SdkFailure, credentials_failure};
 pub(crate) use sdk_transport::{AnswerCheck, SdkTransport};
 pub use settings::NetSettings;
+
+/// The longest page of a listing that is read into memory, in bytes: one of 1,000 keys of 1,024 bytes each, escaped
+/// at its worst, fits.
+pub(crate) const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long an answer may take once its request is sent, unless who asks knows better.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Sees that connections can be made with these settings, without making any.
 ///

@@ -153,6 +153,14 @@ fn header_map(response: &HttpResponse) -> HeaderMap {
 }
 
 impl Refusal {
+    /// What the answer to a request says that is no success; `request` names the operation and its object.
+    pub fn read(request: String, status: StatusCode, headers: HeaderMap, body: &[u8]) -> Self {
+        let body = RefusalBody::read(body);
+        let request_id = headers.get("x-amz-request-id").and_then(|id| id.to_str().ok());
+        let request_id = request_id.map_or(body.reference, str::to_owned);
+        Self { request, status, code: body.code, message: body.message, request_id, headers }
+    }
+
     /// The meaning of the documented codes that mean the same in every bucket.
     pub fn kind_by_code(&self) -> Option<ErrorKind> {
         match self.code.as_str() {

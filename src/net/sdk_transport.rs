@@ -15,15 +15,7 @@ use aws_smithy_types::body::SdkBody;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use super::http_error::HttpError;
-use super::{Answer, SentBody, Timeouts, client};
-
-/// The longest answer that is read into memory, in bytes: a page of 1,000 keys of 1,024 bytes each,
-/// escaped at its worst, fits.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// An answer may take this long once its request is sent, unless the user of the transport knows
-/// better.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+use super::{ANSWER_TIMEOUT, Answer, PAGE_BYTES_MAX, SentBody, Timeouts, client};
 
 /// A client's own limit on connecting may be reached before the time for an answer begins.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -104,7 +96,7 @@ impl SdkTransport {
 
     async fn read(&self, answer: Answer) -> Result<HttpResponse, ConnectorError> {
         let (parts, mut body) = answer.into_parts();
-        let body = body.bytes(ANSWER_BYTES_MAX).await.map_err(connector_error)?;
+        let body = body.bytes(PAGE_BYTES_MAX).await.map_err(connector_error)?;
         let body = body.ok_or_else(|| untrusted("the answer is far too long"))?;
         check_whole(self.check, parts.status, &body)?;
         to_sdk(http::Response::from_parts(parts, SdkBody::from(body)))

@@ -4,6 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderValue;
+
+/// Who asks.
+pub(super) const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("e3sync/", env!("CARGO_PKG_VERSION")));
+
 /// How connections are made.
 #[derive(Clone)]
 pub struct NetSettings {

@@ -1,4 +1,5 @@
-//! Reads an object of the source: the head proves to be the listed object, the body to be whole.
+//! Reads pages of listings and objects of the source: an object's head proves to be the listed object, its body
+//! to be whole.
 
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -12,9 +13,12 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Checksum, Checksums, Object, printable};
-use crate::net::{self, Answer, HttpClient, HttpError, NetSettings, RateWatch, ReceivedBody, SentBody, Timeouts};
+use crate::net::{
+    self, Answer, HttpClient, HttpError, NetSettings, PAGE_BYTES_MAX, RateWatch, ReceivedBody, SentBody, Timeouts,
+};
 use crate::progress::Counters;
 use crate::source::OpenObject;
+use crate::source::page::untrusted;
 
 /// How long the body of a refusal may take.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,6 +55,13 @@ impl Getter {
         answer.map_err(|cause| net::connection_error(format!("no answer to GET {}", printable(key)), cause))
     }
 
+    /// Sends a request for a page of the listing of `prefix`; gives the answer's head.
+    pub async fn ask_for_page(&self, request: Request<SentBody>, prefix: &str) -> Result<Answer> {
+        self.counters.list_requests.add(1);
+        let answer = self.client.send(request, Timeouts::all(self.net.stall_timeout)).await;
+        answer.map_err(|cause| no_page(prefix, cause))
+    }
+
     /// The object behind a successful answer, once its head proves to be what was asked for.
     pub fn opened(&self, response: Answer, object: &Object, range: Option<&Range<u64>>) -> Result<OpenObject> {
         check_answer(&response, object, range)?;
@@ -59,6 +70,19 @@ impl Getter {
         let checksums = if range.is_none() { checksums(response.headers()) } else { Checksums::default() };
         Ok(OpenObject { checksums, body: body(response.into_body(), wanted_bytes, &self.net, &object.key) })
     }
+}
+
+/// The bytes of a page.
+///
+/// # Errors
+/// [`ErrorKind::ListingUntrusted`] for more than any page has.
+pub(super) async fn page(answer: Answer, prefix: &str) -> Result<Bytes> {
+    let body = answer.into_body().bytes(PAGE_BYTES_MAX).await.map_err(|cause| no_page(prefix, cause))?;
+    body.ok_or_else(|| untrusted(prefix, "the answer is far too long"))
+}
+
+fn no_page(prefix: &str, cause: HttpError) -> Error {
+    net::connection_error(format!("no answer to LIST {}", printable(prefix)), cause)
 }
 
 /// A request for an object, with the range where one is wanted.

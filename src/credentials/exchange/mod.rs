@@ -108,9 +108,15 @@ impl Exchange {
     async fn ask_with(&self, token: &SecretString, query: Option<(&str, &str)>) -> Result<(HeaderMap, Bytes)> {
         self.counters.exchange_requests.add(1);
         let asking = self.exchange(self.request(token, query)?);
-        let timed_out = |_| self.unreachable(HttpError::Stalled(EXCHANGE_TIMEOUT));
-        let (status, headers, body) =
-            tokio::time::timeout(EXCHANGE_TIMEOUT, asking).await.map_err(timed_out).flatten()?;
+        let (status, headers, body) = match tokio::time::timeout(EXCHANGE_TIMEOUT, asking).await {
+            Ok(answered) => answered?,
+            Err(_) => {
+                return Err(self.outage(Error::new(
+                    ErrorKind::Unavailable,
+                    format!("no whole answer from /{} within {EXCHANGE_TIMEOUT:?}", self.path),
+                )));
+            }
+        };
         if status != StatusCode::OK {
             return Err(refusal(self.path, status, &headers, &body.unwrap_or_default()));
         }
@@ -200,10 +206,12 @@ impl Exchange {
     }
 
     fn unreachable(&self, cause: HttpError) -> Error {
-        net::connection_error(format!("no answer from /{}", self.path), cause).as_outage(
-            ErrorKind::ExchangeUnavailable,
-            "check the network and --api-url; the vendor's status page tells of outages",
-        )
+        self.outage(net::connection_error(format!("no answer from /{}", self.path), cause))
+    }
+
+    fn outage(&self, error: Error) -> Error {
+        let hint = "check the network and --api-url; the vendor's status page tells of outages";
+        error.as_outage(ErrorKind::ExchangeUnavailable, hint)
     }
 
     /// Where the parts of an answer are said to come from.

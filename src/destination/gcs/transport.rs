@@ -17,11 +17,7 @@ use super::tried::{Failure, Tried};
 use crate::error::{Error, ErrorKind};
 use crate::export::Base64;
 use crate::net::xml::Element;
-use crate::net::{self, SentBody, Timeouts};
-
-/// The longest answer that is read into memory, in bytes: a page of 1,000 keys of 1,024 bytes each,
-/// escaped at its worst, fits.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+use crate::net::{self, PAGE_BYTES_MAX, SentBody, Timeouts};
 
 /// Timeout for the answer to a request that takes minutes by Google's own word.
 const SLOW_ANSWER_TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -59,7 +55,7 @@ impl Transport {
         let body = if call.operation.is_streamed() {
             HttpResponseBody::new(body.map_err(|cause| HttpError::new(HttpErrorKind::Interrupted, cause)))
         } else {
-            let body = body.bytes(ANSWER_BYTES_MAX).await.map_err(|cause| failure::no_answer(call, cause))?;
+            let body = body.bytes(PAGE_BYTES_MAX).await.map_err(|cause| failure::no_answer(call, cause))?;
             let body = body.ok_or_else(|| failure::unreadable(call, "it is far too long"))?;
             check_answer(call, parts.status, &parts.headers, &body)?;
             HttpResponseBody::from(body)

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 
 use super::S3Store;
@@ -14,10 +13,7 @@ use crate::clock::Clock;
 use crate::credentials::{CachedKeys, SignedPayload, Signer};
 use crate::destination::bucket::Payload;
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{self, HttpClient, HttpError, Refusal, RefusalBody, SentBody, Timeouts};
-
-/// How long an answer may take once all bytes are sent.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::net::{self, ANSWER_TIMEOUT, HttpClient, HttpError, Refusal, SentBody, Timeouts};
 
 /// The longest answer that is read into memory, in bytes. One to a success has no body.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -119,21 +115,8 @@ impl S3Store {
             body.map_err(failed)?;
             return Ok(Ok(parts.headers));
         }
-        let refused = refusal(what(), parts, &body.unwrap_or_default());
-        Ok(Err(Box::new(refused)))
-    }
-}
-
-fn refusal(request: String, parts: http::response::Parts, body: &Bytes) -> Refusal {
-    let body = RefusalBody::read(body);
-    let request_id = parts.headers.get("x-amz-request-id").and_then(|id| id.to_str().ok());
-    Refusal {
-        request,
-        status: parts.status,
-        code: body.code,
-        message: body.message,
-        request_id: request_id.map_or(body.reference, str::to_owned),
-        headers: parts.headers,
+        let refusal = Refusal::read(what(), parts.status, parts.headers, &body.unwrap_or_default());
+        Ok(Err(Box::new(refusal)))
     }
 }
 

@@ -89,27 +89,27 @@ impl Operation {
 
 /// What refusals are told apart by: the answer's status and the error's code, which may be empty.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told<'a> {
+pub(super) struct StatusAndCode<'a> {
     status: Option<u16>,
     code: &'a str,
 }
 
-impl<'a, E: ProvideErrorMetadata> From<&'a SdkError<E, HttpResponse>> for Told<'a> {
+impl<'a, E: ProvideErrorMetadata> From<&'a SdkError<E, HttpResponse>> for StatusAndCode<'a> {
     fn from(error: &'a SdkError<E, HttpResponse>) -> Self {
         let status = error.raw_response().map(|raw| raw.status().as_u16());
         Self { status, code: error.code().unwrap_or_default() }
     }
 }
 
-impl<'a> From<&'a Refusal> for Told<'a> {
+impl<'a> From<&'a Refusal> for StatusAndCode<'a> {
     fn from(refusal: &'a Refusal) -> Self {
         Self { status: Some(refusal.status.as_u16()), code: &refusal.code }
     }
 }
 
 /// Whether an answer says only that the condition does not hold.
-pub(super) fn is_refused_condition<'a>(told: impl Into<Told<'a>>, condition: Condition<'_>) -> bool {
-    let Told { status, code } = told.into();
+pub(super) fn is_refused_condition<'a>(answer: impl Into<StatusAndCode<'a>>, condition: Condition<'_>) -> bool {
+    let StatusAndCode { status, code } = answer.into();
     match condition {
         Condition::None => false,
         Condition::IfAbsent => status == Some(412),
@@ -118,14 +118,14 @@ pub(super) fn is_refused_condition<'a>(told: impl Into<Told<'a>>, condition: Con
 }
 
 /// Whether an answer says that the server does not know the request, or what it demands.
-pub(super) fn is_unknown_request<'a>(told: impl Into<Told<'a>>) -> bool {
-    let Told { status, code } = told.into();
+pub(super) fn is_unknown_request<'a>(answer: impl Into<StatusAndCode<'a>>) -> bool {
+    let StatusAndCode { status, code } = answer.into();
     matches!(status, Some(405 | 501)) || matches!(code, "NotImplemented" | "MethodNotAllowed")
 }
 
 /// Whether an answer says that there is no such object.
-pub(super) fn is_no_such_key<'a>(told: impl Into<Told<'a>>) -> bool {
-    let Told { status, code } = told.into();
+pub(super) fn is_no_such_key<'a>(answer: impl Into<StatusAndCode<'a>>) -> bool {
+    let StatusAndCode { status, code } = answer.into();
     // An answer to a HEAD has no code.
     status == Some(404) && matches!(code, "" | "NoSuchKey" | "NotFound")
 }

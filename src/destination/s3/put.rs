@@ -16,8 +16,11 @@ use crate::export::{Base64, ChecksumAlgorithm};
 /// The name of the metadata by which our own objects are known.
 pub(super) const ORIGIN: &str = "e3sync-origin";
 
-/// The checksum that every server verifies which knows S3's newer ones.
+/// The checksum that a server verifies which knows S3's newer ones.
 const SHA256: &str = "x-amz-checksum-sha256";
+
+/// The checksum that every server verifies.
+const MD5: &str = "content-md5";
 
 /// Says that these credentials' account pays.
 pub(super) const PAYER: &str = "x-amz-request-payer";
@@ -56,13 +59,7 @@ impl S3Store {
         let properties = self.put_headers(terms)?;
         let answer = self.sessions.run(async |session| {
             let mut headers = properties.clone();
-            // The bucket verifies the checksum that is sent along; a signature over the bytes would only have
-            // them hashed once more.
-            if session.sends_checksums {
-                headers.insert(SHA256, header_value("a checksum", &sha256)?);
-            } else {
-                headers.insert("content-md5", header_value("a checksum", &md5_of(payload))?);
-            }
+            insert_checksum(&mut headers, session.sends_checksums, (SHA256, &sha256), payload)?;
             match self.send_bytes(&session.bytes, Operation::Put, (key, ""), headers, payload).await? {
                 Err(refusal) if is_refused_condition(&*refusal, terms.condition) => Ok(PutAnswer::Refused),
                 Err(refusal) if self.conditions.may_lack(terms.condition) && is_unknown_request(&*refusal) => {
@@ -170,8 +167,21 @@ pub(super) fn missing_checksum(name: &str) -> Error {
     Error::new(ErrorKind::Internal, format!("an upload was begun without its {name}"))
 }
 
+/// Adds the checksum by which the bucket verifies a payload: the one of this header, or the MD5 for a server that gets
+/// none of the newer ones. A signature over the bytes would only have them hashed once more.
+pub(super) fn insert_checksum(
+    headers: &mut HeaderMap,
+    sends_checksums: bool,
+    (name, checksum): (&'static str, &str),
+    payload: &Payload,
+) -> Result<()> {
+    let value = if sends_checksums { header_value(name, checksum)? } else { header_value(MD5, &md5_of(payload))? };
+    headers.insert(if sends_checksums { name } else { MD5 }, value);
+    Ok(())
+}
+
 /// The `Content-MD5` of a payload, for servers that know no other checksum.
-pub(super) fn md5_of(payload: &Payload) -> String {
+fn md5_of(payload: &Payload) -> String {
     let mut digest = Md5::new();
     payload.chunks().iter().for_each(|chunk| digest.update(chunk));
     Base64::<16>(digest.finalize().into()).to_string()

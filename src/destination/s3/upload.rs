@@ -8,9 +8,8 @@ use aws_sdk_s3::types::{
 use crc_fast::{CrcAlgorithm, Digest};
 use http::{HeaderMap, HeaderValue};
 
-use super::bytes::header_value;
 use super::failure::{Operation, is_refused_condition};
-use super::put::{PAYER, if_match, if_none_match, md5_of, missing_checksum, origin_metadata, signed, text_of};
+use super::put::{PAYER, if_match, if_none_match, insert_checksum, missing_checksum, origin_metadata, signed, text_of};
 use super::{CHECKSUM, S3Store};
 use crate::destination::bucket::{Condition, Part, Payload, Put, Upload};
 use crate::error::{Error, ErrorKind, Result};
@@ -70,11 +69,7 @@ impl S3Store {
         net::push_encoded(&mut query, &upload.id, b'.');
         let answer = self.sessions.run(async |session| {
             let mut headers = HeaderMap::new();
-            if session.sends_checksums {
-                headers.insert(CRC64_NVME, header_value("a checksum", &checksum)?);
-            } else {
-                headers.insert("content-md5", header_value("a checksum", &md5_of(payload))?);
-            }
+            insert_checksum(&mut headers, session.sends_checksums, (CRC64_NVME, &checksum), payload)?;
             if self.settings.pays_requests {
                 headers.insert(PAYER, HeaderValue::from_static("requester"));
             }

@@ -6,14 +6,11 @@ use serde::Deserialize;
 use super::{GcsProtocol, failure};
 use crate::credentials::{GcpToken, Issued};
 use crate::error::Result;
-use crate::export::{Checksum, ChecksumAlgorithm, Checksums, Object, printable};
-use crate::net::{self, Timeouts};
+use crate::export::{Checksum, ChecksumAlgorithm, Checksums, Object};
+use crate::net;
 use crate::plan::listing_check::PageToken;
 use crate::source::get;
 use crate::source::page::{RawPage, untrusted};
-
-/// The longest page that is read into memory, in bytes.
-const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The parts of a listing that are used; the rest is not even sent.
 const FIELDS: &str = "kind,nextPageToken,prefixes,items(name,bucket,size,generation,crc32c,md5Hash)";
@@ -51,7 +48,6 @@ impl GcsProtocol {
         delimiter: Option<&str>,
         from: Option<&PageToken>,
     ) -> Result<RawPage> {
-        self.counters.list_requests.add(1);
         let bucket = &issued.location.bucket;
         let body = self.fetch_page(issued, &self.list_url(bucket, prefix, delimiter, from), prefix).await?;
         let answer: ListResponse =
@@ -81,13 +77,11 @@ impl GcsProtocol {
     async fn fetch_page(&self, issued: &Issued<GcpToken>, url: &str, prefix: &str) -> Result<Bytes> {
         let mut request = get::request(url, prefix, None)?;
         self.authorize(&mut request, &issued.credentials)?;
-        let failed = |cause| net::connection_error(format!("no answer to LIST {}", printable(prefix)), cause);
-        let answer = self.client.send(request, Timeouts::all(self.settings.net.stall_timeout)).await.map_err(failed)?;
+        let answer = self.getter.ask_for_page(request, prefix).await?;
         if !answer.status().is_success() {
             return Err(failure::of_response(answer, "LIST", prefix).await);
         }
-        let body = answer.into_body().bytes(PAGE_BYTES_MAX).await.map_err(failed)?;
-        body.ok_or_else(|| untrusted(prefix, "the answer is far too long"))
+        get::page(answer, prefix).await
     }
 }
 

@@ -19,7 +19,7 @@ use super::{OpenObject, PageToken, ReadRequest};
 use crate::credentials::{GcpToken, Issued};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Object;
-use crate::net::{self, HttpClient, NetSettings};
+use crate::net::{self, NetSettings};
 use crate::progress::Counters;
 
 /// Google's own address.
@@ -39,9 +39,7 @@ pub struct GcsSettings {
 /// Google Cloud Storage's requests.
 pub(super) struct GcsProtocol {
     settings: GcsSettings,
-    client: HttpClient,
     getter: Getter,
-    counters: Arc<Counters>,
 }
 
 impl GcsProtocol {
@@ -57,8 +55,8 @@ impl GcsProtocol {
                 .with_hint("--user-project takes a project's id or number"));
         }
         let client = net::build_client(&settings.net)?;
-        let getter = Getter::new(client.clone(), settings.net.clone(), counters.clone());
-        Ok(Self { settings, client, getter, counters })
+        let getter = Getter::new(client, settings.net.clone(), counters);
+        Ok(Self { settings, getter })
     }
 
     /// `ENDPOINT/storage/v1/b/BUCKET/o`: the bucket's objects in the JSON API.
@@ -69,10 +67,8 @@ impl GcsProtocol {
 
     /// Adds the token, and the paying project where there is one.
     fn authorize<T>(&self, request: &mut http::Request<T>, token: &GcpToken) -> Result<()> {
-        let bearer = format!("Bearer {}", token.0.expose_secret());
-        let mut bearer = HeaderValue::from_str(&bearer)
+        let bearer = net::bearer(token.0.expose_secret())
             .map_err(|_| Error::new(ErrorKind::Protocol, "the vendor's token cannot stand in a header"))?;
-        bearer.set_sensitive(true);
         let headers = request.headers_mut();
         headers.insert(header::AUTHORIZATION, bearer);
         if let Some(project) = self.settings.user_project.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {

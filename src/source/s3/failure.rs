@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::export::printable;
-use crate::net::{Answer, Refusal, RefusalBody};
+use crate::net::{Answer, Refusal};
 use crate::source::get;
 
 /// The most of an error's body that is read, in bytes.
@@ -12,15 +12,8 @@ const ERROR_BODY_BYTES_MAX: usize = 16 * 1024;
 /// The failure behind an answer that is no success; `verb` says what was asked.
 pub(super) async fn of_answer(answer: Answer, verb: &str, key: &str, clock: &Clock) -> Error {
     let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = RefusalBody::read(&get::error_body(answer, ERROR_BODY_BYTES_MAX).await);
-    let refusal = Refusal {
-        request: format!("{verb} {}", printable(key)),
-        status,
-        code: body.code,
-        message: body.message,
-        request_id: get::text(&headers, "x-amz-request-id").unwrap_or_default().to_owned(),
-        headers,
-    };
+    let body = get::error_body(answer, ERROR_BODY_BYTES_MAX).await;
+    let refusal = Refusal::read(format!("{verb} {}", printable(key)), status, headers, &body);
     let kind = kind(&refusal);
     let hint = hint(kind, &refusal.code);
     let error = refusal.into_error(kind, clock);

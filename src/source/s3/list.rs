@@ -6,15 +6,10 @@ use super::xml::ListedPage;
 use super::{S3Protocol, failure, object_url};
 use crate::credentials::{AwsCredentials, Issued, SignedPayload};
 use crate::error::Result;
-use crate::export::printable;
-use crate::net::{self, SentBody, Timeouts};
+use crate::net::{self, SentBody};
 use crate::plan::listing_check::{PageToken, next_token};
 use crate::source::get;
 use crate::source::page::{RawPage, untrusted};
-
-/// The longest page that is read into memory, in bytes: one of 1,000 keys of 1,024 bytes each, escaped at its
-/// worst, fits.
-const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 impl S3Protocol {
     /// One listing request.
@@ -25,17 +20,13 @@ impl S3Protocol {
         delimiter: Option<&str>,
         from: Option<&PageToken>,
     ) -> Result<RawPage> {
-        self.counters.list_requests.add(1);
         let bucket = &issued.location.bucket;
         let request = self.list_request(&issued.credentials, bucket, prefix, delimiter, from)?;
-        let failed = |cause| net::connection_error(format!("no answer to LIST {}", printable(prefix)), cause);
-        let answer = self.client.send(request, Timeouts::all(self.settings.net.stall_timeout)).await.map_err(failed)?;
+        let answer = self.getter.ask_for_page(request, prefix).await?;
         if !answer.status().is_success() {
             return Err(failure::of_answer(answer, "LIST", prefix, &self.clock).await);
         }
-        let body = answer.into_body().bytes(PAGE_BYTES_MAX).await.map_err(failed)?;
-        let body = body.ok_or_else(|| untrusted(prefix, "the answer is far too long"))?;
-        let page = ListedPage::read(&body).map_err(|reason| untrusted(prefix, reason))?;
+        let page = ListedPage::read(&get::page(answer, prefix).await?).map_err(|reason| untrusted(prefix, reason))?;
         raw_page(page, bucket, prefix)
     }
 

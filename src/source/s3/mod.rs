@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::credentials::{AwsCredentials, Issued, SignedPayload, Signer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Object, printable};
-use crate::net::{self, HttpClient, NetSettings, SentBody};
+use crate::net::{self, NetSettings, SentBody};
 use crate::progress::Counters;
 
 /// How the export's bucket is reached.
@@ -47,10 +47,8 @@ impl Default for S3Settings {
 pub(super) struct S3Protocol {
     settings: S3Settings,
     getter: Getter,
-    client: HttpClient,
     signer: Signer,
     clock: Arc<Clock>,
-    counters: Arc<Counters>,
 }
 
 impl S3Protocol {
@@ -62,11 +60,9 @@ impl S3Protocol {
         let client = net::build_client(&settings.net)?;
         Ok(Self {
             signer: Signer::new(&settings.region),
-            getter: Getter::new(client.clone(), settings.net.clone(), counters.clone()),
-            client,
+            getter: Getter::new(client, settings.net.clone(), counters),
             settings,
             clock,
-            counters,
         })
     }
 
